@@ -1,0 +1,4 @@
+//! The lab file `patchgate.toml`.
+
+pub mod load;
+pub mod model;

@@ -1,0 +1,168 @@
+//! What a lab file says, with the places in the file that the lint points at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::error::Source;
+use crate::plan::model::{Accel, UpdateMode};
+use crate::units::{Mib, Period};
+
+/// A lab file, as written, with its text.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// The file.
+    pub source: Source,
+    /// Its folder: other paths are relative to it.
+    pub dir: PathBuf,
+    /// Its content.
+    pub file: LabFile,
+}
+
+/// The content of a lab file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabFile {
+    /// `[lab]`
+    pub lab: LabSection,
+    /// `[[host]]`; none means one host with every default.
+    #[serde(default)]
+    pub host: Vec<Spanned<HostSection>>,
+    /// `[image.NAME]`; NAME is an OS version such as `debian-12`, or `debian-12+web` for an imported disk that has its
+    /// role already.
+    #[serde(default)]
+    pub image: BTreeMap<Spanned<String>, ImageSection>,
+    /// `[role.NAME]`
+    #[serde(default)]
+    pub role: BTreeMap<Spanned<String>, RoleSection>,
+    /// `[group.NAME]`
+    #[serde(default)]
+    pub group: BTreeMap<Spanned<String>, GroupSection>,
+    /// `[deadlines]`
+    #[serde(default)]
+    pub deadlines: DeadlinesSection,
+}
+
+/// `[lab]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabSection {
+    /// The lab's name.
+    pub name: Spanned<String>,
+    /// Which updates make up the set.
+    #[serde(default = "default_updates")]
+    pub updates: UpdateMode,
+    /// Packages of the set, for `updates = "listed"`.
+    #[serde(default)]
+    pub listed: Vec<Spanned<String>>,
+    /// Packages that are left as they are.
+    #[serde(default)]
+    pub exclude: Vec<Spanned<String>>,
+    /// Whether a node with nothing pending leaves the gate undecided; true unless said otherwise.
+    #[serde(default = "default_true")]
+    pub expect_updates: bool,
+    /// The folder of the departments' scenarios.
+    #[serde(default = "default_scenarios")]
+    pub scenarios: PathBuf,
+}
+
+/// `[[host]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSection {
+    /// A libvirt URI or `auto`.
+    #[serde(default = "default_uri")]
+    pub uri: Spanned<String>,
+    /// The accelerator.
+    #[serde(default)]
+    pub accel: Accel,
+    /// Memory that clones may use at once.
+    pub memory: Option<Spanned<Mib>>,
+    /// vCPUs that clones may use at once.
+    pub vcpus: Option<Spanned<u32>>,
+}
+
+/// `[image.NAME]`: exactly one of its keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSection {
+    /// A recipe to build it from.
+    pub build: Option<Spanned<PathBuf>>,
+    /// The SHA-256 that `patchgate image import` printed.
+    pub imported: Option<Spanned<String>>,
+}
+
+/// `[role.NAME]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleSection {
+    /// The recipe of its layer; without one the image must have been imported as `OS+ROLE`.
+    pub recipe: Option<Spanned<PathBuf>>,
+    /// Guest memory of its nodes.
+    #[serde(default = "default_memory")]
+    pub memory: Mib,
+    /// Guest vCPUs of its nodes.
+    #[serde(default = "default_vcpus")]
+    pub vcpus: Spanned<u32>,
+}
+
+/// `[group.NAME]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSection {
+    /// The stakeholder.
+    pub owner: String,
+    /// Who patches it.
+    pub admin: String,
+    /// Its OS versions; one cell each.
+    pub os: Spanned<Vec<Spanned<String>>>,
+    /// Its roles in start order; one node each.
+    pub roles: Spanned<Vec<Spanned<String>>>,
+    /// Departments (`web`) or single scenarios (`web/page`).
+    pub scenarios: Spanned<Vec<Spanned<String>>>,
+    /// Whether the gate needs its cells; true unless said otherwise.
+    #[serde(default = "default_true")]
+    pub required: bool,
+}
+
+/// `[deadlines]`, each with a default that fits TCG.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadlinesSection {
+    /// From power-on to the agent's first answer; 5 minutes.
+    pub boot: Option<Period>,
+    /// Reading the update sources and resolving the set; 5 minutes.
+    pub resolve: Option<Period>,
+    /// Fetching the set; 15 minutes.
+    pub download: Option<Period>,
+    /// Installing the set; 60 minutes.
+    pub apply: Option<Period>,
+    /// From the reboot request to the agent's answer with a new boot id; 10 minutes.
+    pub reboot: Option<Period>,
+}
+
+fn default_updates() -> UpdateMode {
+    UpdateMode::Security
+}
+
+fn default_true() -> bool {
+    true
+}
+
+fn default_scenarios() -> PathBuf {
+    "scenarios".into()
+}
+
+fn default_uri() -> Spanned<String> {
+    Spanned::new(0..0, "auto".into())
+}
+
+fn default_memory() -> Mib {
+    Mib(512)
+}
+
+fn default_vcpus() -> Spanned<u32> {
+    Spanned::new(0..0, 1)
+}

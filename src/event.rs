@@ -1,0 +1,253 @@
+//! What happens in a run, as the journal keeps it. Pure vocabulary.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Facts;
+use crate::outcome::{Arm, Fault, ScenarioOutcome, Stage, StepOutcome};
+use crate::plan::model::{CellId, Plan};
+use crate::update::{Proof, UpdateSet};
+
+/// Names one run: `20261123-140912-7c1f`, sortable by time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+impl RunId {
+    /// The id of a run that starts at `now` (UTC), told from its neighbours by four hexadecimal digits.
+    pub fn new(now: Timestamp, salt: u16) -> Self {
+        Self(format!("{}-{salt:04x}", now.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let shape = |c: char, model: char| match model {
+            'd' => c.is_ascii_digit(),
+            'x' => matches!(c, '0'..='9' | 'a'..='f'),
+            other => c == other,
+        };
+        let model = "dddddddd-dddddd-xxxx";
+        if text.len() == model.len() && text.chars().zip(model.chars()).all(|(c, m)| shape(c, m)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is not a run id such as 20261123-140912-7c1f"))
+        }
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts from 0 without gaps.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run begins; always the first record.
+    Planned {
+        /// The run.
+        run: RunId,
+        /// patchgate's version.
+        version: String,
+        /// What is promised.
+        plan: Box<Plan>,
+    },
+    /// The host was chosen.
+    HostChosen {
+        /// The libvirt URI in use.
+        uri: String,
+        /// `kvm` or `tcg`.
+        accel: String,
+        /// Why that accelerator.
+        reason: String,
+        /// libvirt's and QEMU's versions.
+        version: String,
+    },
+    /// An arm begins; without an [`Event::ArmFinished`] it died.
+    ArmStarted {
+        /// Its cell.
+        cell: CellId,
+        /// Which arm.
+        arm: Arm,
+    },
+    /// A stage begins.
+    StageStarted {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// Which stage.
+        stage: Stage,
+    },
+    /// A stage is over.
+    StageFinished {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// Which stage.
+        stage: Stage,
+        /// How long it took, in milliseconds.
+        millis: u64,
+    },
+    /// The updates of a node were pinned.
+    Resolved {
+        /// Its cell.
+        cell: CellId,
+        /// The node's role.
+        role: String,
+        /// The set.
+        set: UpdateSet,
+    },
+    /// The node's package manager says whether the set wants a reboot.
+    RebootNeeded {
+        /// Its cell.
+        cell: CellId,
+        /// The node's role.
+        role: String,
+        /// Why, or nothing where no reboot is needed.
+        reason: Option<String>,
+    },
+    /// A node was looked at after the reboot.
+    Proved {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The node's role.
+        role: String,
+        /// What it said.
+        proof: Proof,
+    },
+    /// Facts were read from a node.
+    Observed {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The node's role.
+        role: String,
+        /// The facts.
+        facts: Facts,
+    },
+    /// A step ended.
+    StepFinished {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The scenario's name.
+        scenario: String,
+        /// Which run of the scenario: 0 is the first, others are retries.
+        run: u32,
+        /// The step's index in the scenario.
+        step: usize,
+        /// How it ended.
+        report: StepReport,
+    },
+    /// A whole run of a scenario ended.
+    ScenarioFinished {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The scenario's name.
+        scenario: String,
+        /// Which run of the scenario: 0 is the first, others are retries.
+        run: u32,
+        /// How it ended.
+        outcome: ScenarioOutcome,
+        /// How many of its steps ran.
+        steps: usize,
+    },
+    /// An arm ended before its time.
+    ArmFailed {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// Why.
+        fault: Fault,
+    },
+    /// An arm is over and what it made is removed.
+    ArmFinished {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+    },
+    /// The run was asked to stop.
+    Interrupted {
+        /// By what, such as `SIGINT`.
+        by: String,
+    },
+    /// The run is over; without this record the journal is incomplete.
+    Finished {
+        /// What could not be removed, in words; empty when all was.
+        left_behind: Vec<String>,
+    },
+}
+
+/// How a step ended, with all that a reader needs to believe it. Every text is bounded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// How.
+    pub outcome: StepOutcome,
+    /// How many attempts the retry window took; 1 without one.
+    pub attempts: u32,
+    /// The last attempt's length in milliseconds.
+    pub millis: u64,
+    /// What was done: the command line, or the request in words.
+    pub did: String,
+    /// The command's exit code, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// What was expected and not met, one sentence each; empty on a pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
+    /// The output, or the response.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// The error output.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+}

@@ -1,0 +1,49 @@
+//! Guest operating systems: commands as data and parsers of their output. No I/O; `run` performs the commands.
+
+use std::time::Duration;
+
+pub mod debian;
+pub mod linux;
+
+/// Output of a guest's command that is kept, in bytes, for each of standard output and error. The guest's agent fails
+/// above some 3 MiB, so every command is cut inside the guest.
+pub const OUTPUT_LIMIT: usize = 256 * 1024;
+
+/// One command for the guest agent, as it is to be run: already bounded inside the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestCommand {
+    /// What it is for, in words, such as `read the boot id`; used in errors, and by the fake lab to know it.
+    pub what: String,
+    /// Program and arguments; never empty.
+    pub argv: Vec<String>,
+    /// Additional environment.
+    pub env: Vec<(String, String)>,
+    /// Standard input.
+    pub stdin: Option<Vec<u8>>,
+    /// How long it may run in the guest.
+    pub timeout: Duration,
+}
+
+/// A guest's answer that is not what the command promises.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {problem}")]
+pub struct ParseError {
+    /// Whose output it is.
+    pub what: &'static str,
+    /// What is wrong, with the offending line, bounded.
+    pub problem: String,
+}
+
+/// A family of guest operating systems that patchgate can update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Debian and its like: apt and dpkg.
+    Debian,
+}
+
+impl Family {
+    /// The family of an OS version such as `debian-12`; `None` where patchgate cannot update it yet.
+    pub fn of(os: &str) -> Option<Self> {
+        os.starts_with("debian-").then_some(Self::Debian)
+    }
+}

@@ -1,0 +1,5 @@
+//! The immutable plan: every choice that a run makes is made here, before anything starts. Pure.
+
+pub mod build;
+pub mod lint;
+pub mod model;

@@ -1,0 +1,202 @@
+//! What a plan is: the first record of every journal, and all that the judge needs to know what was promised.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::model::Scenario;
+use crate::units::{Mib, Period};
+
+/// `<group>/<os>`, such as `accounting/debian-12`: the unit that is planned, run and judged.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CellId(pub String);
+
+impl CellId {
+    /// The cell of a group on an OS version.
+    pub fn new(group: &str, os: &str) -> Self {
+        Self(format!("{group}/{os}"))
+    }
+}
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A whole plan. Two plans with the same digest decide alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The lab's name.
+    pub lab: String,
+    /// Which updates are applied.
+    pub updates: UpdatePolicy,
+    /// The host that runs the cells.
+    pub host: HostPlan,
+    /// The cells, sorted by id.
+    pub cells: Vec<CellPlan>,
+    /// Every scenario that a cell runs, by name.
+    pub scenarios: BTreeMap<String, Scenario>,
+    /// SHA-256 (hexadecimal) of everything that decides the result, by what it is: `lab`, `image <name>`,
+    /// `recipe <path>`, `scenario <name>`.
+    pub inputs: BTreeMap<String, String>,
+    /// SHA-256 over the rest of the plan in its JSON form.
+    pub digest: String,
+}
+
+impl Plan {
+    /// The cell of that id.
+    pub fn cell(&self, id: &CellId) -> Option<&CellPlan> {
+        self.cells.iter().find(|cell| cell.id == *id)
+    }
+}
+
+/// Which pending updates make up the set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdatePolicy {
+    /// Which kind.
+    pub mode: UpdateMode,
+    /// The packages, for [`UpdateMode::Listed`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<String>,
+    /// Packages that are left as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Whether a node without pending updates is a fault (an empty window proves nothing).
+    pub expect_updates: bool,
+}
+
+/// A kind of update set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateMode {
+    /// Those of the distribution's security archive.
+    Security,
+    /// Everything that is pending.
+    All,
+    /// Those of the packages that are listed.
+    Listed,
+}
+
+/// Where the cells run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// A libvirt URI or `auto`.
+    pub uri: String,
+    /// Which accelerator is used.
+    pub accel: Accel,
+    /// Memory that clones may use at once; by default what the host has free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Mib>,
+    /// vCPUs that clones may use at once; by default the host's CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vcpus: Option<u32>,
+}
+
+/// How guests are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accel {
+    /// KVM where a probe shows that it runs a guest, else TCG.
+    #[default]
+    Auto,
+    /// Hardware virtualisation.
+    Kvm,
+    /// QEMU's own translation; slow and always there.
+    Tcg,
+}
+
+/// One cell: a group on an OS version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellPlan {
+    /// Its id.
+    pub id: CellId,
+    /// The group's name.
+    pub group: String,
+    /// The OS version, such as `debian-12`.
+    pub os: String,
+    /// The stakeholder.
+    pub owner: String,
+    /// Who patches it.
+    pub admin: String,
+    /// Whether the gate needs it.
+    pub required: bool,
+    /// Its nodes in start order; never empty.
+    pub nodes: Vec<NodePlan>,
+    /// Names of the scenarios it runs, in order; keys of [`Plan::scenarios`].
+    pub scenarios: Vec<String>,
+    /// How long its waits may take.
+    pub deadlines: Deadlines,
+}
+
+impl CellPlan {
+    /// Memory that one arm needs: its nodes at once, with QEMU's own overhead.
+    pub fn arm_memory(&self) -> Mib {
+        Mib(self
+            .nodes
+            .iter()
+            .map(|node| node.memory.0 + NODE_OVERHEAD_MIB)
+            .sum())
+    }
+
+    /// vCPUs that one arm needs.
+    pub fn arm_vcpus(&self) -> u32 {
+        self.nodes.iter().map(|node| node.vcpus).sum()
+    }
+
+    /// The node of that role.
+    pub fn node(&self, role: &str) -> Option<&NodePlan> {
+        self.nodes.iter().find(|node| node.role == role)
+    }
+}
+
+/// What a QEMU process takes beside its guest's memory under TCG, with a translation cache of
+/// [`TB_CACHE_MIB`], in MiB.
+pub const NODE_OVERHEAD_MIB: u64 = 384;
+
+/// TCG's translation cache per guest in MiB (<https://libvirt.org/formatdomain.html#hypervisor-features>).
+pub const TB_CACHE_MIB: u64 = 256;
+
+/// One VM of a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePlan {
+    /// Its role, which is its host name in the cell.
+    pub role: String,
+    /// The sealed image that both arms are forked from.
+    pub image: ImagePin,
+    /// Guest memory.
+    pub memory: Mib,
+    /// Guest vCPUs.
+    pub vcpus: u32,
+}
+
+/// A sealed image, pinned by content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePin {
+    /// Its name in the catalogue, such as `debian-12+web`.
+    pub name: String,
+    /// The OS version.
+    pub os: String,
+    /// Digest of the recipe and base that it is built from: the catalogue's key.
+    pub key: String,
+    /// SHA-256 of the sealed disk, hexadecimal; absent while it is not built, and then nothing can run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// How long each wait may take; each ends in words that name what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// From power-on to the agent's first answer.
+    pub boot: Period,
+    /// Reading the update sources and resolving the set.
+    pub resolve: Period,
+    /// Fetching the set.
+    pub download: Period,
+    /// Installing the set.
+    pub apply: Period,
+    /// From the reboot request to the agent's answer with a new boot id.
+    pub reboot: Period,
+}

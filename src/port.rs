@@ -1,0 +1,272 @@
+//! What `run` needs of the world, as traits: libvirt and the guest agent implement them for real, [`crate::fake`]
+//! implements them for tests, more strictly than reality.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Record, RunId};
+use crate::guest::GuestCommand;
+use crate::outcome::{Arm, Cause};
+use crate::plan::model::CellId;
+use crate::units::Mib;
+
+/// A failure of the lab, never of what is tested.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct LabError {
+    /// Which kind.
+    pub cause: Cause,
+    /// What happened: a fragment that names subject and what was tried.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl LabError {
+    /// An error without a hint.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self {
+            cause,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same error with a remedy.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Something that a run makes on a host and that must be removed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// Its name in libvirt; a volume's is `pool/volume`.
+    pub name: String,
+    /// The libvirt URI of its host.
+    pub uri: String,
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} on {}", self.kind.word(), self.name, self.uri)
+    }
+}
+
+/// Kinds of resource, in the order in which they must be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResourceKind {
+    /// A VM.
+    Domain,
+    /// A virtual network.
+    Network,
+    /// A disk in a pool.
+    Volume,
+    /// A run's storage pool, with its folder.
+    Pool,
+}
+
+impl ResourceKind {
+    /// libvirt's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Domain => "domain",
+            Self::Network => "network",
+            Self::Volume => "volume",
+            Self::Pool => "pool",
+        }
+    }
+}
+
+/// What a host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Memory that is free for guests now.
+    pub memory_free: Mib,
+    /// CPUs.
+    pub vcpus: u32,
+    /// Disk that is free where clones are kept.
+    pub disk_free: Mib,
+}
+
+/// Whom a resource belongs to; written into libvirt's metadata and into names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// The run.
+    pub run: RunId,
+    /// The cell.
+    pub cell: CellId,
+    /// The arm.
+    pub arm: Arm,
+    /// The run's folder on the machine that runs patchgate.
+    pub run_dir: PathBuf,
+}
+
+/// A network for the nodes of one arm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Its name.
+    pub name: String,
+    /// Whom it belongs to.
+    pub tag: Tag,
+    /// Its nodes, in start order.
+    pub nodes: Vec<NetworkNode>,
+}
+
+/// A node's place in its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkNode {
+    /// Its host name, which is its role.
+    pub host: String,
+    /// Its MAC address, `52:54:00:xx:xx:xx`.
+    pub mac: String,
+}
+
+/// What came of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkInfo {
+    /// The nodes' IPv4 addresses, in the order of the request; `None` where the network hands out its own.
+    pub addresses: Vec<Option<String>>,
+}
+
+/// A VM to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmSpec {
+    /// The domain's name.
+    pub name: String,
+    /// Whom it belongs to.
+    pub tag: Tag,
+    /// The node's role.
+    pub role: String,
+    /// The run's pool.
+    pub pool: String,
+    /// The base volume in the pool.
+    pub base: String,
+    /// The overlay volume to fork from it.
+    pub overlay: String,
+    /// The arm's network; `None` for the hypervisor's user-mode network.
+    pub network: Option<String>,
+    /// The MAC address.
+    pub mac: String,
+    /// Guest memory.
+    pub memory: Mib,
+    /// Guest vCPUs.
+    pub vcpus: u32,
+    /// Whether to use KVM.
+    pub kvm: bool,
+}
+
+/// What a VM is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VmState {
+    /// It runs.
+    Running,
+    /// It was stopped by QEMU: its disk cannot be written (`true`: the host's disk is full or failing).
+    Paused {
+        /// Whether a disk error did it.
+        io_error: bool,
+    },
+    /// It is off, with libvirt's reason.
+    Off(String),
+    /// libvirt does not know it.
+    Gone,
+}
+
+/// One libvirt connection.
+#[async_trait]
+pub trait Hypervisor: Send + Sync {
+    /// The connection's URI, never `auto`.
+    fn uri(&self) -> &str;
+    /// Whether networks between nodes can be made (not on `qemu:///session`).
+    fn has_networks(&self) -> bool;
+    /// What the host has now.
+    async fn capacity(&self) -> Result<Capacity, LabError>;
+    /// Makes the run's pool.
+    async fn create_pool(&self, pool: &str) -> Result<(), LabError>;
+    /// Copies a sealed image into the pool as `volume`, checking while it reads that it is `sha256`.
+    async fn place_image(&self, pool: &str, volume: &str, file: &Path, sha256: &str) -> Result<(), LabError>;
+    /// Makes a network.
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkInfo, LabError>;
+    /// Makes a node's overlay over its base.
+    async fn create_overlay(&self, spec: &VmSpec) -> Result<(), LabError>;
+    /// Defines and starts a VM.
+    async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError>;
+    /// What a VM is doing.
+    async fn vm_state(&self, domain: &str) -> Result<VmState, LabError>;
+    /// The end of a VM's console, at most 8 KiB; empty where it cannot be read.
+    async fn console_tail(&self, domain: &str) -> String;
+    /// The agent of a VM.
+    fn agent(&self, domain: &str) -> Box<dyn GuestAgent>;
+    /// Removes a resource; no error where it is not there.
+    async fn remove(&self, resource: &Resource) -> Result<(), LabError>;
+    /// Everything on the host that carries patchgate's mark, with its run where that can be told.
+    async fn marked(&self) -> Result<Vec<Marked>, LabError>;
+}
+
+/// A resource with patchgate's mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// The resource.
+    pub resource: Resource,
+    /// Its run.
+    pub run: RunId,
+    /// The run's folder, where the mark tells it.
+    pub run_dir: Option<PathBuf>,
+}
+
+/// What a command in the guest left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Its exit code; `None` where a signal ended it.
+    pub exit: Option<i32>,
+    /// The start of its output, bounded by the command's limit.
+    pub stdout: Vec<u8>,
+    /// The start of its error output, bounded likewise.
+    pub stderr: Vec<u8>,
+    /// Whether the agent cut either.
+    pub truncated: bool,
+}
+
+/// A failure to get an answer from a guest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    /// Nothing answers, now: the guest is booting, busy or gone.
+    #[error("the guest agent does not answer: {0}")]
+    Silent(String),
+    /// The command did not end within its time.
+    #[error("no end of the command after {0:?}")]
+    Timeout(Duration),
+    /// The agent refused: no such program, not permitted.
+    #[error("the guest agent refused: {0}")]
+    Refused(String),
+    /// The answer is not what the protocol promises.
+    #[error("the guest agent's answer cannot be understood: {0}")]
+    Garbled(String),
+}
+
+/// A guest's agent.
+#[async_trait]
+pub trait GuestAgent: Send + Sync {
+    /// Asks for a sign of life, waiting at most `timeout`.
+    async fn ping(&self, timeout: Duration) -> Result<(), AgentError>;
+    /// Runs a command to its end, within its own time-out and limits.
+    async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError>;
+    /// Asks the guest to reboot by itself; returns when the request is delivered.
+    async fn reboot(&self) -> Result<(), AgentError>;
+}
+
+/// Watches a run from outside; must not block.
+pub trait Observer: Send + Sync {
+    /// A record was written to the journal.
+    fn record(&self, record: &Record);
+    /// Something to tell a person that is no result.
+    fn notice(&self, text: &str);
+}

@@ -1,0 +1,5 @@
+//! A department's smoke test: its model, the loading of its file, and the judging of a step's raw result.
+
+pub mod evaluate;
+pub mod load;
+pub mod model;

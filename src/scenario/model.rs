@@ -1,0 +1,228 @@
+//! What a scenario is, once loaded. Pure: no I/O, no clock.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Period;
+
+/// A department's smoke test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// `<department>/<file stem>`, such as `web/page`; unique in a lab.
+    pub name: String,
+    /// The folder it came from, such as `web`; a group asks for scenarios by department or by full name.
+    pub department: String,
+    /// What it shows, in the department's words.
+    pub title: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Whether the gate needs it.
+    pub required: bool,
+    /// How long one whole run of it may take.
+    pub timeout: Period,
+    /// How many more times it is run whole after a failure; a pass on a retry is *flaky*, in either arm.
+    pub retries: u32,
+    /// The steps, in order; never empty.
+    pub steps: Vec<Step>,
+    /// SHA-256 of the file, hexadecimal.
+    pub digest: String,
+}
+
+impl Scenario {
+    /// The roles that its steps name, each once, sorted.
+    pub fn roles(&self) -> Vec<&str> {
+        let mut roles: Vec<&str> = self.steps.iter().map(|step| step.on.as_str()).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+}
+
+/// When a step runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// After boot and before the updates, in both arms: to lay down what must survive the window.
+    BeforeUpdates,
+    /// After the reboot, in both arms.
+    #[default]
+    AfterReboot,
+}
+
+/// One action and what is expected of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it checks, in the department's words.
+    pub name: String,
+    /// The role whose node it runs on.
+    pub on: String,
+    /// When it runs.
+    #[serde(default)]
+    pub when: When,
+    /// How long one attempt may take.
+    pub timeout: Period,
+    /// A window in which it is tried again until it passes, for what is only *eventually* true after a boot.
+    /// Passing inside the window is a pass; every attempt is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// What is done and expected.
+    pub action: Action,
+}
+
+/// A retry window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// From the first attempt; no attempt starts later.
+    pub window: Period,
+    /// The pause between attempts.
+    pub every: Period,
+}
+
+/// What a step does. Exactly one to a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A command in the guest.
+    Run(Run),
+    /// An HTTP request made in the guest.
+    Http(Http),
+    /// A TCP connection made in the guest.
+    Tcp(Tcp),
+    /// The state of a service.
+    Service(Service),
+    /// A file.
+    File(File),
+    /// A package.
+    Package(Package),
+}
+
+impl Action {
+    /// The key that names the action in a scenario file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Service(_) => "service",
+            Self::File(_) => "file",
+            Self::Package(_) => "package",
+        }
+    }
+}
+
+/// A shell command (`/bin/sh -c`) in the guest, as root or as `user`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The command line.
+    pub command: String,
+    /// Run as this user of the guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The exit code that is expected.
+    pub exit: i32,
+    /// What is expected of standard output.
+    #[serde(default)]
+    pub stdout: TextExpectation,
+    /// What is expected of standard error.
+    #[serde(default)]
+    pub stderr: TextExpectation,
+}
+
+/// What is expected of a text; all that is given must hold. Trailing white space is ignored by `equals`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextExpectation {
+    /// The whole text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equals: Option<String>,
+    /// A part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// A regular expression that matches somewhere in it (regex-lite syntax, linear time).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matches: Option<String>,
+}
+
+impl TextExpectation {
+    /// Whether nothing at all is expected.
+    pub fn is_empty(&self) -> bool {
+        self.equals.is_none() && self.contains.is_none() && self.matches.is_none()
+    }
+}
+
+/// An HTTP/1.1 request. Only `http://`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Http {
+    /// `http://host[:port]/path`; the host is a role of the cell or a name the guest knows.
+    pub url: String,
+    /// The method, upper case.
+    pub method: String,
+    /// Request headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Request body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The status code that is expected.
+    pub status: u16,
+    /// What is expected of response headers, by lower-case name.
+    #[serde(default)]
+    pub response_headers: BTreeMap<String, TextExpectation>,
+    /// What is expected of the body.
+    #[serde(default)]
+    pub text: TextExpectation,
+}
+
+/// A TCP connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tcp {
+    /// A role of the cell or a name the guest knows.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Whether a connection must be accepted (or must not).
+    pub open: bool,
+}
+
+/// The state of a service of the guest's service manager.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name, such as `nginx`.
+    pub name: String,
+    /// Whether it must be running (or must not).
+    pub running: bool,
+    /// Whether it must be started at boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// A file of the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its absolute path.
+    pub path: String,
+    /// Whether it must exist (or must not).
+    pub exists: bool,
+    /// Its permission bits, octal, such as `0644`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Its owner's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// What is expected of its content, of which at most 256 KiB are read.
+    #[serde(default)]
+    pub text: TextExpectation,
+}
+
+/// A package of the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Whether it must be installed (or must not).
+    pub installed: bool,
+    /// What is expected of its version.
+    #[serde(default)]
+    pub version: TextExpectation,
+}
