@@ -1,3 +1,7 @@
 //! The command line: parse, call, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(patchgate::cli::main())
+}

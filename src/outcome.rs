@@ -48,10 +48,8 @@ pub enum Stage {
     Apply,
     /// From the reboot request until the agent answers with a new boot id.
     Reboot,
-    /// The set is compared with what the guest says is installed.
+    /// The set is compared with what the guest says is installed, and facts are read.
     Prove,
-    /// Facts are read from the guest.
-    Observe,
     /// The scenarios run.
     Scenarios,
     /// Everything the arm made is removed.
@@ -70,7 +68,6 @@ impl fmt::Display for Stage {
             Self::Apply => "apply",
             Self::Reboot => "reboot",
             Self::Prove => "prove",
-            Self::Observe => "observe",
             Self::Scenarios => "scenarios",
             Self::Destroy => "destroy",
         })
@@ -111,6 +108,8 @@ pub enum Cause {
     HostMemory,
     /// The host's disk is full.
     HostDisk,
+    /// The guest's own disk is full.
+    GuestDisk,
     /// libvirt refused or failed.
     HostRefused,
     /// A sealed image is not what its manifest says.
@@ -125,6 +124,8 @@ pub enum Cause {
     SetNotInstalled,
     /// Updates were expected and none are pending.
     NoUpdates,
+    /// A step before the updates failed in one arm only: the arms did not start alike.
+    SeedFailed,
     /// A scenario names what does not exist in this cell.
     ScenarioInvalid,
     /// The run was interrupted.
@@ -146,13 +147,14 @@ impl Cause {
             | Self::Deadline
             | Self::HostMemory
             | Self::HostDisk
+            | Self::GuestDisk
             | Self::HostRefused
             | Self::ImageDamaged
             | Self::MirrorUnreachable
             | Self::NoUpdates
             | Self::Interrupted => Blame::Environment,
             Self::ScenarioInvalid => Blame::Scenario,
-            Self::ResolveFailed | Self::Internal => Blame::Unknown,
+            Self::ResolveFailed | Self::SeedFailed | Self::Internal => Blame::Unknown,
         }
     }
 
@@ -167,6 +169,7 @@ impl Cause {
             Self::Deadline => "a deadline passed",
             Self::HostMemory => "the host has not enough memory",
             Self::HostDisk => "the host's disk is full",
+            Self::GuestDisk => "the guest's disk is full",
             Self::HostRefused => "libvirt refused",
             Self::ImageDamaged => "a sealed image is damaged",
             Self::MirrorUnreachable => "the update sources cannot be reached",
@@ -174,6 +177,7 @@ impl Cause {
             Self::UpdateFailed => "installing the updates failed",
             Self::SetNotInstalled => "the pinned update set is not what is installed",
             Self::NoUpdates => "updates were expected and none are pending",
+            Self::SeedFailed => "a step before the updates failed in one arm only",
             Self::ScenarioInvalid => "the scenario does not fit the cell",
             Self::Interrupted => "the run was interrupted",
             Self::Internal => "a defect in patchgate",
@@ -223,4 +227,14 @@ pub enum ScenarioOutcome {
     Failed,
     /// The lab failed under it.
     Errored(Cause),
+}
+
+impl fmt::Display for ScenarioOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Failed => f.write_str("failed"),
+            Self::Errored(cause) => write!(f, "could not be judged: {}", cause.words()),
+        }
+    }
 }

@@ -259,8 +259,6 @@ pub trait GuestAgent: Send + Sync {
     async fn ping(&self, timeout: Duration) -> Result<(), AgentError>;
     /// Runs a command to its end, within its own time-out and limits.
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError>;
-    /// Asks the guest to reboot by itself; returns when the request is delivered.
-    async fn reboot(&self) -> Result<(), AgentError>;
 }
 
 /// Watches a run from outside; must not block.

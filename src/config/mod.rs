@@ -2,3 +2,5 @@
 
 pub mod load;
 pub mod model;
+pub mod read;
+pub mod words;

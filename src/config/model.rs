@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::Serialize;
 use toml::Spanned;
 
 use crate::error::Source;
 use crate::plan::model::{Accel, UpdateMode};
 use crate::units::{Mib, Period};
 
-/// A lab file, as written, with its text.
+/// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
 #[derive(Debug, Clone)]
 pub struct Lab {
     /// The file.
@@ -21,62 +21,48 @@ pub struct Lab {
     pub file: LabFile,
 }
 
-/// The content of a lab file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The content of a lab file. Its JSON form has no places and no comments, and tables in the order of their names: two
+/// files that say the same have the same one.
+#[derive(Debug, Clone, Serialize)]
 pub struct LabFile {
     /// `[lab]`
     pub lab: LabSection,
     /// `[[host]]`; none means one host with every default.
-    #[serde(default)]
     pub host: Vec<Spanned<HostSection>>,
     /// `[image.NAME]`; NAME is an OS version such as `debian-12`, or `debian-12+web` for an imported disk that has its
     /// role already.
-    #[serde(default)]
     pub image: BTreeMap<Spanned<String>, ImageSection>,
     /// `[role.NAME]`
-    #[serde(default)]
     pub role: BTreeMap<Spanned<String>, RoleSection>,
     /// `[group.NAME]`
-    #[serde(default)]
     pub group: BTreeMap<Spanned<String>, GroupSection>,
     /// `[deadlines]`
-    #[serde(default)]
     pub deadlines: DeadlinesSection,
 }
 
 /// `[lab]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
 pub struct LabSection {
     /// The lab's name.
     pub name: Spanned<String>,
-    /// Which updates make up the set.
-    #[serde(default = "default_updates")]
-    pub updates: UpdateMode,
+    /// Which updates make up the set; `security` unless said otherwise.
+    pub updates: Spanned<UpdateMode>,
     /// Packages of the set, for `updates = "listed"`.
-    #[serde(default)]
     pub listed: Vec<Spanned<String>>,
     /// Packages that are left as they are.
-    #[serde(default)]
     pub exclude: Vec<Spanned<String>>,
     /// Whether a node with nothing pending leaves the gate undecided; true unless said otherwise.
-    #[serde(default = "default_true")]
     pub expect_updates: bool,
-    /// The folder of the departments' scenarios.
-    #[serde(default = "default_scenarios")]
-    pub scenarios: PathBuf,
+    /// The folder of the departments' scenarios; `scenarios` unless said otherwise.
+    pub scenarios: Spanned<PathBuf>,
 }
 
 /// `[[host]]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
 pub struct HostSection {
-    /// A libvirt URI or `auto`.
-    #[serde(default = "default_uri")]
+    /// A libvirt URI or `auto`, which is also the default.
     pub uri: Spanned<String>,
     /// The accelerator.
-    #[serde(default)]
     pub accel: Accel,
     /// Memory that clones may use at once.
     pub memory: Option<Spanned<Mib>>,
@@ -85,8 +71,7 @@ pub struct HostSection {
 }
 
 /// `[image.NAME]`: exactly one of its keys.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ImageSection {
     /// A recipe to build it from.
     pub build: Option<Spanned<PathBuf>>,
@@ -95,22 +80,18 @@ pub struct ImageSection {
 }
 
 /// `[role.NAME]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
 pub struct RoleSection {
     /// The recipe of its layer; without one the image must have been imported as `OS+ROLE`.
     pub recipe: Option<Spanned<PathBuf>>,
-    /// Guest memory of its nodes.
-    #[serde(default = "default_memory")]
+    /// Guest memory of its nodes; 512MiB unless said otherwise.
     pub memory: Mib,
-    /// Guest vCPUs of its nodes.
-    #[serde(default = "default_vcpus")]
+    /// Guest vCPUs of its nodes; 1 unless said otherwise.
     pub vcpus: Spanned<u32>,
 }
 
 /// `[group.NAME]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
 pub struct GroupSection {
     /// The stakeholder.
     pub owner: String,
@@ -123,13 +104,11 @@ pub struct GroupSection {
     /// Departments (`web`) or single scenarios (`web/page`).
     pub scenarios: Spanned<Vec<Spanned<String>>>,
     /// Whether the gate needs its cells; true unless said otherwise.
-    #[serde(default = "default_true")]
     pub required: bool,
 }
 
 /// `[deadlines]`, each with a default that fits TCG.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct DeadlinesSection {
     /// From power-on to the agent's first answer; 5 minutes.
     pub boot: Option<Period>,
@@ -141,28 +120,4 @@ pub struct DeadlinesSection {
     pub apply: Option<Period>,
     /// From the reboot request to the agent's answer with a new boot id; 10 minutes.
     pub reboot: Option<Period>,
-}
-
-fn default_updates() -> UpdateMode {
-    UpdateMode::Security
-}
-
-fn default_true() -> bool {
-    true
-}
-
-fn default_scenarios() -> PathBuf {
-    "scenarios".into()
-}
-
-fn default_uri() -> Spanned<String> {
-    Spanned::new(0..0, "auto".into())
-}
-
-fn default_memory() -> Mib {
-    Mib(512)
-}
-
-fn default_vcpus() -> Spanned<u32> {
-    Spanned::new(0..0, 1)
 }

@@ -1,1 +1,267 @@
-//! (being written)
+//! An in-memory lab for tests, stricter than reality: what libvirt would forgive is a violation here, and a command
+//! that no script declares fails.
+
+mod guest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+pub use guest::{Agent, Apply, GuestScript, StepCall};
+
+use crate::outcome::Cause;
+use crate::port::{
+    Capacity, GuestAgent, Hypervisor, LabError, Marked, NetworkInfo, NetworkSpec, Resource, ResourceKind,
+    VmSpec, VmState,
+};
+use crate::units::Mib;
+
+/// The fake's libvirt URI.
+pub const URI: &str = "fake:///lab";
+
+/// A lab without a hypervisor.
+#[derive(Clone)]
+pub struct FakeLab(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    capacity: Option<Capacity>,
+    scripts: BTreeMap<String, GuestScript>,
+    pools: BTreeSet<String>,
+    volumes: BTreeSet<String>,
+    networks: BTreeSet<String>,
+    domains: BTreeMap<String, guest::Domain>,
+    refusals: BTreeMap<String, LabError>,
+    stuck: BTreeSet<String>,
+    violations: Vec<String>,
+    calls: Vec<String>,
+}
+
+impl Default for FakeLab {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            capacity: Some(Capacity {
+                memory_free: Mib(64 * 1024),
+                vcpus: 16,
+                disk_free: Mib(1024 * 1024),
+            }),
+            ..State::default()
+        })))
+    }
+}
+
+impl FakeLab {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how the guests of a role behave.
+    pub fn script(&self, role: &str, script: GuestScript) {
+        self.state().scripts.insert(role.to_owned(), script);
+    }
+
+    /// Says what the host has.
+    pub fn capacity_is(&self, capacity: Capacity) {
+        self.state().capacity = Some(capacity);
+    }
+
+    /// Makes an operation fail from now on: `create_pool`, `place_image`, `create_network`, `create_overlay`,
+    /// `create_vm`.
+    pub fn refuse(&self, operation: &str, error: LabError) {
+        self.state().refusals.insert(operation.to_owned(), error);
+    }
+
+    /// Makes every resource whose name ends in `suffix` impossible to remove.
+    pub fn stick(&self, suffix: &str) {
+        self.state().stuck.insert(suffix.to_owned());
+    }
+
+    /// What was done that must never be done.
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+
+    /// Every call, in order: `operation name`.
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    /// The names of all that exists.
+    pub fn present(&self) -> Vec<String> {
+        let state = self.state();
+        let mut names: Vec<String> = state.domains.keys().cloned().collect();
+        names.extend(state.networks.iter().cloned());
+        names.extend(state.volumes.iter().cloned());
+        names.extend(state.pools.iter().cloned());
+        names
+    }
+}
+
+impl State {
+    /// Notes a call and answers with the refusal that a test asked for.
+    fn call(&mut self, operation: &str, name: &str) -> Result<(), LabError> {
+        self.calls.push(format!("{operation} {name}"));
+        match self.refusals.get(operation) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn require(&mut self, holds: bool, violation: &str) {
+        if !holds {
+            self.violations.push(violation.to_owned());
+        }
+    }
+}
+
+#[async_trait]
+impl Hypervisor for FakeLab {
+    fn uri(&self) -> &str {
+        URI
+    }
+
+    fn has_networks(&self) -> bool {
+        true
+    }
+
+    async fn capacity(&self) -> Result<Capacity, LabError> {
+        self.state()
+            .capacity
+            .ok_or_else(|| LabError::new(Cause::HostRefused, "the fake host has no capacity"))
+    }
+
+    async fn create_pool(&self, pool: &str) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_pool", pool)?;
+        let new = state.pools.insert(pool.to_owned());
+        state.require(new, &format!("pool {pool} is made twice"));
+        Ok(())
+    }
+
+    async fn place_image(&self, pool: &str, volume: &str, _: &Path, _: &str) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("place_image", volume)?;
+        let name = format!("{pool}/{volume}");
+        let in_pool = state.pools.contains(pool);
+        state.require(in_pool, &format!("{name} is placed into no pool"));
+        let new = state.volumes.insert(name.clone());
+        state.require(new, &format!("{name} is placed twice"));
+        Ok(())
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkInfo, LabError> {
+        let mut state = self.state();
+        state.call("create_network", &spec.name)?;
+        let new = state.networks.insert(spec.name.clone());
+        state.require(new, &format!("network {} is made twice", spec.name));
+        Ok(NetworkInfo {
+            addresses: spec.nodes.iter().map(|_| None).collect(),
+        })
+    }
+
+    async fn create_overlay(&self, spec: &VmSpec) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_overlay", &spec.overlay)?;
+        let based = state.volumes.contains(&format!("{}/{}", spec.pool, spec.base));
+        state.require(based, &format!("{} is forked from nothing", spec.overlay));
+        let new = state.volumes.insert(format!("{}/{}", spec.pool, spec.overlay));
+        state.require(new, &format!("{} is made twice", spec.overlay));
+        Ok(())
+    }
+
+    async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_vm", &spec.name)?;
+        let disk = state.volumes.contains(&format!("{}/{}", spec.pool, spec.overlay));
+        state.require(disk, &format!("{} has no disk", spec.name));
+        let wired = spec
+            .network
+            .as_ref()
+            .is_none_or(|network| state.networks.contains(network));
+        state.require(wired, &format!("{} is on no network", spec.name));
+        let Some(script) = state.scripts.get(&spec.role).cloned() else {
+            state.violations.push(format!("role {} has no script", spec.role));
+            return Err(LabError::new(Cause::Internal, "no script"));
+        };
+        let new = !state.domains.contains_key(&spec.name);
+        state.require(new, &format!("{} is made twice", spec.name));
+        state
+            .domains
+            .insert(spec.name.clone(), guest::Domain::new(spec.clone(), script));
+        Ok(())
+    }
+
+    async fn vm_state(&self, domain: &str) -> Result<VmState, LabError> {
+        Ok(self
+            .state()
+            .domains
+            .get(domain)
+            .map_or(VmState::Gone, guest::Domain::vm_state))
+    }
+
+    async fn console_tail(&self, domain: &str) -> String {
+        format!("console of {domain}")
+    }
+
+    fn agent(&self, domain: &str) -> Box<dyn GuestAgent> {
+        Box::new(guest::FakeAgent::new(self.clone(), domain))
+    }
+
+    async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
+        let mut state = self.state();
+        let name = &resource.name;
+        state.calls.push(format!("remove {name}"));
+        if state.stuck.iter().any(|suffix| name.ends_with(suffix)) {
+            return Err(LabError::new(Cause::HostRefused, format!("{name} is busy")));
+        }
+        match resource.kind {
+            ResourceKind::Domain => {
+                state.domains.remove(name);
+            }
+            ResourceKind::Network => {
+                let used = state
+                    .domains
+                    .values()
+                    .any(|domain| domain.spec.network.as_ref() == Some(name));
+                state.require(!used, &format!("network {name} is removed under a domain"));
+                state.networks.remove(name);
+            }
+            ResourceKind::Volume => {
+                let volume = |domain: &guest::Domain| format!("{}/{}", domain.spec.pool, domain.spec.overlay);
+                let used = state.domains.values().any(|domain| volume(domain) == *name);
+                state.require(!used, &format!("volume {name} is removed under a domain"));
+                state.volumes.remove(name);
+            }
+            ResourceKind::Pool => {
+                let full = state
+                    .volumes
+                    .iter()
+                    .any(|volume| volume.starts_with(&format!("{name}/")));
+                state.require(!full, &format!("pool {name} is removed with volumes in it"));
+                state.pools.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    async fn marked(&self) -> Result<Vec<Marked>, LabError> {
+        let state = self.state();
+        let domains = state.domains.values().map(|domain| {
+            let tag = &domain.spec.tag;
+            (ResourceKind::Domain, &domain.spec.name, tag)
+        });
+        Ok(domains
+            .map(|(kind, name, tag)| Marked {
+                resource: Resource {
+                    kind,
+                    name: name.clone(),
+                    uri: URI.to_owned(),
+                },
+                run: tag.run.clone(),
+                run_dir: Some(tag.run_dir.clone()),
+            })
+            .collect())
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use crate::scenario::model::Action;
+
 pub mod debian;
+pub mod http;
 pub mod linux;
 
 /// Output of a guest's command that is kept, in bytes, for each of standard output and error. The guest's agent fails
@@ -45,5 +48,14 @@ impl Family {
     /// The family of an OS version such as `debian-12`; `None` where patchgate cannot update it yet.
     pub fn of(os: &str) -> Option<Self> {
         os.starts_with("debian-").then_some(Self::Debian)
+    }
+}
+
+/// The command that performs a scenario's action in a guest of a family; `None` for an action that the loading of
+/// scenarios should have refused.
+pub fn action(family: Family, action: &Action, timeout: Duration) -> Option<GuestCommand> {
+    match (family, action) {
+        (Family::Debian, Action::Package(package)) => Some(debian::package(&package.name, timeout)),
+        (Family::Debian, other) => linux::action(other, timeout),
     }
 }

@@ -2,5 +2,12 @@
 
 pub mod build;
 pub mod catalogue;
+pub mod disk;
+pub mod error;
+pub mod import;
+pub mod input;
 pub mod manifest;
+pub mod process;
 pub mod recipe;
+pub mod store;
+pub mod tree;

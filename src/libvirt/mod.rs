@@ -1,1 +1,20 @@
-//! (being written)
+//! Libvirt: the only room that knows the `virt` crate. [`connect`] gives the [`crate::port::Hypervisor`] that runs
+//! for real; [`accel::probe`] tells whether KVM really runs a guest.
+//!
+//! Every call of libvirt blocks and none can be cancelled, so each runs on a thread of its own with a deadline that
+//! names it. A process that gave up on a call should end with `Runtime::shutdown_background` or `process::exit`,
+//! since dropping a runtime waits for such threads.
+
+pub mod accel;
+mod agent;
+mod domain;
+mod error;
+mod host;
+mod link;
+mod network;
+mod pool;
+mod raw;
+mod volume;
+mod xml;
+
+pub use host::{Emulator, LibvirtHost, connect};

@@ -2,4 +2,7 @@
 
 pub mod build;
 pub mod lint;
+pub mod lint_group;
 pub mod model;
+pub mod names;
+pub mod select;

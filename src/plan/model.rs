@@ -95,6 +95,18 @@ pub struct HostPlan {
     pub vcpus: Option<u32>,
 }
 
+impl HostPlan {
+    /// A host of that URI, with every default.
+    pub fn at(uri: &str) -> Self {
+        Self {
+            uri: uri.to_owned(),
+            accel: Accel::Auto,
+            memory: None,
+            vcpus: None,
+        }
+    }
+}
+
 /// How guests are run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,1 +1,146 @@
-//! (being written)
+//! What people and machines read of a run, one file per format; each is derived from the journal alone.
+
+use std::time::Duration;
+
+use crate::event::{Event, Record, RunId};
+use crate::facts::Facts;
+use crate::gate::Decision;
+use crate::journal::Loaded;
+use crate::outcome::Arm;
+use crate::plan::model::{CellId, Plan};
+use crate::verdict::Judgement;
+
+mod evidence;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+mod safe;
+pub(crate) mod table;
+pub mod text;
+mod times;
+
+pub use safe::line as safe_line;
+
+/// A run, judged and decided, as every format needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Summary<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The version of patchgate that made it.
+    pub version: &'a str,
+    /// What was promised.
+    pub plan: &'a Plan,
+    /// The journal.
+    pub records: &'a [Record],
+    /// Whether the journal's last line was torn.
+    pub truncated: bool,
+    /// What became of the plan.
+    pub judgement: &'a Judgement,
+    /// The gate and why.
+    pub decision: &'a Decision,
+}
+
+/// The host that a run used.
+#[derive(Debug, Clone, Copy)]
+struct Host<'a> {
+    uri: &'a str,
+    accel: &'a str,
+    reason: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Summary<'a> {
+    /// A journal with its judgement and decision.
+    pub fn new(journal: &'a Loaded, judgement: &'a Judgement, decision: &'a Decision) -> Self {
+        Self {
+            run: &journal.run,
+            version: &journal.version,
+            plan: &journal.plan,
+            records: &journal.records,
+            truncated: journal.truncated,
+            judgement,
+            decision,
+        }
+    }
+
+    /// From the first record to the last.
+    pub fn wall(&self) -> Duration {
+        match (self.records.first(), self.records.last()) {
+            (Some(first), Some(last)) => last.at.duration_since(first.at).try_into().unwrap_or_default(),
+            (Some(_) | None, _) => Duration::ZERO,
+        }
+    }
+
+    fn started(&self) -> String {
+        self.records.first().map_or_else(
+            || "at an unknown time".to_owned(),
+            |record| record.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        )
+    }
+
+    fn host(&self) -> Option<Host<'a>> {
+        self.records.iter().find_map(|record| match &record.event {
+            Event::HostChosen {
+                uri,
+                accel,
+                reason,
+                version,
+            } => Some(Host {
+                uri,
+                accel,
+                reason,
+                version,
+            }),
+            _ => None,
+        })
+    }
+
+    fn facts(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Facts> {
+        self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Observed {
+                cell,
+                arm,
+                role,
+                facts,
+            } if cell == of && *arm == in_arm && role == node => Some(facts),
+            _ => None,
+        })
+    }
+}
+
+/// A length of time for a reader: `0.4s`, `12s`, `3m 05s`, `1h 02m`.
+pub fn length(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, time.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3600.. => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `1 update`, `2 updates`.
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_read_well() {
+        for (millis, text) in [
+            (0, "0.0s"),
+            (480, "0.4s"),
+            (12_900, "12s"),
+            (185_000, "3m 05s"),
+            (3_720_000, "1h 02m"),
+        ] {
+            assert_eq!(length(Duration::from_millis(millis)), text);
+        }
+    }
+}

@@ -1,1 +1,182 @@
-//! (being written)
+//! Running a plan: forks the arms, updates, reboots, tests, and removes what it made. Emits events; decides nothing.
+
+mod arm;
+mod dispatcher;
+mod names;
+mod node;
+mod resources;
+mod scenario;
+mod scheduler;
+mod updates;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+pub use resources::clean_up;
+
+use crate::event::{Event, RunId};
+use crate::journal::{Journal, JournalError};
+use crate::outcome::Cause;
+use crate::plan::model::Plan;
+use crate::port::{Hypervisor, LabError, Observer};
+use crate::state::{LedgerError, RunDir};
+use crate::units::Mib;
+use dispatcher::Dispatcher;
+use resources::Resources;
+
+/// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
+/// with a kernel and its packages.
+const ARM_DISK: Mib = Mib(1024);
+
+/// Everything that a run needs.
+pub struct Setup {
+    /// Its id.
+    pub run: RunId,
+    /// What is promised.
+    pub plan: Plan,
+    /// The sealed disks by image name.
+    pub images: BTreeMap<String, PathBuf>,
+    /// The host.
+    pub host: Arc<dyn Hypervisor>,
+    /// How guests run on it, as the first events tell it.
+    pub host_chosen: Event,
+    /// Whether KVM is used.
+    pub kvm: bool,
+    /// Arms at once, beside the budget.
+    pub jobs: Option<usize>,
+    /// Whether VMs of failed arms are left for inspection.
+    pub keep_failed: bool,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+    /// Asks the run to stop, clean up and leave the gate undecided.
+    pub stop: CancellationToken,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+}
+
+/// Why a run did not start, or could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The host cannot hold it; nothing was started.
+    #[error(transparent)]
+    Host(#[from] LabError),
+    /// The journal cannot be written: without it there is no result.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What is made cannot be written down, so nothing is made.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What an arm may see of its run.
+struct Context {
+    setup: Setup,
+    run_dir: PathBuf,
+    events: Dispatcher,
+    resources: Resources,
+}
+
+/// Checks that the host can hold the plan at all, before anything is made.
+pub async fn preflight(setup: &Setup) -> Result<scheduler::Budget, LabError> {
+    let capacity = setup.host.capacity().await?;
+    let budget = scheduler::Budget::of(&setup.plan.host, capacity);
+    for cell in &setup.plan.cells {
+        if cell.nodes.len() > 1 && !setup.host.has_networks() {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!(
+                    "cell {} has several nodes, and {} has no networks between them",
+                    cell.id,
+                    setup.host.uri()
+                ),
+            )
+            .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"));
+        }
+        let (memory, vcpus) = (cell.arm_memory(), cell.arm_vcpus());
+        if memory > budget.memory {
+            return Err(LabError::new(
+                Cause::HostMemory,
+                format!(
+                    "an arm of cell {} needs {memory} of memory and {} lets it have {}",
+                    cell.id,
+                    setup.host.uri(),
+                    budget.memory
+                ),
+            )
+            .with_hint(
+                "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]",
+            ));
+        }
+        if vcpus > budget.vcpus {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!(
+                    "an arm of cell {} needs {vcpus} vCPUs and the budget is {}",
+                    cell.id, budget.vcpus
+                ),
+            )
+            .with_hint("give the roles fewer `vcpus`, or raise `vcpus` of [[host]]"));
+        }
+    }
+    let images: u64 = setup
+        .images
+        .values()
+        .filter_map(|file| file.metadata().ok())
+        .map(|metadata| metadata.len() / (1024 * 1024))
+        .sum();
+    let needed = Mib(images + ARM_DISK.0);
+    if capacity.disk_free < needed {
+        return Err(LabError::new(
+            Cause::HostDisk,
+            format!(
+                "the clones need {needed} of disk on {} and {} is free",
+                setup.host.uri(),
+                capacity.disk_free
+            ),
+        )
+        .with_hint(
+            "free disk space where the storage pools are (`patchgate clean` removes what dead runs left)",
+        ));
+    }
+    Ok(budget)
+}
+
+/// Runs a plan to its end and returns what could not be removed. The journal in `run_dir` is the result.
+pub async fn execute(setup: Setup, run_dir: &RunDir) -> Result<Vec<String>, RunError> {
+    let budget = preflight(&setup).await?;
+    let mut journal = Journal::create(&run_dir.journal())?;
+    let planned = Event::Planned {
+        run: setup.run.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: Box::new(setup.plan.clone()),
+    };
+    for event in [planned, setup.host_chosen.clone()] {
+        let record = journal.append((setup.now)(), event)?;
+        setup.observer.record(&record);
+    }
+    let (events, writer) = Dispatcher::start(journal, setup.observer.clone(), setup.now, setup.stop.clone());
+    let resources = Resources::open(setup.host.clone(), run_dir)?;
+    let context = Arc::new(Context {
+        run_dir: run_dir.path().to_owned(),
+        setup,
+        events,
+        resources,
+    });
+    scheduler::run(&context, budget).await;
+    if context.setup.stop.is_cancelled() {
+        context.events.emit(Event::Interrupted {
+            by: "a signal".to_owned(),
+        });
+    }
+    let left_behind = context.resources.finish().await;
+    context.events.emit(Event::Finished {
+        left_behind: left_behind.clone(),
+    });
+    drop(context);
+    writer.finish().await?;
+    Ok(left_behind)
+}

@@ -1,5 +1,8 @@
 //! A department's smoke test: its model, the loading of its file, and the judging of a step's raw result.
 
+pub mod action;
 pub mod evaluate;
+mod http;
 pub mod load;
 pub mod model;
+pub mod parse;

@@ -109,6 +109,18 @@ impl Action {
             Self::Package(_) => "package",
         }
     }
+
+    /// The host that the step asks over the network: a role of the cell or a name the guest knows.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Http(http) => {
+                let authority = http.url.strip_prefix("http://")?.split(['/', '?']).next()?;
+                Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host))
+            }
+            Self::Tcp(tcp) => Some(&tcp.host),
+            Self::Run(_) | Self::Service(_) | Self::File(_) | Self::Package(_) => None,
+        }
+    }
 }
 
 /// A shell command (`/bin/sh -c`) in the guest, as root or as `user`.

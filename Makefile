@@ -1,0 +1,33 @@
+# The doors. Each does all of its own set-up; CI calls only these.
+SHELL := /bin/bash
+export CARGO_INCREMENTAL ?= 0
+PATCHGATE := target/release/patchgate
+
+.PHONY: help setup build check test demo clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+setup: ## system packages and a libvirt daemon, where they are missing
+	@./setup.sh
+
+build: setup ## the binary target/release/patchgate
+	cargo build --release --locked
+
+check: setup ## format, lints, and the shipped lab's own lint
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo run --quiet --locked -- check
+
+test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones
+	@if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --locked; \
+	else cargo test --locked --all-targets -- --test-threads=1; fi
+
+demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
+	$(PATCHGATE) doctor
+	$(PATCHGATE) image build --all
+	$(PATCHGATE) run --report target/demo-report.md
+
+clean: ## what dead runs left on this host
+	$(PATCHGATE) clean

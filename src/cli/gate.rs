@@ -1,0 +1,105 @@
+//! `patchgate gate`: the decision again, from the journal alone.
+
+use clap::{Args, ValueEnum};
+
+use super::Colour;
+use super::report::{Decided, print, style};
+use crate::error::UserError;
+use crate::exit_code;
+use crate::report::{json, text};
+use crate::state::State;
+
+/// What `patchgate gate` takes.
+#[derive(Debug, Clone, Args)]
+pub struct GateArgs {
+    /// A run's id, the beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The form
+    #[arg(long, value_enum, default_value_t)]
+    pub format: GateFormat,
+}
+
+/// A form of the decision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum GateFormat {
+    /// Reasons and the line
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Prints the reasons and the line; the exit code is the decision.
+pub fn run(args: &GateArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
+    let run = state.resolve(&args.run, lab)?;
+    let decided = Decided::load(state, &run)?;
+    let summary = decided.summary();
+    match args.format {
+        GateFormat::Text => print(&text::render_gate(&summary, style(colour)))?,
+        GateFormat::Json => {
+            let text = json::render_gate(&summary)
+                .map_err(|error| UserError::usage(format!("cannot print the decision: {error}")))?;
+            print(&text)?;
+        }
+    }
+    Ok(exit_code::of_gate(decided.decision.gate))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::event::{Event, RunId};
+    use crate::journal::Journal;
+    use crate::plan::model::Plan;
+
+    fn empty_plan() -> Plan {
+        serde_json::from_str(
+            r#"{"lab": "hq", "updates": {"mode": "all", "expect_updates": true}, "host": {"uri": "auto", "accel": "auto"},
+                "cells": [], "scenarios": {}, "inputs": {}, "digest": "d"}"#,
+        )
+        .expect("a plan")
+    }
+
+    #[test]
+    fn the_exit_code_is_the_decision_and_a_damaged_journal_decides_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let state = State::at(folder.path().to_owned());
+        let run_id: RunId = "20261123-140912-7c1f".parse().expect("id");
+        let dir = state.create_run(&run_id).expect("run");
+        let mut journal = Journal::create(&dir.journal()).expect("journal");
+        for event in [
+            Event::Planned {
+                run: run_id.clone(),
+                version: "0.1.0".to_owned(),
+                plan: Box::new(empty_plan()),
+            },
+            Event::Finished {
+                left_behind: Vec::new(),
+            },
+        ] {
+            journal.append(Timestamp::UNIX_EPOCH, event).expect("append");
+        }
+        for format in [GateFormat::Text, GateFormat::Json] {
+            let args = GateArgs {
+                run: "2026".to_owned(),
+                format,
+            };
+            assert_eq!(
+                run(&args, &state, None, Colour::Never).expect("decided"),
+                exit_code::UNDECIDED
+            );
+        }
+
+        std::fs::write(dir.journal(), "what?\n").expect("damage");
+        let args = GateArgs {
+            run: run_id.to_string(),
+            format: GateFormat::Text,
+        };
+        let error = run(&args, &state, None, Colour::Never).expect_err("damaged");
+        assert_eq!(error.exit, exit_code::UNDECIDED);
+        assert!(error.message.contains("journal.jsonl:1: not a record"), "{error}");
+    }
+}

@@ -1,0 +1,211 @@
+//! `patchgate plan`: what `run` would do, before it does it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+
+use crate::cli::check::{self, Format};
+use crate::config::model::Lab;
+use crate::config::words::count;
+use crate::error::{Finding, UserError};
+use crate::plan::build::{ImageChoice, build_selected};
+use crate::plan::model::{Accel, HostPlan, Plan, UpdateMode, UpdatePolicy};
+use crate::plan::select::Selection;
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Only these cells: patterns over GROUP/OS, or a group, OS version or role; `!` leaves out
+    #[arg(long, value_name = "EXPR")]
+    pub select: Option<String>,
+    /// How the plan is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// A plan, and what was loaded for it.
+#[derive(Debug)]
+pub struct Planned {
+    /// The lab file.
+    pub lab: Lab,
+    /// The plan.
+    pub plan: Plan,
+    /// What is likely not meant as it is written.
+    pub warnings: Vec<Finding>,
+}
+
+/// Loads, lints and plans a lab; `images` has the catalogue's choice for each OS version and role of the lab.
+///
+/// # Errors
+/// All findings; or the selection takes no cell.
+pub fn planned(
+    lab_file: &Path,
+    select: Option<&str>,
+    images: impl FnOnce(&Lab) -> Result<Vec<ImageChoice>, Vec<Finding>>,
+) -> Result<Planned, UserError> {
+    let selection = select
+        .map(Selection::parse)
+        .transpose()
+        .map_err(|error| UserError::usage(error.to_string()).with_hint(error.hint))?;
+    let inputs = check::inputs(lab_file)?;
+    let refused = |findings| {
+        UserError::findings(
+            format!("{}: cannot be planned; nothing was started", lab_file.display()),
+            findings,
+        )
+    };
+    let images = images(&inputs.lab).map_err(refused)?;
+    let plan =
+        build_selected(&inputs.lab, &inputs.scenarios, &images, selection.as_ref()).map_err(refused)?;
+    Ok(Planned {
+        lab: inputs.lab,
+        plan,
+        warnings: inputs.warnings,
+    })
+}
+
+/// The plan in the form that was asked for.
+///
+/// # Errors
+/// As [`planned`].
+pub fn run(
+    args: &PlanArgs,
+    lab_file: &Path,
+    images: impl FnOnce(&Lab) -> Result<Vec<ImageChoice>, Vec<Finding>>,
+) -> Result<String, UserError> {
+    let planned = planned(lab_file, args.select.as_deref(), images)?;
+    match args.format {
+        Format::Json => serde_json::to_string_pretty(&planned.plan)
+            .map(|text| text + "\n")
+            .map_err(|error| UserError::usage(format!("the plan cannot be written as JSON: {error}"))),
+        Format::Text => {
+            let mut text = text(&planned.plan);
+            if !planned.warnings.is_empty() {
+                let warnings = count(planned.warnings.len(), "warning");
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "\n{warnings}: `patchgate check` shows them");
+            }
+            Ok(text)
+        }
+    }
+}
+
+/// The plan as a table with totals.
+pub fn text(plan: &Plan) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["CELL", "NODE", "IMAGE", "BUILT", "MEMORY", "VCPUS", "SCENARIOS"]);
+    for cell in &plan.cells {
+        let required = if cell.required { "" } else { " (not required)" };
+        for (index, node) in cell.nodes.iter().enumerate() {
+            let is_first = index == 0;
+            table.add_row([
+                if is_first {
+                    format!("{}{required}", cell.id)
+                } else {
+                    String::new()
+                },
+                node.role.clone(),
+                node.image.name.clone(),
+                if node.image.sha256.is_some() { "yes" } else { "no" }.to_owned(),
+                node.memory.to_string(),
+                node.vcpus.to_string(),
+                if is_first {
+                    cell.scenarios.join("\n")
+                } else {
+                    String::new()
+                },
+            ]);
+        }
+    }
+    let table: String = table
+        .to_string()
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect();
+    format!("{table}\n{}", totals(plan))
+}
+
+fn totals(plan: &Plan) -> String {
+    let nodes: usize = plan.cells.iter().map(|cell| cell.nodes.len()).sum();
+    let steps: usize = plan.scenarios.values().map(|scenario| scenario.steps.len()).sum();
+    let mut lines = vec![
+        format!(
+            "lab {}: {}, {} arms, {}, {} with {}",
+            plan.lab,
+            count(plan.cells.len(), "cell"),
+            plan.cells.len() * 2,
+            count(nodes * 2, "VM"),
+            count(plan.scenarios.len(), "scenario"),
+            count(steps, "step"),
+        ),
+        format!("updates: {}", updates(&plan.updates)),
+        format!("host: {}", host(&plan.host)),
+    ];
+    if let Some(largest) = plan.cells.iter().max_by_key(|cell| cell.arm_memory()) {
+        lines.push(format!(
+            "largest arm: {} with QEMU's own needs, {} ({})",
+            largest.arm_memory(),
+            count(largest.arm_vcpus() as usize, "vCPU"),
+            largest.id,
+        ));
+    }
+    lines.push(format!("plan: {}", plan.digest.get(..12).unwrap_or(&plan.digest)));
+    let unbuilt: BTreeSet<&str> = plan
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.nodes)
+        .filter(|node| node.image.sha256.is_none())
+        .map(|node| node.image.name.as_str())
+        .collect();
+    if !unbuilt.is_empty() {
+        lines.push(format!(
+            "\n{} not built yet; nothing can run before:",
+            count(unbuilt.len(), "image")
+        ));
+        lines.extend(
+            unbuilt
+                .iter()
+                .map(|name| format!("  patchgate image build {name}")),
+        );
+    }
+    lines.iter().fold(String::new(), |mut text, line| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{line}");
+        text
+    })
+}
+
+fn updates(policy: &UpdatePolicy) -> String {
+    let mut text = match policy.mode {
+        UpdateMode::Security => "those of the security archive".to_owned(),
+        UpdateMode::All => "all that are pending".to_owned(),
+        UpdateMode::Listed => format!("of {}", policy.listed.join(", ")),
+    };
+    if !policy.exclude.is_empty() {
+        let _ = write!(text, ", but {}", policy.exclude.join(", "));
+    }
+    if !policy.expect_updates {
+        text.push_str("; none pending is no fault");
+    }
+    text
+}
+
+fn host(host: &HostPlan) -> String {
+    let accel = match host.accel {
+        Accel::Auto => "KVM where it works, else TCG",
+        Accel::Kvm => "KVM",
+        Accel::Tcg => "TCG",
+    };
+    let memory = host
+        .memory
+        .map_or("what is free".to_owned(), |memory| memory.to_string());
+    let vcpus = host
+        .vcpus
+        .map_or("all its CPUs".to_owned(), |vcpus| count(vcpus as usize, "vCPU"));
+    format!("{} ({accel}); budget: {memory}, {vcpus}", host.uri)
+}

@@ -1,0 +1,183 @@
+//! What a person sees while a run goes on: one bar per cell on a terminal, plain lines elsewhere. On standard error, so
+//! that standard output holds the result alone.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::event::{Event, Record};
+use crate::outcome::{Arm, Stage};
+use crate::plan::model::{CellId, Plan};
+use crate::port::Observer;
+
+/// Shows a run's events as they happen.
+pub struct Progress {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    bars: Option<MultiProgress>,
+    cells: BTreeMap<CellId, Cell>,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Cell {
+    bar: Option<ProgressBar>,
+    arms: BTreeMap<Arm, String>,
+}
+
+impl Progress {
+    /// Bars where standard error is a terminal, unless `plain`.
+    pub fn new(plain: bool) -> Self {
+        let bars = (!plain && std::io::stderr().is_terminal()).then(MultiProgress::new);
+        Self {
+            inner: Mutex::new(Inner {
+                bars,
+                cells: BTreeMap::new(),
+                started: Instant::now(),
+            }),
+        }
+    }
+}
+
+impl Inner {
+    fn plan(&mut self, plan: &Plan) {
+        let width = plan.cells.iter().map(|cell| cell.id.0.len()).max().unwrap_or(0);
+        for plan in &plan.cells {
+            let mut cell = Cell::default();
+            if let Some(bars) = &self.bars {
+                let bar = bars.add(ProgressBar::new(2));
+                // The template is a constant that is known to parse.
+                if let Ok(style) =
+                    ProgressStyle::with_template("{spinner} {prefix} [{elapsed_precise}] {msg}")
+                {
+                    bar.set_style(style);
+                }
+                bar.set_prefix(format!("{:width$}", plan.id.0));
+                bar.enable_steady_tick(Duration::from_millis(200));
+                bar.set_message("waiting");
+                cell.bar = Some(bar);
+            }
+            self.cells.insert(plan.id.clone(), cell);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if let Some(bars) = &self.bars {
+            // A terminal that cannot be written to is no reason to stop.
+            let _ = bars.println(text);
+        } else {
+            let seconds = self.started.elapsed().as_secs();
+            eprintln!("[{:02}:{:02}] {text}", seconds / 60, seconds % 60);
+        }
+    }
+
+    /// Sets what an arm is doing; `line` is what plain output says of it.
+    fn arm(&mut self, cell: &CellId, arm: Arm, doing: &str, line: Option<&str>) {
+        if let Some(entry) = self.cells.get_mut(cell) {
+            entry.arms.insert(arm, doing.to_owned());
+            if let Some(bar) = &entry.bar {
+                let message: Vec<String> = entry
+                    .arms
+                    .iter()
+                    .map(|(arm, doing)| format!("{arm}: {doing}"))
+                    .collect();
+                bar.set_message(message.join("   "));
+                if entry.arms.len() == 2 && entry.arms.values().all(|doing| doing == "done") {
+                    bar.finish();
+                }
+                return;
+            }
+        }
+        if let Some(line) = line {
+            self.line(&format!("{cell} {arm}: {line}"));
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Planned { plan, .. } => self.plan(plan),
+            Event::HostChosen {
+                uri,
+                accel,
+                reason,
+                version,
+            } => {
+                self.line(&format!("host {uri} ({version}), accelerator {accel}: {reason}"));
+            }
+            Event::StageStarted { cell, arm, stage } => self.arm(cell, *arm, &stage.to_string(), None),
+            Event::StageFinished {
+                cell,
+                arm,
+                stage,
+                millis,
+            } if *stage != Stage::Queue => {
+                let line = format!(
+                    "{stage} took {:.1} s",
+                    Duration::from_millis(*millis).as_secs_f64()
+                );
+                self.arm(cell, *arm, &stage.to_string(), Some(&line));
+            }
+            Event::Resolved { cell, role, set } => {
+                self.line(&format!("{cell}/{role}: {} updates pinned", set.updates.len()));
+            }
+            Event::ScenarioFinished {
+                cell,
+                arm,
+                scenario,
+                outcome,
+                ..
+            } => {
+                self.line(&format!("{cell} {arm}: scenario {scenario} {outcome}"));
+            }
+            Event::ArmFailed { cell, arm, fault } => {
+                let role = fault
+                    .role
+                    .as_deref()
+                    .map(|role| format!(" on {role}"))
+                    .unwrap_or_default();
+                let text = format!(
+                    "{cell} {arm}: {} in {}{role}: {}",
+                    fault.cause.words(),
+                    fault.stage,
+                    fault.message
+                );
+                self.line(&text);
+            }
+            Event::ArmFinished { cell, arm } => self.arm(cell, *arm, "done", Some("done")),
+            Event::Interrupted { by } => self.line(&format!("interrupted by {by}: stopping and cleaning up")),
+            Event::Finished { .. } => {
+                if let Some(bars) = &self.bars {
+                    // As above.
+                    let _ = bars.clear();
+                }
+            }
+            Event::StageFinished { .. }
+            | Event::ArmStarted { .. }
+            | Event::RebootNeeded { .. }
+            | Event::Proved { .. }
+            | Event::Observed { .. }
+            | Event::StepFinished { .. } => {}
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn record(&self, record: &Record) {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .event(&record.event);
+    }
+
+    fn notice(&self, text: &str) {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .line(text);
+    }
+}

@@ -1,0 +1,335 @@
+//! Guests of the fake lab: scripted, and answering only to commands that patchgate is known to send.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::FakeLab;
+use crate::guest::GuestCommand;
+use crate::outcome::Arm;
+use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
+use crate::update::Update;
+
+/// How a guest's agent behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agent {
+    /// It answers.
+    Answers,
+    /// It never does.
+    Silent,
+    /// It answers until this command and never again.
+    DiesAt(&'static str),
+    /// It answers this command with bytes that mean nothing.
+    Garbles(&'static str),
+    /// The VM switches itself off at this command.
+    PowersOffAt(&'static str),
+    /// QEMU pauses the VM at this command, the host's disk being full.
+    DiskFullAt(&'static str),
+}
+
+/// How installing the updates goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apply {
+    /// Well.
+    Good,
+    /// It stops half-way: exit code 100, the first package half-configured.
+    HalfWay,
+    /// apt says that all is well and nothing is installed.
+    Lies,
+    /// All is installed, and one package more.
+    Extra,
+}
+
+/// A scenario's action as it reaches a guest.
+pub struct StepCall<'a> {
+    /// The command.
+    pub command: &'a GuestCommand,
+    /// The arm.
+    pub arm: Arm,
+    /// How often this guest was asked for an action before.
+    pub calls: usize,
+    /// Whether updates are installed.
+    pub updated: bool,
+}
+
+type Steps = Arc<dyn Fn(&StepCall<'_>) -> ExecOutput + Send + Sync>;
+
+/// How a guest behaves.
+#[derive(Clone)]
+pub struct GuestScript {
+    /// Its agent.
+    pub agent: Agent,
+    /// In which arm the agent misbehaves; both where `None`.
+    pub agent_in: Option<Arm>,
+    /// What is installed, `name:arch` to version.
+    pub packages: BTreeMap<String, String>,
+    /// What is pending.
+    pub pending: Vec<Update>,
+    /// Whether the mirror answers.
+    pub mirror: bool,
+    /// How installing goes.
+    pub apply: Apply,
+    /// Whether it comes back from a reboot.
+    pub comes_back: bool,
+    /// How its actions end.
+    pub steps: Steps,
+    /// How long every command takes.
+    pub delay: Duration,
+}
+
+impl Default for GuestScript {
+    /// A healthy guest with one pending security update, whose actions all exit 0 with no output.
+    fn default() -> Self {
+        Self {
+            agent: Agent::Answers,
+            agent_in: None,
+            packages: [("bash:amd64", "5.2-1"), ("nginx:amd64", "1.22.1-9")]
+                .map(|(name, version)| (name.to_owned(), version.to_owned()))
+                .into(),
+            pending: vec![Update {
+                name: "nginx".into(),
+                arch: "amd64".into(),
+                from: Some("1.22.1-9".into()),
+                to: Some("1.22.1-9+deb12u1".into()),
+                origin: "Debian-Security:12/oldstable-security".into(),
+            }],
+            mirror: true,
+            apply: Apply::Good,
+            comes_back: true,
+            steps: Arc::new(|_| ok("")),
+            delay: Duration::ZERO,
+        }
+    }
+}
+
+/// An output with exit code 0.
+fn ok(stdout: &str) -> ExecOutput {
+    failed(0, stdout)
+}
+
+fn failed(exit: i32, stdout: &str) -> ExecOutput {
+    ExecOutput {
+        exit: Some(exit),
+        stdout: stdout.as_bytes().to_vec(),
+        ..ExecOutput::default()
+    }
+}
+
+/// A fake VM.
+pub struct Domain {
+    /// As it was asked for.
+    pub spec: VmSpec,
+    script: GuestScript,
+    packages: BTreeMap<String, String>,
+    unfinished: Option<String>,
+    updated: bool,
+    boots: u32,
+    calls: usize,
+    state: VmState,
+    dead_agent: bool,
+}
+
+impl Domain {
+    pub fn new(spec: VmSpec, script: GuestScript) -> Self {
+        Self {
+            packages: script.packages.clone(),
+            dead_agent: script.agent == Agent::Silent
+                && script.agent_in.is_none_or(|arm| arm == spec.tag.arm),
+            spec,
+            script,
+            unfinished: None,
+            updated: false,
+            boots: 1,
+            calls: 0,
+            state: VmState::Running,
+        }
+    }
+
+    pub fn vm_state(&self) -> VmState {
+        self.state.clone()
+    }
+
+    fn misbehaves(&self) -> Agent {
+        match self.script.agent_in {
+            Some(arm) if arm != self.spec.tag.arm => Agent::Answers,
+            _ => self.script.agent,
+        }
+    }
+
+    fn simulation(&self) -> String {
+        self.script
+            .pending
+            .iter()
+            .fold(String::new(), |mut text, update| {
+                let from = update
+                    .from
+                    .as_ref()
+                    .map(|from| format!(" [{from}]"))
+                    .unwrap_or_default();
+                let to = update.to.as_deref().unwrap_or_default();
+                // Writing to a String cannot fail.
+                let _ = writeln!(
+                    text,
+                    "Inst {}{from} ({to} {} [{}])",
+                    update.name, update.origin, update.arch
+                );
+                text
+            })
+    }
+
+    fn install(&mut self) -> ExecOutput {
+        match self.script.apply {
+            Apply::Lies => return ok(""),
+            Apply::HalfWay => {
+                self.unfinished = self
+                    .script
+                    .pending
+                    .first()
+                    .map(|update| format!("{}:{}", update.name, update.arch));
+                return failed(100, "dpkg: error processing package");
+            }
+            Apply::Good => {}
+            Apply::Extra => {
+                self.packages.insert("stowaway:amd64".into(), "1".into());
+            }
+        }
+        for update in &self.script.pending {
+            if let Some(to) = &update.to {
+                self.packages
+                    .insert(format!("{}:{}", update.name, update.arch), to.clone());
+            }
+        }
+        self.updated = true;
+        ok("")
+    }
+
+    /// dpkg's view.
+    fn states(&self) -> String {
+        self.packages
+            .iter()
+            .fold(String::new(), |mut text, (name, version)| {
+                let state = if self.unfinished.as_ref() == Some(name) {
+                    "iF "
+                } else {
+                    "ii "
+                };
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{name}\t{version}\t{state}");
+                text
+            })
+    }
+
+    /// `None` for a command that no guest should ever see.
+    fn answer(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
+        Some(match command.what.as_str() {
+            "read the boot id" => ok(&format!("{:08x}-0000-4000-8000-000000000000\n", self.boots)),
+            "wait for the services to settle" => ok("running\n"),
+            "reboot" => {
+                self.boots += 1;
+                self.dead_agent = !self.script.comes_back;
+                ok("")
+            }
+            "read the package states" => ok(&self.states()),
+            "read the update sources" if self.script.mirror => ok("Reading package lists...\n"),
+            "read the update sources" => failed(100, "Err:1 http://mirror stable InRelease\n"),
+            "list the pending updates" | "resolve the update set" => ok(&self.simulation()),
+            "give the node its name" | "fetch the update set" => ok(""),
+            "install the update set" => self.install(),
+            "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),
+            "read the node's facts" => {
+                ok("@@ kernel\n6.1.0\n@@ services\nnginx.service loaded active running\n")
+            }
+            "run" | "http" | "tcp" | "service" | "file" | "package" => {
+                let call = StepCall {
+                    command,
+                    arm: self.spec.tag.arm,
+                    calls: self.calls,
+                    updated: self.updated,
+                };
+                self.calls += 1;
+                (self.script.steps)(&call)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The agent of a fake VM.
+pub struct FakeAgent {
+    lab: FakeLab,
+    domain: String,
+}
+
+impl FakeAgent {
+    pub fn new(lab: FakeLab, domain: &str) -> Self {
+        Self {
+            lab,
+            domain: domain.to_owned(),
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Domain) -> Result<T, AgentError>) -> Result<T, AgentError> {
+        let mut state = self.lab.state();
+        match state.domains.get_mut(&self.domain) {
+            Some(domain) if domain.dead_agent || domain.state != VmState::Running => {
+                Err(AgentError::Silent("not connected".into()))
+            }
+            Some(domain) => act(domain),
+            None => {
+                state
+                    .violations
+                    .push(format!("{} is asked and does not exist", self.domain));
+                Err(AgentError::Silent("no such domain".into()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl GuestAgent for FakeAgent {
+    async fn ping(&self, _: Duration) -> Result<(), AgentError> {
+        self.with(|_| Ok(()))
+    }
+
+    async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {
+        let delay = self.with(|domain| Ok(domain.script.delay))?;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let answer = self.with(|domain| {
+            let silent = || Err(AgentError::Silent("not connected".into()));
+            match domain.misbehaves() {
+                Agent::DiesAt(what) if what == command.what => {
+                    domain.dead_agent = true;
+                    return silent();
+                }
+                Agent::PowersOffAt(what) if what == command.what => {
+                    domain.state = VmState::Off("shutdown".into());
+                    return silent();
+                }
+                Agent::DiskFullAt(what) if what == command.what => {
+                    domain.state = VmState::Paused { io_error: true };
+                    return silent();
+                }
+                Agent::Garbles(what) if what == command.what => return Ok(Some(ok("\u{1}\u{fffd}garbage"))),
+                Agent::Garbles(_)
+                | Agent::DiesAt(_)
+                | Agent::PowersOffAt(_)
+                | Agent::DiskFullAt(_)
+                | Agent::Answers
+                | Agent::Silent => {}
+            }
+            Ok(domain.answer(command))
+        })?;
+        answer.ok_or_else(|| {
+            self.lab
+                .state()
+                .violations
+                .push(format!("undeclared command: {}", command.what));
+            AgentError::Refused(format!("undeclared command: {}", command.what))
+        })
+    }
+}

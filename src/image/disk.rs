@@ -1,0 +1,205 @@
+//! From a root file system to a bootable disk, without a mount or a loop device.
+//!
+//! The disk boots by BIOS: GRUB's boot.img in the master boot record, its core image in the gap before the first
+//! partition, one ext4 partition. GRUB's script boots `/vmlinuz` and `/initrd.img`, the links that Debian's kernel
+//! packages keep on the newest kernel, so that a kernel update is really what boots next.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::BuildError;
+use super::process::{Job, Runner};
+use crate::units::Mib;
+
+/// Where GRUB's files for BIOS boot are (package grub-pc-bin).
+pub const GRUB: &str = "/usr/lib/grub/i386-pc";
+/// Where the partition starts, in bytes; the gap before it holds GRUB's core image.
+const PARTITION: u64 = 1024 * 1024;
+/// A sector, in bytes.
+const SECTOR: u64 = 512;
+/// The part of the master boot record before the partition table.
+const BOOT_CODE: usize = 440;
+/// How long one step of making a disk may take.
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// Named one by one, because a newer mke2fs has defaults that an older guest's kernel or GRUB cannot read (ext4(5)). No
+/// journal: clones are thrown away.
+const FEATURES: &str =
+    "none,dir_index,dir_nlink,ext_attr,extent,extra_isize,filetype,flex_bg,huge_file,large_file,sparse_super";
+
+/// Builder text that decides what a disk is; part of every key.
+pub const DECIDES: &[&str] = &[FEATURES, MODULES, SCRIPT];
+
+const MODULES: &str = "biosdisk part_msdos ext2 linux";
+
+/// Embedded in the core image: GRUB then needs no further file from the disk.
+const SCRIPT: &str =
+    "set root=(hd0,msdos1)\nlinux /vmlinuz root=LABEL=root rw @KERNEL@\ninitrd /initrd.img\nboot\n";
+
+/// Makes `out` (qcow2) from the tree at `root`, with scratch files in `work`.
+pub fn make(
+    runner: &Runner,
+    root: &Path,
+    work: &Path,
+    size: Mib,
+    kernel: &str,
+    out: &Path,
+) -> Result<(), BuildError> {
+    let raw = work.join("disk.raw");
+    let table = work.join("partitions");
+    let script = work.join("grub.cfg");
+    let core = work.join("core.img");
+    let failed = |what: &'static str| move |error| BuildError::of_io(what, work, error);
+    File::create(&raw)
+        .and_then(|file| file.set_len(size.bytes()))
+        .map_err(failed("make the disk"))?;
+    fs::write(&table, "start=2048, type=83, bootable\n").map_err(failed("make the partition table"))?;
+    fs::write(&script, SCRIPT.replace("@KERNEL@", kernel)).map_err(failed("write GRUB's script"))?;
+
+    let run = |what: &str, argv: &[&str]| runner.run(&Job::new(what, DEADLINE, argv));
+    let [raw_text, table_text, script_text, core_text, root_text, out_text] =
+        [&raw, &table, &script, &core, root, out].map(|path: &Path| path.to_string_lossy().into_owned());
+    // sfdisk reads its script from standard input only.
+    run(
+        "make the partition table",
+        &[
+            "sh",
+            "-ec",
+            "exec sfdisk -q \"$1\" < \"$2\"",
+            "sh",
+            &raw_text,
+            &table_text,
+        ],
+    )?;
+    let kib = format!("{}k", (size.bytes() - PARTITION) / 1024);
+    let offset = format!("offset={PARTITION},lazy_itable_init=1,root_owner=0:0");
+    run(
+        "make the file system",
+        &[
+            "mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-m", "1", "-O", FEATURES, "-E", &offset, "-d",
+            &root_text, &raw_text, &kib,
+        ],
+    )?;
+    let mut grub = vec![
+        "grub-mkimage",
+        "-O",
+        "i386-pc",
+        "-c",
+        &script_text,
+        "-o",
+        &core_text,
+        "-p",
+        "/boot/grub",
+    ];
+    grub.extend(MODULES.split(' '));
+    run("make GRUB's core image", &grub)?;
+    write_boot_code(&raw, &core).map_err(failed("write GRUB to the disk"))?;
+    run(
+        "convert the disk",
+        &[
+            "qemu-img", "convert", "-f", "raw", "-O", "qcow2", &raw_text, &out_text,
+        ],
+    )?;
+    fs::remove_file(&raw).map_err(failed("remove the raw disk"))
+}
+
+fn write_boot_code(raw: &Path, core: &Path) -> io::Result<()> {
+    let boot = fs::read(Path::new(GRUB).join("boot.img"))?;
+    let core = fs::read(core)?;
+    if boot.len() < BOOT_CODE || core.len() as u64 > PARTITION - SECTOR {
+        return Err(io::Error::other("GRUB's images do not fit before the partition"));
+    }
+    let mut disk = OpenOptions::new().write(true).open(raw)?;
+    disk.write_all(&boot[..BOOT_CODE])?;
+    disk.seek(SeekFrom::Start(SECTOR))?;
+    disk.write_all(&core)
+}
+
+/// What `qemu-img info` says of a disk.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DiskInfo {
+    /// Its format, such as `qcow2`.
+    pub format: String,
+    /// Its size as the guest sees it, in bytes.
+    pub virtual_size: u64,
+    /// The file that it is an overlay of.
+    pub backing_filename: Option<String>,
+    #[serde(default)]
+    format_specific: serde_json::Value,
+}
+
+impl DiskInfo {
+    /// A file beside `disk` that its content is read from: its backing file, a qcow2's data file or an extent of a vmdk
+    /// (<https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html>, ImageInfoSpecific).
+    pub fn other_file(&self, disk: &Path) -> Option<&str> {
+        let data = &self.format_specific["data"];
+        let extents = data["extents"].as_array().into_iter().flatten();
+        let named = extents
+            .map(|extent| &extent["filename"])
+            .chain([&data["data-file"]]);
+        self.backing_filename.as_deref().or_else(|| {
+            named
+                .filter_map(serde_json::Value::as_str)
+                .find(|name| Path::new(name) != disk)
+        })
+    }
+}
+
+/// Asks `qemu-img` about a disk.
+pub fn info(runner: &Runner, disk: &Path) -> Result<DiskInfo, BuildError> {
+    let path = disk.to_string_lossy();
+    let argv = ["qemu-img", "info", "--output=json", "--", &path];
+    let text = runner.run(&Job::asking(
+        format!("look at {path}"),
+        Duration::from_secs(60),
+        &argv,
+    ))?;
+    serde_json::from_str(&text).map_err(|error| BuildError::Unfit {
+        path: disk.to_owned(),
+        problem: format!("qemu-img's description cannot be read: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qemu_img_s_description_is_read() {
+        let text = r#"{"virtual-size": 4294967296, "filename": "a.qcow2", "format": "qcow2", "actual-size": 1,
+            "format-specific": {"type": "qcow2", "data": {"compat": "1.1"}}}"#;
+        let info: DiskInfo = serde_json::from_str(text).expect("description");
+        assert_eq!(
+            (info.format.as_str(), info.virtual_size),
+            ("qcow2", 4_294_967_296)
+        );
+        assert_eq!(info.other_file(Path::new("a.qcow2")), None);
+    }
+
+    #[test]
+    fn files_that_a_disk_reads_beside_itself_are_found() {
+        for (rest, other) in [
+            (r#""backing-filename": "base.qcow2""#, Some("base.qcow2")),
+            (
+                r#""format-specific": {"data": {"data-file": "/etc/shadow"}}"#,
+                Some("/etc/shadow"),
+            ),
+            (
+                r#""format-specific": {"data": {"extents": [{"filename": "/d"}, {"filename": "/x"}]}}"#,
+                Some("/x"),
+            ),
+            (
+                r#""format-specific": {"data": {"extents": [{"filename": "/d"}]}}"#,
+                None,
+            ),
+            (r#""format-specific": {"data": []}"#, None),
+        ] {
+            let text = format!(r#"{{"virtual-size": 1, "format": "vmdk", {rest}}}"#);
+            let info: DiskInfo = serde_json::from_str(&text).expect("description");
+            assert_eq!(info.other_file(Path::new("/d")), other, "{rest}");
+        }
+    }
+}

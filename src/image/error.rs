@@ -1,0 +1,190 @@
+//! What can go wrong while an image is built or imported, each with its remedy.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::manifest::DamagedImage;
+use super::process::{Job, last_lines};
+use crate::error::UserError;
+use crate::exit_code;
+
+/// A failure to make an image; nothing of it is left in the store but its log.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A program that building needs is not installed.
+    #[error("`{0}` is not installed")]
+    ToolMissing(String),
+    /// The process is not root.
+    #[error("building an image needs root, for chroot and device nodes")]
+    NotRoot,
+    /// The build was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// Packages cannot be fetched.
+    #[error("{what}: the package mirror cannot be reached or lacks a file\n{tail}")]
+    Mirror {
+        /// What was tried.
+        what: String,
+        /// The last lines of output.
+        tail: String,
+    },
+    /// No room is left.
+    #[error("{what}: the disk of {} is full", path.display())]
+    DiskFull {
+        /// What was tried.
+        what: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// A command failed.
+    #[error("{what}: {how}\n{tail}")]
+    Command {
+        /// What was tried.
+        what: String,
+        /// `exit code N` or `signal N`.
+        how: String,
+        /// The last lines of output.
+        tail: String,
+        /// The whole output, bounded.
+        log: PathBuf,
+    },
+    /// A command did not end in time.
+    #[error("{what}: no end after {after:?}")]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+    },
+    /// A file cannot be read or written.
+    #[error("{what}: {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Which file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A path of the recipe leaves the image.
+    #[error("{0}: not a path inside the image")]
+    Outside(String),
+    /// The image is one that only an import can provide.
+    #[error("image {name} with SHA-256 {sha256} was not imported into this store")]
+    NotImported {
+        /// The image.
+        name: String,
+        /// What the lab file asks for.
+        sha256: String,
+    },
+    /// The file to import cannot be taken.
+    #[error("{}: {problem}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// An image in the store is damaged.
+    #[error(transparent)]
+    Damaged(#[from] DamagedImage),
+}
+
+impl BuildError {
+    /// The error of a file operation.
+    pub fn of_io(what: &str, path: &Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::StorageFull {
+            Self::DiskFull {
+                what: what.to_owned(),
+                path: path.to_owned(),
+            }
+        } else {
+            Self::Io {
+                what: what.to_owned(),
+                path: path.to_owned(),
+                source,
+            }
+        }
+    }
+
+    /// The error of a command that ended with `status`, told apart by what its output says.
+    pub fn of_command(job: &Job, status: ExitStatus, output: &str, log: &Path) -> Self {
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| output.contains(phrase));
+        let what = job.what.clone();
+        let tail = last_lines(output);
+        if says(&["No space left on device", "Disk quota exceeded"]) {
+            return Self::DiskFull {
+                what,
+                path: log.parent().unwrap_or(log).to_owned(),
+            };
+        }
+        if says(&[
+            "Could not resolve",
+            "Temporary failure resolving",
+            "Could not connect",
+            "Unable to connect",
+            "Connection failed",
+            "Connection timed out",
+            "Failed to fetch",
+            "does not have a Release file",
+        ]) {
+            return Self::Mirror { what, tail };
+        }
+        let how = match (
+            status.code(),
+            std::os::unix::process::ExitStatusExt::signal(&status),
+        ) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "no exit code".into(),
+        };
+        Self::Command {
+            what,
+            how,
+            tail,
+            log: log.to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::ToolMissing(_) => Some("run ./setup.sh, which installs what patchgate needs".into()),
+            Self::NotRoot => Some(
+                "run `sudo patchgate image build`, or build on another machine and copy its image store; \
+                 PATCHGATE_IMAGES names the store"
+                    .into(),
+            ),
+            Self::Mirror { .. } => Some(
+                "check that this machine reaches the recipe's `mirror` (a proxy is taken from http_proxy), and try again"
+                    .into(),
+            ),
+            Self::DiskFull { path, .. } => Some(format!(
+                "free some 3 GiB there (`patchgate image remove --unused`), or let PATCHGATE_IMAGES name a folder \
+                 on another disk than {}",
+                path.display()
+            )),
+            Self::Command { log, .. } => Some(format!("the whole output is in {}", log.display())),
+            Self::Deadline { .. } => Some("see whether the machine or the mirror is overloaded, and try again".into()),
+            Self::NotImported { .. } => Some("import the disk with `patchgate image import FILE --os OS`".into()),
+            Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
+            Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
+            Self::Interrupted | Self::Io { .. } | Self::Unfit { .. } => None,
+        }
+    }
+
+    /// The error as the user sees it, about the image `name`.
+    pub fn about(&self, name: &str) -> UserError {
+        let error = UserError::usage(format!("image {name}: {self}"));
+        let error = match self {
+            Self::Interrupted => error.with_exit(exit_code::UNDECIDED),
+            _ => error,
+        };
+        match self.hint() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Child processes of a build: bounded in time and output, and gone when patchgate is gone.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::BuildError;
+
+/// How much of a build's output is kept in its log file, in bytes.
+const LOG_LIMIT: u64 = 8 * 1024 * 1024;
+/// How much of one command's output is kept in memory, in bytes.
+const TAIL_LIMIT: usize = 64 * 1024;
+/// How many last lines an error shows.
+const TAIL_LINES: usize = 12;
+/// How often a child is looked at.
+const POLL: Duration = Duration::from_millis(30);
+/// Where the tools of a build are; an admin's PATH often lacks the `sbin` folders.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a child is kept apart from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// Nothing; it only dies with patchgate.
+    Not,
+    /// Its own processes and mounts: whatever it starts ends with it. Needs root.
+    Processes,
+    /// These, and a network that holds nothing but its own loopback. Needs root.
+    Network,
+}
+
+/// One child process.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What it does, in words, for errors: `install the packages`.
+    pub what: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// What it is kept apart from.
+    pub apart: Apart,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// Whether its standard output is an answer that is read.
+    pub answers: bool,
+}
+
+impl Job {
+    /// A job that is not kept apart.
+    pub fn new(what: impl Into<String>, deadline: Duration, argv: &[&str]) -> Self {
+        Self {
+            what: what.into(),
+            argv: argv.iter().map(|&part| part.to_owned()).collect(),
+            apart: Apart::Not,
+            deadline,
+            answers: false,
+        }
+    }
+
+    /// A job whose standard output is read.
+    pub fn asking(what: impl Into<String>, deadline: Duration, argv: &[&str]) -> Self {
+        Self {
+            answers: true,
+            ..Self::new(what, deadline, argv)
+        }
+    }
+
+    /// The same job, kept apart.
+    #[must_use]
+    pub fn apart(mut self, apart: Apart) -> Self {
+        self.apart = apart;
+        self
+    }
+
+    /// The command line that keeps the job apart. `--kill-child` and `--pdeathsig` make the kernel end it with its
+    /// parent, however that ends (unshare(1), setpriv(1)).
+    fn command(&self) -> Command {
+        let mut argv: Vec<&str> = vec!["setpriv", "--pdeathsig", "KILL"];
+        let namespaces = [
+            "unshare",
+            "--fork",
+            "--pid",
+            "--kill-child",
+            "--mount",
+            "--mount-proc",
+            "--ipc",
+        ];
+        match self.apart {
+            Apart::Not => {}
+            Apart::Processes => argv.extend(namespaces),
+            Apart::Network => {
+                argv.extend(namespaces);
+                argv.extend([
+                    "--net",
+                    "--",
+                    "sh",
+                    "-c",
+                    "ip link set lo up && exec \"$@\"",
+                    "sh",
+                ]);
+            }
+        }
+        argv.extend(self.argv.iter().map(String::as_str));
+        let mut command = Command::new(argv[0]);
+        command
+            .args(&argv[1..])
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| {
+                name.to_str()
+                    .is_some_and(|name| name.to_ascii_lowercase().ends_with("_proxy"))
+            }))
+            .envs([
+                ("PATH", PATH),
+                ("HOME", "/root"),
+                ("LC_ALL", "C.UTF-8"),
+                ("DEBIAN_FRONTEND", "noninteractive"),
+            ])
+            .stdin(Stdio::null());
+        // Ctrl-C on a terminal reaches the whole foreground group; the build ends its children itself, in order.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command
+    }
+}
+
+/// Runs the children of one build, and keeps their log.
+#[derive(Debug)]
+pub struct Runner {
+    cancel: CancellationToken,
+    log: Mutex<Log>,
+    log_path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Log {
+    file: File,
+    left: u64,
+}
+
+impl Runner {
+    /// A runner that logs to a new file and ends its child when `cancel` says so.
+    pub fn new(log_path: &Path, cancel: &CancellationToken) -> io::Result<Self> {
+        Ok(Self {
+            cancel: cancel.clone(),
+            log: Mutex::new(Log {
+                file: File::create(log_path)?,
+                left: LOG_LIMIT,
+            }),
+            log_path: log_path.to_owned(),
+        })
+    }
+
+    /// Where the log is.
+    pub fn log_path(&self) -> &Path {
+        &self.log_path
+    }
+
+    /// Whether the build was asked to stop, as an error.
+    pub fn check(&self) -> Result<(), BuildError> {
+        if self.cancel.is_cancelled() {
+            Err(BuildError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Runs a job to its end; gives the end of its standard output where it is read, else nothing.
+    pub fn run(&self, job: &Job) -> Result<String, BuildError> {
+        self.check()?;
+        self.note(format!("# {}: {}\n", job.what, job.argv.join(" ")).as_bytes());
+        let failed = |source| BuildError::of_io(&job.what, Path::new("setpriv"), source);
+        // One pipe for both, so that an error's words stay behind the output that led to them.
+        let (both, write) = io::pipe().map_err(failed)?;
+        let mut command = job.command();
+        if job.answers {
+            command.stdout(Stdio::piped()).stderr(write);
+        } else {
+            command.stdout(write.try_clone().map_err(failed)?).stderr(write);
+        }
+        let mut child = command.spawn().map_err(failed)?;
+        // Its ends of the pipe would keep it open.
+        drop(command);
+        let answer = child.stdout.take();
+        let (ended, tail, answer) = std::thread::scope(|scope| {
+            let tail = scope.spawn(|| self.pump(both));
+            let answer = answer.map(|pipe| scope.spawn(|| self.pump(pipe)));
+            let ended = self.wait(&mut child, job);
+            let text = |tail: std::thread::Result<Tail>| tail.unwrap_or_default().text();
+            (ended, text(tail.join()), answer.map(|answer| text(answer.join())))
+        });
+        let ended = ended?;
+        if ended.success() {
+            return Ok(answer.unwrap_or_default());
+        }
+        Err(BuildError::of_command(job, ended, &tail, self.log_path()))
+    }
+
+    /// Waits with the job's deadline. The child is always reaped, so that its pipes close.
+    fn wait(&self, child: &mut Child, job: &Job) -> Result<std::process::ExitStatus, BuildError> {
+        let started = Instant::now();
+        let failed = |source| BuildError::of_io(&job.what, Path::new(&job.argv[0]), source);
+        loop {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                return Ok(status);
+            }
+            let verdict = if self.cancel.is_cancelled() {
+                BuildError::Interrupted
+            } else if started.elapsed() > job.deadline {
+                BuildError::Deadline {
+                    what: job.what.clone(),
+                    after: job.deadline,
+                }
+            } else {
+                std::thread::sleep(POLL);
+                continue;
+            };
+            child.kill().map_err(failed)?;
+            child.wait().map_err(failed)?;
+            return Err(verdict);
+        }
+    }
+
+    fn pump(&self, mut pipe: impl Read) -> Tail {
+        let mut tail = Tail::default();
+        let mut buffer = [0; 8192];
+        // A failing read ends the output; the exit status is what decides.
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            self.note(&buffer[..count]);
+            tail.push(&buffer[..count]);
+        }
+        tail
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = usize::try_from(log.left).unwrap_or(usize::MAX).min(bytes.len());
+        // The log is for people; a build does not fail for it.
+        if log.file.write_all(&bytes[..count]).is_ok() {
+            log.left -= count as u64;
+        }
+    }
+}
+
+/// The end of an output.
+#[derive(Debug, Default)]
+struct Tail(VecDeque<u8>);
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+        let excess = self.0.len().saturating_sub(TAIL_LIMIT);
+        self.0.drain(..excess);
+    }
+
+    fn text(self) -> String {
+        String::from_utf8_lossy(&Vec::from(self.0)).into_owned()
+    }
+}
+
+/// The last lines of an output, without control characters, for an error.
+pub fn last_lines(text: &str) -> String {
+    let lines: Vec<String> = text
+        .split(['\n', '\r'])
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.chars().filter(|c| !c.is_control()).take(200).collect())
+        .collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
+/// The first of these programs that is not to be found, where tools are looked for.
+pub fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
+    programs
+        .iter()
+        .copied()
+        .find(|program| !PATH.split(':').any(|dir| Path::new(dir).join(program).is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runner(dir: &Path, cancel: &CancellationToken) -> Runner {
+        Runner::new(&dir.join("log"), cancel).expect("a runner")
+    }
+
+    #[test]
+    fn a_failing_command_is_named_with_its_exit_code_and_last_lines() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let runner = runner(dir.path(), &CancellationToken::new());
+        let script = "i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); done; echo why >&2; exit 7";
+        let job = Job::new("try it", Duration::from_secs(60), &["sh", "-c", script]);
+        let error = runner.run(&job).expect_err("fails").to_string();
+        assert!(error.contains("try it: exit code 7"), "{error}");
+        assert!(
+            error.contains("why") && error.contains("line 39") && !error.contains("line 5\n"),
+            "{error}"
+        );
+        assert!(
+            std::fs::read_to_string(dir.path().join("log"))
+                .expect("log")
+                .contains("line 0\n")
+        );
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_ended_at_its_deadline() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let runner = runner(dir.path(), &CancellationToken::new());
+        let job = Job::new("wait", Duration::from_millis(100), &["sleep", "1000"]);
+        assert!(matches!(runner.run(&job), Err(BuildError::Deadline { .. })));
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_command_and_starts_no_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let cancel = CancellationToken::new();
+        let runner = runner(dir.path(), &cancel);
+        let job = Job::new("wait", Duration::from_secs(600), &["sleep", "1000"]);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| runner.run(&job));
+            cancel.cancel();
+            assert!(matches!(
+                waiting.join().expect("ended"),
+                Err(BuildError::Interrupted)
+            ));
+        });
+        let marker = dir.path().join("marker");
+        let touch = Job::new(
+            "touch",
+            Duration::from_secs(60),
+            &["touch", marker.to_str().expect("utf-8")],
+        );
+        assert!(matches!(runner.run(&touch), Err(BuildError::Interrupted)));
+        assert!(!marker.exists());
+    }
+
+    #[test]
+    fn endless_output_is_bounded_in_memory_and_on_disk() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let runner = runner(dir.path(), &CancellationToken::new());
+        let script = "head -c 12000000 /dev/zero; echo end";
+        let job = Job::asking("flood", Duration::from_secs(60), &["sh", "-c", script]);
+        let out = runner.run(&job).expect("ends");
+        assert!(out.len() <= TAIL_LIMIT && out.ends_with("end\n"));
+        assert_eq!(
+            std::fs::metadata(dir.path().join("log")).expect("log").len(),
+            LOG_LIMIT
+        );
+    }
+
+    #[test]
+    fn last_lines_carry_no_control_characters() {
+        assert_eq!(last_lines("a\x1b[31mb\n\n\rc\n"), "a[31mb\nc");
+    }
+}

@@ -1,0 +1,363 @@
+//! Networks: one per arm, with NAT, addresses known beforehand and the nodes' names in its DNS.
+
+use std::net::Ipv4Addr;
+
+use virt::connect::Connect;
+use virt::error::ErrorNumber;
+
+use super::error::{doing, found, is_absent, lab_error};
+use super::xml::{Element, Mark, element, mark, parse, read_mark};
+use crate::outcome::Cause;
+use crate::port::{LabError, NetworkInfo, NetworkSpec};
+
+/// Where the arms' networks are taken from.
+const SPACE: Net = Net {
+    base: 0x0ad5_0000,
+    bits: 16,
+};
+/// The smallest network: 13 nodes.
+const SMALLEST: u8 = 28;
+/// The largest network: 253 nodes.
+const LARGEST: u8 = 24;
+/// How many networks are tried when libvirt says that one is in use.
+const TRIES: u32 = 32;
+
+/// An IPv4 network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Net {
+    base: u32,
+    bits: u8,
+}
+
+impl Net {
+    fn mask(self) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0)
+    }
+
+    fn overlaps(self, other: Self) -> bool {
+        let mask = self.mask() & other.mask();
+        self.base & mask == other.base & mask
+    }
+
+    fn address(self, host: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.base | host)
+    }
+}
+
+/// Makes an arm's network. Transient, since one call makes it and one removes it, and nothing of it outlives its use
+/// or a restart of the host; libvirtd keeps it over its own restart.
+pub fn create(conn: &Connect, spec: &NetworkSpec, mut taken: Vec<String>) -> Result<NetworkInfo, LabError> {
+    let making = |error| lab_error(&format!("making network {}", spec.name), &error);
+    for network in conn.list_all_networks(0).map_err(making)? {
+        // One that vanishes while we look takes no addresses.
+        taken.extend(network.xml_desc(0));
+    }
+    let mut taken: Vec<Net> = taken.iter().flat_map(|text| nets(text)).collect();
+    let bits = bits_for(spec.nodes.len()).ok_or_else(|| {
+        LabError::new(
+            Cause::Internal,
+            format!("network {} has too many nodes", spec.name),
+        )
+    })?;
+    let mut tries = 0;
+    loop {
+        // Creators do not know of each other before libvirt does, so each starts its search somewhere else.
+        let salt = uuid::Uuid::new_v4().as_u128();
+        let Some(net) = pick(&taken, bits, salt) else {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!("making network {}: no free network in 10.213.0.0/16", spec.name),
+            )
+            .with_hint("`patchgate clean` removes what dead runs left"));
+        };
+        let bridge = format!("pgbr{:08x}", (salt >> 64) & 0xffff_ffff);
+        let xml = describe(spec, net, &bridge).render();
+        match conn.create_network_xml(&xml) {
+            Ok(_) => {
+                return Ok(NetworkInfo {
+                    addresses: (2..)
+                        .take(spec.nodes.len())
+                        .map(|host| Some(net.address(host).to_string()))
+                        .collect(),
+                });
+            }
+            Err(error) if tries < TRIES && error.message().contains("already in use") => {
+                tries += 1;
+                taken.push(net);
+            }
+            Err(error) => return Err(making(error)),
+        }
+    }
+}
+
+/// The prefix of a network that holds so many nodes: beside them its own address, the gateway's and the broadcast's.
+fn bits_for(nodes: usize) -> Option<u8> {
+    (LARGEST..=SMALLEST)
+        .rev()
+        .find(|bits| nodes + 3 <= 1 << (32 - bits))
+}
+
+/// A network of that prefix that overlaps none of `taken`; the search starts at `salt`.
+fn pick(taken: &[Net], bits: u8, salt: u128) -> Option<Net> {
+    let count = 1u32 << (bits - SPACE.bits);
+    let start = u32::try_from(salt % u128::from(count)).unwrap_or(0);
+    (0..count)
+        .map(|step| Net {
+            base: SPACE.base | (((start + step) % count) << (32 - bits)),
+            bits,
+        })
+        .find(|net| !taken.iter().any(|other| other.overlaps(*net)))
+}
+
+/// Networks in a libvirt network's XML, or in the kernel's table of routes (`/proc/net/route`, proc_pid_net(5)).
+fn nets(text: &str) -> Vec<Net> {
+    if text.trim_start().starts_with('<') {
+        return nets_of_libvirt(text);
+    }
+    let hexadecimal = |field: Option<&&str>| u32::from_str_radix(field?, 16).ok().map(u32::swap_bytes);
+    text.lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (base, mask) = (hexadecimal(fields.get(1))?, hexadecimal(fields.get(7))?);
+            let bits = u8::try_from(mask.leading_ones()).ok()?;
+            // The default route leads everywhere.
+            (bits > 0).then_some(Net { base, bits })
+        })
+        .collect()
+}
+
+fn nets_of_libvirt(xml: &str) -> Vec<Net> {
+    let Some(document) = parse(xml) else {
+        return Vec::new();
+    };
+    document
+        .root_element()
+        .children()
+        .filter(|node| node.has_tag_name("ip") || node.has_tag_name("route"))
+        .filter_map(|node| {
+            let base: Ipv4Addr = node.attribute("address")?.parse().ok()?;
+            let mask = node
+                .attribute("netmask")
+                .and_then(|mask| mask.parse::<Ipv4Addr>().ok());
+            let bits = match (node.attribute("prefix"), mask) {
+                (Some(prefix), _) => prefix.parse().ok().filter(|bits| *bits <= 32)?,
+                (None, Some(mask)) => u8::try_from(mask.to_bits().leading_ones()).ok()?,
+                (None, None) => 24,
+            };
+            Some(Net {
+                base: base.to_bits(),
+                bits,
+            })
+        })
+        .collect()
+}
+
+/// The network's XML (<https://libvirt.org/formatnetwork.html>).
+fn describe(spec: &NetworkSpec, net: Net, bridge: &str) -> Element {
+    let nodes = || {
+        (2u32..)
+            .zip(&spec.nodes)
+            .map(|(host, node)| (net.address(host), node))
+    };
+    let last = u32::try_from(spec.nodes.len()).unwrap_or(0) + 1;
+    let range = element("range")
+        .with("start", net.address(2))
+        .with("end", net.address(last.max(2)));
+    let dhcp = element("dhcp")
+        .child(range)
+        .children(nodes().map(|(address, node)| {
+            element("host")
+                .with("mac", &node.mac)
+                .with("name", &node.host)
+                .with("ip", address)
+        }));
+    let dns = element("dns").children(nodes().map(|(address, node)| {
+        element("host")
+            .with("ip", address)
+            .child(element("hostname").text(&node.host))
+    }));
+    element("network")
+        .child(element("name").text(&spec.name))
+        .child(mark(&spec.tag, None))
+        .child(element("forward").with("mode", "nat"))
+        // No spanning tree: its forwarding delay would hold up every boot.
+        .child(
+            element("bridge")
+                .with("name", bridge)
+                .with("stp", "off")
+                .with("delay", 0),
+        )
+        .child(dns)
+        .child(
+            element("ip")
+                .with("address", net.address(1))
+                .with("prefix", net.bits)
+                .child(dhcp),
+        )
+}
+
+/// Removes a network; no error where it is not there.
+pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
+    let Some(network) = found(conn.lookup_network_by_name(name), &format!("network {name}"))? else {
+        return Ok(());
+    };
+    let gone =
+        |error: &virt::error::Error| is_absent(error) || error.code().is(ErrorNumber::OperationInvalid);
+    match network.destroy() {
+        Err(error) if !gone(&error) => return Err(lab_error(&format!("stopping network {name}"), &error)),
+        Ok(()) | Err(_) => {}
+    }
+    match network.is_persistent() {
+        Ok(true) => network
+            .undefine()
+            .map_err(doing(format!("undefining network {name}"))),
+        Ok(false) | Err(_) => Ok(()),
+    }
+}
+
+/// All networks with patchgate's mark.
+pub fn marked(conn: &Connect) -> Result<Vec<(String, Mark)>, LabError> {
+    let networks = conn.list_all_networks(0).map_err(doing("listing the networks"))?;
+    Ok(networks
+        .iter()
+        .filter_map(|network| Some((network.name().ok()?, read_mark(&network.xml_desc(0).ok()?)?)))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::outcome::Arm;
+    use crate::plan::model::CellId;
+    use crate::port::{NetworkNode, Tag};
+
+    fn spec() -> NetworkSpec {
+        let node = |host: &str, mac: &str| NetworkNode {
+            host: host.into(),
+            mac: mac.into(),
+        };
+        NetworkSpec {
+            name: "pg-7c1f-1-c".into(),
+            tag: Tag {
+                run: "20261123-140912-7c1f".parse().expect("a run id"),
+                cell: CellId::new("accounting", "debian-12"),
+                arm: Arm::Control,
+                run_dir: "/srv/lab/runs/1".into(),
+            },
+            nodes: vec![
+                node("database", "52:54:00:00:00:01"),
+                node("web", "52:54:00:00:00:02"),
+            ],
+        }
+    }
+
+    #[test]
+    fn an_arms_network() {
+        let net = Net {
+            base: 0x0ad5_0120,
+            bits: 28,
+        };
+        insta::assert_snapshot!(describe(&spec(), net, "pgbr00000001").render(), @r#"
+        <network>
+          <name>pg-7c1f-1-c</name>
+          <metadata>
+            <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" cell="accounting/debian-12" arm="control" dir="/srv/lab/runs/1"/>
+          </metadata>
+          <forward mode="nat"/>
+          <bridge name="pgbr00000001" stp="off" delay="0"/>
+          <dns>
+            <host ip="10.213.1.34">
+              <hostname>database</hostname>
+            </host>
+            <host ip="10.213.1.35">
+              <hostname>web</hostname>
+            </host>
+          </dns>
+          <ip address="10.213.1.33" prefix="28">
+            <dhcp>
+              <range start="10.213.1.34" end="10.213.1.35"/>
+              <host mac="52:54:00:00:00:01" name="database" ip="10.213.1.34"/>
+              <host mac="52:54:00:00:00:02" name="web" ip="10.213.1.35"/>
+            </dhcp>
+          </ip>
+        </network>
+        "#);
+    }
+
+    #[test]
+    fn networks_are_read_from_libvirt_and_from_the_kernel() {
+        let xml = "<network><ip address='192.168.122.1' netmask='255.255.255.0'/><ip family='ipv6' address='fd00::1' prefix='64'/>\
+                   <ip address='10.0.0.1' prefix='8'/><ip address='10.1.1.1' prefix='77'/></network>";
+        assert_eq!(
+            nets(xml),
+            [
+                Net {
+                    base: 0xc0a8_7a01,
+                    bits: 24
+                },
+                Net {
+                    base: 0x0a00_0001,
+                    bits: 8
+                }
+            ]
+        );
+        let routes = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+                      eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+                      eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+                      br0\t1001D50A\t00000000\n";
+        assert_eq!(
+            nets(routes),
+            [Net {
+                base: 0xc000_0200,
+                bits: 24
+            }]
+        );
+        assert_eq!(nets("<network"), []);
+    }
+
+    #[test]
+    fn a_network_is_as_large_as_its_nodes_need() {
+        for (nodes, bits) in [
+            (1, Some(28)),
+            (13, Some(28)),
+            (14, Some(27)),
+            (253, Some(24)),
+            (254, None),
+        ] {
+            assert_eq!(bits_for(nodes), bits, "{nodes}");
+        }
+    }
+
+    #[test]
+    fn a_full_space_is_no_network() {
+        assert_eq!(pick(&[SPACE], 28, 7), None);
+        let all_but_one: Vec<Net> = (1..4096)
+            .map(|n| Net {
+                base: SPACE.base | n << 4,
+                bits: 28,
+            })
+            .collect();
+        assert_eq!(
+            pick(&all_but_one, 28, 77),
+            Some(Net {
+                base: SPACE.base,
+                bits: 28
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_picked_is_in_the_space_and_overlaps_nothing(
+            taken in prop::collection::vec((any::<u32>(), 17u8..=32), 0..20), bits in 24u8..=28, salt in any::<u128>()
+        ) {
+            let taken: Vec<Net> = taken.into_iter().map(|(base, bits)| Net { base: SPACE.base | base & 0xffff, bits }).collect();
+            if let Some(net) = pick(&taken, bits, salt) {
+                prop_assert!(net.overlaps(SPACE) && net.base & !net.mask() == 0);
+                prop_assert!(!taken.iter().any(|other| other.overlaps(net)));
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What shows that a scenario did not pass: the failed step, control beside treatment, and what changed in the guest.
+
+use std::time::Duration;
+
+use super::{Summary, count, length, safe};
+use crate::event::StepReport;
+use crate::facts;
+use crate::outcome::{Arm, Fault, StepOutcome};
+use crate::scenario::model::Step;
+use crate::verdict::{ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
+
+/// Changes that are shown of the node on which the step failed.
+const CHANGES: usize = 24;
+/// Changes that are shown of each other node of the cell.
+const CHANGES_ELSEWHERE: usize = 8;
+
+/// The evidence on one scenario; every text in it is harmless.
+pub(super) struct Evidence<'a> {
+    pub(super) cell: &'a CellJudgement,
+    pub(super) scenario: &'a ScenarioJudgement,
+    pub(super) title: String,
+    pub(super) owner: String,
+    /// `2 of 3: `the page is served` on web`, where a step failed.
+    pub(super) step: Option<String>,
+    /// The command or request.
+    pub(super) did: Option<String>,
+    /// By what it is: label, in control, in treatment. Both sides may have several lines.
+    pub(super) rows: Vec<(&'static str, Vec<String>, Vec<String>)>,
+    /// Node by node: a heading and its lines.
+    pub(super) changes: Vec<(String, Vec<String>)>,
+}
+
+/// The evidence on every scenario that did not pass and has any, worst first.
+pub(super) fn collect<'a>(summary: &Summary<'a>) -> Vec<Evidence<'a>> {
+    let mut all: Vec<_> = summary
+        .judgement
+        .cells
+        .iter()
+        .flat_map(|cell| cell.scenarios.iter().map(move |scenario| (cell, scenario)))
+        .filter(|(_, scenario)| {
+            scenario.verdict != Verdict::Pass
+                && Arm::BOTH.iter().any(|&arm| scenario.arm(arm).failed.is_some())
+        })
+        .collect();
+    all.sort_by_key(|(cell, scenario)| (!cell.required, !scenario.required, scenario.verdict));
+    all.into_iter()
+        .map(|(cell, scenario)| of_scenario(summary, cell, scenario))
+        .collect()
+}
+
+fn of_scenario<'a>(
+    summary: &Summary<'a>,
+    cell: &'a CellJudgement,
+    scenario: &'a ScenarioJudgement,
+) -> Evidence<'a> {
+    let planned = summary.plan.scenarios.get(&scenario.name);
+    let failed = scenario
+        .treatment
+        .failed
+        .as_ref()
+        .or(scenario.control.failed.as_ref());
+    let index = failed.map(|(index, _)| *index);
+    let report = |arm: Arm| {
+        let result = scenario.arm(arm);
+        let index = index?;
+        match &result.failed {
+            Some((at, report)) if *at == index => Some(report),
+            Some(_) | None => result.steps.get(index).and_then(Option::as_ref),
+        }
+    };
+    let step = planned.and_then(|planned| planned.steps.get(index?));
+    let (control, treatment) = (report(Arm::Control), report(Arm::Treatment));
+    Evidence {
+        cell,
+        scenario,
+        title: planned.map_or_else(String::new, |planned| safe::line(&planned.title)),
+        owner: planned.map_or_else(String::new, |planned| safe::line(&planned.owner)),
+        step: index.map(|index| step_text(index, step, planned.map_or(0, |planned| planned.steps.len()))),
+        did: treatment.or(control).map(|report| safe::line(&report.did)),
+        rows: rows(scenario, index, control, treatment),
+        changes: changes(summary, cell, step.map(|step| step.on.as_str())),
+    }
+}
+
+fn step_text(index: usize, step: Option<&Step>, of: usize) -> String {
+    let number = index + 1;
+    match step {
+        Some(step) => format!(
+            "{number} of {of}: {} (on {})",
+            safe::line(&step.name),
+            safe::line(&step.on)
+        ),
+        None => format!("{number}, which is not in the plan"),
+    }
+}
+
+fn rows(
+    scenario: &ScenarioJudgement,
+    index: Option<usize>,
+    control: Option<&StepReport>,
+    treatment: Option<&StepReport>,
+) -> Vec<(&'static str, Vec<String>, Vec<String>)> {
+    let row = |label, of: &dyn Fn(&StepReport) -> Vec<String>| {
+        let side = |report: Option<&StepReport>| report.map_or_else(Vec::new, of);
+        (label, side(control), side(treatment))
+    };
+    let whole = |arm: Arm| {
+        let result = scenario.arm(arm);
+        let mut text = result.outcome.word().to_owned();
+        if let ArmOutcome::Errored(cause) = result.outcome {
+            text = format!("{text}: {}", cause.words());
+        }
+        if result.runs > 1 {
+            text = format!("{text} (after {})", count(result.runs, "run"));
+        }
+        vec![text]
+    };
+    // A step can have passed in an arm where another failed, or not have run at all.
+    let outcome = |arm: Arm, report: Option<&StepReport>| {
+        vec![match (report.map(|report| report.outcome), index) {
+            (Some(StepOutcome::Passed), _) => "passed".to_owned(),
+            (Some(StepOutcome::Failed), _) => "FAILED".to_owned(),
+            (Some(StepOutcome::Errored(cause)), _) => format!("errored: {}", cause.words()),
+            (None, Some(_)) => match &scenario.arm(arm).failed {
+                Some((at, _)) => format!("not run: step {} failed", at + 1),
+                None => "not run".to_owned(),
+            },
+            (None, None) => String::new(),
+        }]
+    };
+    let mut rows = vec![
+        ("scenario", whole(Arm::Control), whole(Arm::Treatment)),
+        (
+            "this step",
+            outcome(Arm::Control, control),
+            outcome(Arm::Treatment, treatment),
+        ),
+        row("not met", &|report| {
+            report.failures.iter().map(|text| safe::line(text)).collect()
+        }),
+        row("exit", &|report| {
+            report.exit.iter().map(ToString::to_string).collect()
+        }),
+        row("took", &|report| {
+            let took = length(Duration::from_millis(report.millis));
+            vec![match report.attempts {
+                0 | 1 => took,
+                n => format!("{took}, the last of {n} attempts"),
+            }]
+        }),
+        row("output", &|report| safe::excerpt(&report.stdout)),
+        row("errors", &|report| safe::excerpt(&report.stderr)),
+    ];
+    rows.retain(|(_, control, treatment)| !(control.is_empty() && treatment.is_empty()));
+    rows
+}
+
+/// What differs between the arms in a cell's nodes, the given node first.
+fn changes(summary: &Summary<'_>, cell: &CellJudgement, first: Option<&str>) -> Vec<(String, Vec<String>)> {
+    let mut nodes: Vec<_> = cell.nodes.iter().collect();
+    nodes.sort_by_key(|node| Some(node.role.as_str()) != first);
+    nodes
+        .into_iter()
+        .map(|node| {
+            let role = safe::line(&node.role);
+            let facts = |arm| summary.facts(&cell.id, arm, &node.role);
+            let (Some(control), Some(treatment)) = (facts(Arm::Control), facts(Arm::Treatment)) else {
+                return (format!("{role}: no facts were read in both arms"), Vec::new());
+            };
+            let mut all = facts::differences(control, treatment, node.set.as_ref());
+            if Some(node.role.as_str()) != first {
+                // What was meant to change is listed with the updates.
+                all.retain(|line| !line.starts_with("pinned package "));
+            }
+            let limit = if Some(node.role.as_str()) == first {
+                CHANGES
+            } else {
+                CHANGES_ELSEWHERE
+            };
+            let mut lines: Vec<String> = all.iter().take(limit).map(|text| safe::line(text)).collect();
+            if all.len() > limit {
+                lines.push(format!("... and {} more", all.len() - limit));
+            }
+            let heading = match all.len() {
+                0 => format!("{role}: no difference"),
+                n => format!("{role}: {}", count(n, "difference")),
+            };
+            (heading, lines)
+        })
+        .collect()
+}
+
+/// A fault in lines that are harmless: what, its detail, and the remedy.
+pub(super) fn fault_lines(fault: &Fault) -> Vec<String> {
+    let mut lines = vec![safe::line(&fault.message)];
+    lines.extend(
+        safe::excerpt(&fault.detail)
+            .into_iter()
+            .map(|text| format!("| {text}")),
+    );
+    lines.extend(fault.hint.iter().map(|hint| format!("-> {}", safe::line(hint))));
+    lines
+}

@@ -1,0 +1,279 @@
+//! The report for programs. Fields are added, never renamed, within one `format`.
+
+use serde::Serialize;
+
+use super::{Summary, times};
+use crate::event::StepReport;
+use crate::facts;
+use crate::gate::{Counts, Gate, Reason};
+use crate::outcome::{Arm, Cause, Fault, Stage};
+use crate::update::{Proof, UpdateSet};
+use crate::verdict::{ArmOutcome, CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+
+/// The number of the shape below.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    format: u32,
+    run: &'a str,
+    version: &'a str,
+    lab: &'a str,
+    plan: &'a str,
+    started: Option<jiff::Timestamp>,
+    wall_millis: u64,
+    gate: Gate,
+    line: String,
+    counts: Counts,
+    reasons: &'a [Reason],
+    finished: bool,
+    interrupted: Option<&'a str>,
+    truncated: bool,
+    left_behind: &'a [String],
+    host: Option<Host<'a>>,
+    cells: Vec<Cell<'a>>,
+    times: Vec<Time<'a>>,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    uri: &'a str,
+    accel: &'a str,
+    reason: &'a str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct Cell<'a> {
+    id: &'a str,
+    required: bool,
+    passed: bool,
+    scenarios: Vec<Scenario<'a>>,
+    nodes: Vec<Node<'a>>,
+    faults: Vec<ArmFault<'a>>,
+    unended: &'a [Arm],
+}
+
+#[derive(Serialize)]
+struct Scenario<'a> {
+    name: &'a str,
+    title: Option<&'a str>,
+    owner: Option<&'a str>,
+    required: bool,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
+    reason: &'a str,
+    control: Side<'a>,
+    treatment: Side<'a>,
+}
+
+#[derive(Serialize)]
+struct Side<'a> {
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
+    runs: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<Failed<'a>>,
+    steps: &'a [Option<StepReport>],
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    step: usize,
+    name: Option<&'a str>,
+    report: &'a StepReport,
+}
+
+#[derive(Serialize)]
+struct Node<'a> {
+    role: &'a str,
+    state: NodeState,
+    reboot_needed: Option<&'a str>,
+    set: Option<&'a UpdateSet>,
+    proof: Option<&'a Proof>,
+    differences: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct ArmFault<'a> {
+    arm: Arm,
+    #[serde(flatten)]
+    fault: &'a Fault,
+}
+
+#[derive(Serialize)]
+struct Time<'a> {
+    stage: Stage,
+    control_millis: u64,
+    treatment_millis: u64,
+    longest_millis: u64,
+    longest_cell: Option<&'a str>,
+    longest_arm: Option<Arm>,
+}
+
+/// The whole report, indented, with a line feed at its end.
+pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
+    let judgement = summary.judgement;
+    let report = Report {
+        format: FORMAT,
+        run: summary.run.as_str(),
+        version: summary.version,
+        lab: &summary.plan.lab,
+        plan: &summary.plan.digest,
+        started: summary.records.first().map(|record| record.at),
+        wall_millis: millis(summary.wall()),
+        gate: summary.decision.gate,
+        line: summary.decision.line(summary.run),
+        counts: summary.decision.counts,
+        reasons: &summary.decision.reasons,
+        finished: judgement.finished,
+        interrupted: judgement.interrupted.as_deref(),
+        truncated: summary.truncated,
+        left_behind: &judgement.left_behind,
+        host: summary.host().map(|host| Host {
+            uri: host.uri,
+            accel: host.accel,
+            reason: host.reason,
+            version: host.version,
+        }),
+        cells: judgement
+            .cells
+            .iter()
+            .map(|cell| of_cell(summary, cell))
+            .collect(),
+        times: of_times(summary),
+    };
+    let mut text = serde_json::to_string_pretty(&report)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The decision alone.
+pub fn render_gate(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct GateReport<'a> {
+        format: u32,
+        run: &'a str,
+        gate: Gate,
+        line: String,
+        counts: Counts,
+        reasons: &'a [Reason],
+    }
+    let mut text = serde_json::to_string_pretty(&GateReport {
+        format: FORMAT,
+        run: summary.run.as_str(),
+        gate: summary.decision.gate,
+        line: summary.decision.line(summary.run),
+        counts: summary.decision.counts,
+        reasons: &summary.decision.reasons,
+    })?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement) -> Cell<'a> {
+    Cell {
+        id: &cell.id.0,
+        required: cell.required,
+        passed: cell.passed,
+        scenarios: cell
+            .scenarios
+            .iter()
+            .map(|scenario| of_scenario(summary, scenario))
+            .collect(),
+        nodes: cell
+            .nodes
+            .iter()
+            .map(|node| of_node(summary, cell, node))
+            .collect(),
+        faults: cell
+            .faults
+            .iter()
+            .map(|(arm, fault)| ArmFault { arm: *arm, fault })
+            .collect(),
+        unended: &cell.unended,
+    }
+}
+
+fn of_scenario<'a>(summary: &Summary<'a>, scenario: &'a ScenarioJudgement) -> Scenario<'a> {
+    let planned = summary.plan.scenarios.get(&scenario.name);
+    let side = |arm: Arm| {
+        let result = scenario.arm(arm);
+        let (outcome, cause) = match result.outcome {
+            ArmOutcome::Passed => ("passed", None),
+            ArmOutcome::FlakyPassed => ("passed-on-retry", None),
+            ArmOutcome::Failed => ("failed", None),
+            ArmOutcome::Errored(cause) => ("errored", Some(cause)),
+            ArmOutcome::NotRun => ("not-run", None),
+        };
+        Side {
+            outcome,
+            cause,
+            runs: result.runs,
+            problem: result.problem.as_deref(),
+            failed: result.failed.as_ref().map(|(step, report)| Failed {
+                step: *step,
+                name: planned
+                    .and_then(|planned| planned.steps.get(*step))
+                    .map(|step| step.name.as_str()),
+                report,
+            }),
+            steps: &result.steps,
+        }
+    };
+    Scenario {
+        name: &scenario.name,
+        title: planned.map(|planned| planned.title.as_str()),
+        owner: planned.map(|planned| planned.owner.as_str()),
+        required: scenario.required,
+        verdict: scenario.verdict.word(),
+        cause: match scenario.verdict {
+            Verdict::Inconclusive(cause) => Some(cause),
+            Verdict::Pass
+            | Verdict::Regressed
+            | Verdict::Fixed
+            | Verdict::AlreadyBroken
+            | Verdict::Flaky
+            | Verdict::NotRun => None,
+        },
+        reason: &scenario.reason,
+        control: side(Arm::Control),
+        treatment: side(Arm::Treatment),
+    }
+}
+
+fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgement) -> Node<'a> {
+    let facts = |arm| summary.facts(&cell.id, arm, &node.role);
+    Node {
+        role: &node.role,
+        state: node.state,
+        reboot_needed: node.reboot_needed.as_deref(),
+        set: node.set.as_ref(),
+        proof: node.proof.as_ref(),
+        differences: facts(Arm::Control)
+            .zip(facts(Arm::Treatment))
+            .map(|(control, treatment)| facts::differences(control, treatment, node.set.as_ref())),
+    }
+}
+
+fn of_times<'a>(summary: &Summary<'a>) -> Vec<Time<'a>> {
+    times::by_stage(summary)
+        .into_iter()
+        .map(|(stage, time)| Time {
+            stage,
+            control_millis: millis(time.control),
+            treatment_millis: millis(time.treatment),
+            longest_millis: time.longest.map_or(0, |(took, _, _)| millis(took)),
+            longest_cell: time.longest.map(|(_, cell, _)| cell.0.as_str()),
+            longest_arm: time.longest.map(|(_, _, arm)| arm),
+        })
+        .collect()
+}

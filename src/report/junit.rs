@@ -1,0 +1,198 @@
+//! The report for CI: one suite per cell, one case per scenario and per updated node, and one for the gate itself, so
+//! that CI is green exactly where the gate is open.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Summary, evidence, length, safe};
+use crate::gate::{Gate, Severity};
+use crate::outcome::Arm;
+use crate::verdict::{CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+
+/// The whole report as XML.
+pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
+    let mut report = Report::new(safe::line(&format!(
+        "patchgate {} {}",
+        summary.plan.lab, summary.run
+    )));
+    report.set_time(summary.wall());
+    report.add_test_suite(gate(summary));
+    let evidence = evidence::collect(summary);
+    for cell in &summary.judgement.cells {
+        let mut suite = TestSuite::new(safe::line(&cell.id.0));
+        suite.add_property(("required", if cell.required { "true" } else { "false" }));
+        for node in &cell.nodes {
+            suite.add_test_case(of_node(cell, node));
+        }
+        for scenario in &cell.scenarios {
+            let evidence = evidence
+                .iter()
+                .find(|evidence| evidence.cell.id == cell.id && evidence.scenario.name == scenario.name);
+            suite.add_test_case(of_scenario(cell, scenario, evidence));
+        }
+        report.add_test_suite(suite);
+    }
+    report.to_string()
+}
+
+fn gate(summary: &Summary<'_>) -> TestSuite {
+    let line = summary.decision.line(summary.run);
+    let failed = |kind, name: &str| {
+        let mut status = TestCaseStatus::non_success(kind);
+        let reasons: Vec<String> = summary
+            .decision
+            .reasons
+            .iter()
+            .filter(|reason| reason.severity != Severity::Notes)
+            .map(|reason| {
+                let cell = reason
+                    .cell
+                    .as_ref()
+                    .map_or_else(String::new, |cell| format!("{cell}: "));
+                safe::line(&format!("{cell}{}", reason.text))
+            })
+            .collect();
+        status
+            .set_type(name)
+            .set_message(line.as_str())
+            .set_description(reasons.join("\n"));
+        status
+    };
+    let status = match summary.decision.gate {
+        Gate::Open => TestCaseStatus::success(),
+        Gate::Closed => failed(NonSuccessKind::Failure, "closed"),
+        Gate::Undecided => failed(NonSuccessKind::Error, "undecided"),
+    };
+    let mut case = TestCase::new("gate", status);
+    case.set_classname("patchgate")
+        .set_time(summary.wall())
+        .set_system_out(line.as_str());
+    let mut suite = TestSuite::new("patchgate");
+    suite.add_test_case(case);
+    suite
+}
+
+/// The status of something that did not pass; what the gate does not need is skipped, so that it is seen and not red.
+fn not_passed(required: bool, kind: NonSuccessKind, name: &str, message: &str) -> TestCaseStatus {
+    let mut status = if required {
+        TestCaseStatus::non_success(kind)
+    } else {
+        TestCaseStatus::skipped()
+    };
+    status.set_type(name).set_message(safe::line(message));
+    status
+}
+
+fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
+    let status = |kind, name| not_passed(cell.required, kind, name, node.state.words());
+    let status = match node.state {
+        NodeState::Proved => TestCaseStatus::success(),
+        NodeState::Differs => status(NonSuccessKind::Failure, "set-not-installed"),
+        NodeState::NotResolved => status(NonSuccessKind::Error, "not-resolved"),
+        NodeState::SetDamaged => status(NonSuccessKind::Error, "set-damaged"),
+        NodeState::NothingPending => status(NonSuccessKind::Error, "no-updates"),
+        NodeState::NotProved => status(NonSuccessKind::Error, "not-proved"),
+        NodeState::NotRebooted => status(NonSuccessKind::Error, "not-rebooted"),
+    };
+    let mut case = TestCase::new(safe::line(&format!("updates of {}", node.role)), status);
+    case.set_classname(safe::line(&format!("{}/{}", cell.id, node.role)));
+    let mut lines = Vec::new();
+    if let Some(set) = &node.set {
+        lines.push(format!("set {}", set.digest));
+        lines.extend(set.updates.iter().map(|update| {
+            let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "(none)".to_owned());
+            safe::line(&format!(
+                "{}:{} {} -> {} {}",
+                update.name,
+                update.arch,
+                version(&update.from),
+                version(&update.to),
+                update.origin
+            ))
+        }));
+    }
+    if let Some(proof) = &node.proof {
+        for (what, items) in [
+            ("not installed", &proof.missing),
+            ("not pinned", &proof.unexpected),
+            ("half-configured", &proof.half_configured),
+        ] {
+            lines.extend(items.iter().map(|item| safe::line(&format!("{what}: {item}"))));
+        }
+    }
+    if !lines.is_empty() {
+        case.set_system_out(lines.join("\n"));
+    }
+    case
+}
+
+fn of_scenario(
+    cell: &CellJudgement,
+    scenario: &ScenarioJudgement,
+    evidence: Option<&evidence::Evidence<'_>>,
+) -> TestCase {
+    let required = cell.required && scenario.required;
+    let status = |kind| not_passed(required, kind, scenario.verdict.word(), &scenario.reason);
+    let mut status = match scenario.verdict {
+        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Regressed => status(NonSuccessKind::Failure),
+        Verdict::Fixed
+        | Verdict::AlreadyBroken
+        | Verdict::Flaky
+        | Verdict::Inconclusive(_)
+        | Verdict::NotRun => status(NonSuccessKind::Error),
+    };
+    if let Some(evidence) = evidence {
+        status.set_description(describe(evidence));
+    }
+    let took: u64 = scenario
+        .treatment
+        .steps
+        .iter()
+        .flatten()
+        .fold(0, |sum, step| step.millis.saturating_add(sum));
+    let mut case = TestCase::new(safe::line(&scenario.name), status);
+    case.set_classname(safe::line(&cell.id.0))
+        .set_time(Duration::from_millis(took));
+    let steps: Vec<String> = Arm::BOTH.iter().flat_map(|&arm| steps(scenario, arm)).collect();
+    case.set_system_out(steps.join("\n"));
+    case
+}
+
+fn steps(scenario: &ScenarioJudgement, arm: Arm) -> Vec<String> {
+    let result = scenario.arm(arm);
+    let mut lines = vec![format!("{arm}: {}", result.outcome.word())];
+    lines.extend(result.steps.iter().enumerate().map(|(index, step)| {
+        let number = index + 1;
+        step.as_ref().map_or_else(
+            || format!("  step {number}: no record"),
+            |step| {
+                let took = length(Duration::from_millis(step.millis));
+                format!(
+                    "  step {number}: {} ({took}, attempts: {})",
+                    safe::line(&step.did),
+                    step.attempts
+                )
+            },
+        )
+    }));
+    lines
+}
+
+fn describe(evidence: &evidence::Evidence<'_>) -> String {
+    let mut lines = Vec::new();
+    lines.extend(evidence.step.iter().map(|step| format!("step {step}")));
+    lines.extend(evidence.did.iter().map(|did| format!("did {did}")));
+    for (label, control, treatment) in &evidence.rows {
+        for (arm, side) in [(Arm::Control, control), (Arm::Treatment, treatment)] {
+            lines.extend(side.iter().map(|text| format!("{arm} {label}: {text}")));
+        }
+    }
+    for (heading, changes) in &evidence.changes {
+        lines.push(format!("changed in {heading}"));
+        lines.extend(changes.iter().map(|text| format!("  {text}")));
+    }
+    lines.join("\n")
+}

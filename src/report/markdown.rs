@@ -1,0 +1,247 @@
+//! The report for a merge request or a ticket.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::{Summary, count, evidence, length, safe, times};
+use crate::gate::{Counts, Severity};
+use crate::outcome::Arm;
+use crate::verdict::Verdict;
+
+/// The whole report.
+pub fn render(summary: &Summary<'_>) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut out, summary);
+    out
+}
+
+fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    let decision = summary.decision;
+    let Counts {
+        passed,
+        planned,
+        regressed,
+        inconclusive,
+    } = decision.counts;
+    writeln!(out, "# Gate {}\n", decision.gate)?;
+    writeln!(
+        out,
+        "{passed} of {} passed, {regressed} regressed, {inconclusive} inconclusive. Run {} of lab {}, {}, {}.\n",
+        count(planned, "cell"),
+        summary.run,
+        safe::md(&summary.plan.lab),
+        safe::md(&summary.started()),
+        length(summary.wall()),
+    )?;
+    if summary.truncated {
+        writeln!(out, "The journal's last line was torn and is left out.\n")?;
+    }
+    if !decision.reasons.is_empty() {
+        writeln!(out, "## Why\n")?;
+    }
+    for reason in &decision.reasons {
+        let label = match reason.severity {
+            Severity::Closes => "**closes**",
+            Severity::Undecides => "**undecides**",
+            Severity::Notes => "note",
+        };
+        let mut subject = String::new();
+        for (part, lead) in [
+            (reason.cell.as_ref().map(|cell| cell.0.as_str()), " "),
+            (reason.role.as_deref(), "/"),
+            (reason.scenario.as_deref(), " "),
+        ] {
+            if let Some(part) = part {
+                write!(subject, "{lead}{}", safe::md(part))?;
+            }
+        }
+        write!(out, "- {label}{subject}: {}", safe::md(&reason.text))?;
+        if let Some(remedy) = &reason.remedy {
+            write!(out, "  \n  → {}", safe::md(remedy))?;
+        }
+        out.push('\n');
+    }
+    for evidence in evidence::collect(summary) {
+        write_evidence(out, &evidence)?;
+    }
+    write_faults(out, summary)?;
+    write_verdicts(out, summary)?;
+    write_updates(out, summary)?;
+    write_times(out, summary)?;
+    writeln!(
+        out,
+        "\n{}",
+        safe::md_block(&[decision.line(summary.run)]).trim_end()
+    )
+}
+
+fn write_evidence(out: &mut String, evidence: &evidence::Evidence<'_>) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n## {} {}: {}\n",
+        safe::md(&evidence.cell.id.0),
+        safe::md(&evidence.scenario.name),
+        evidence.scenario.verdict
+    )?;
+    for (label, text) in [
+        ("Shows", Some(&evidence.title)),
+        ("Owner", Some(&evidence.owner)),
+        ("Step", evidence.step.as_ref()),
+    ] {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            writeln!(out, "- {label}: {}", safe::md(text))?;
+        }
+    }
+    if let Some(did) = &evidence.did {
+        writeln!(out, "\n{}", safe::md_block(std::slice::from_ref(did)).trim_end())?;
+    }
+    writeln!(out, "\n| | control | treatment |\n| --- | --- | --- |")?;
+    let mut long = Vec::new();
+    for (label, control, treatment) in &evidence.rows {
+        if matches!(*label, "output" | "errors") {
+            long.push((label, control, treatment));
+            continue;
+        }
+        let side = |lines: &[String]| {
+            lines
+                .iter()
+                .map(|text| safe::md(text))
+                .collect::<Vec<_>>()
+                .join("<br>")
+        };
+        writeln!(out, "| {label} | {} | {} |", side(control), side(treatment))?;
+    }
+    for (label, control, treatment) in long {
+        for (arm, lines) in [(Arm::Control, control), (Arm::Treatment, treatment)] {
+            if !lines.is_empty() {
+                writeln!(
+                    out,
+                    "\nThe step's {label} in {arm}:\n\n{}",
+                    safe::md_block(lines).trim_end()
+                )?;
+            }
+        }
+    }
+    for (heading, lines) in &evidence.changes {
+        writeln!(out, "\nChanged in {}", safe::md(heading))?;
+        if !lines.is_empty() {
+            writeln!(out, "\n{}", safe::md_block(lines).trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_faults(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    for cell in &summary.judgement.cells {
+        for (arm, fault) in &cell.faults {
+            writeln!(
+                out,
+                "\n## {} {arm}: {} ({})\n\n{}",
+                safe::md(&cell.id.0),
+                fault.cause.words(),
+                fault.stage,
+                safe::md_block(&evidence::fault_lines(fault)).trim_end()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_verdicts(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n## Verdicts\n\n| cell | scenario | control | treatment | verdict |"
+    )?;
+    writeln!(out, "| --- | --- | --- | --- | --- |")?;
+    for cell in &summary.judgement.cells {
+        for scenario in &cell.scenarios {
+            let note = |required: bool| if required { "" } else { " (not required)" };
+            let verdict = match scenario.verdict {
+                Verdict::Inconclusive(cause) => format!("{}: {}", scenario.verdict, cause.words()),
+                verdict => verdict.to_string(),
+            };
+            writeln!(
+                out,
+                "| {}{} | {}{} | {} | {} | {} |",
+                safe::md(&cell.id.0),
+                note(cell.required),
+                safe::md(&scenario.name),
+                note(scenario.required),
+                scenario.control.outcome.word(),
+                scenario.treatment.outcome.word(),
+                safe::md(&verdict),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_updates(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    writeln!(out, "\n## Updates")?;
+    let mut shown: BTreeMap<&str, String> = BTreeMap::new();
+    for cell in &summary.judgement.cells {
+        for node in &cell.nodes {
+            let name = safe::md(&format!("{}/{}", cell.id, node.role));
+            writeln!(out, "\n**{name}**: {}", node.state.words())?;
+            if let Some(proof) = &node.proof {
+                for (what, items) in [
+                    ("not installed", &proof.missing),
+                    ("not pinned", &proof.unexpected),
+                    ("half-configured", &proof.half_configured),
+                ] {
+                    for item in items {
+                        writeln!(out, "\n- {what}: {}", safe::md(item))?;
+                    }
+                }
+            }
+            let Some(set) = node.set.as_ref().filter(|set| !set.is_empty()) else {
+                continue;
+            };
+            if let Some(same) = shown.get(set.digest.as_str()) {
+                writeln!(out, "\nThe same set as {same}.")?;
+                continue;
+            }
+            shown.insert(&set.digest, name);
+            writeln!(
+                out,
+                "\n| package | from | to | origin |\n| --- | --- | --- | --- |"
+            )?;
+            for update in &set.updates {
+                writeln!(
+                    out,
+                    "| {} | {} | {} | {} |",
+                    safe::md(&format!("{}:{}", update.name, update.arch)),
+                    safe::md(update.from.as_deref().unwrap_or("(new)")),
+                    safe::md(update.to.as_deref().unwrap_or("(removed)")),
+                    safe::md(&update.origin),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_times(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    let stages = times::by_stage(summary);
+    if stages.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n## Where the time goes\n\n| stage | control | treatment | longest |"
+    )?;
+    writeln!(out, "| --- | --- | --- | --- |")?;
+    for (stage, time) in stages {
+        let longest = time.longest.map_or_else(String::new, |(took, cell, arm)| {
+            format!("{} in {} {arm}", length(took), safe::md(&cell.0))
+        });
+        writeln!(
+            out,
+            "| {stage} | {} | {} | {longest} |",
+            length(time.control),
+            length(time.treatment)
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,471 @@
+//! The report for a terminal: the decision and why, the evidence, then all the rest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::evidence::{self, Evidence};
+use super::table::{self, Paint, Painted};
+use super::{Summary, count, length, safe, times};
+use crate::gate::{Counts, Gate, Reason, Severity};
+use crate::outcome::Arm;
+use crate::update::UpdateSet;
+use crate::verdict::{ArmOutcome, CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+
+/// From this width on, control stands beside treatment.
+const SIDE_BY_SIDE: usize = 100;
+/// Packages of a proof's lists that are shown, of each.
+const PROBLEMS: usize = 10;
+
+/// How to draw.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether to use colour.
+    pub colour: bool,
+}
+
+struct Text<'a> {
+    summary: Summary<'a>,
+    style: Style,
+    out: String,
+}
+
+/// The whole report; its last line is [`crate::gate::Decision::line`].
+pub fn render(summary: &Summary<'_>, style: Style) -> String {
+    let mut text = Text {
+        summary: *summary,
+        style,
+        out: String::new(),
+    };
+    text.head();
+    text.why();
+    text.evidence();
+    text.faults();
+    text.cells();
+    text.updates();
+    text.times();
+    text.end();
+    text.out
+}
+
+/// The reasons and the last line alone.
+pub fn render_gate(summary: &Summary<'_>, style: Style) -> String {
+    let mut text = Text {
+        summary: *summary,
+        style,
+        out: String::new(),
+    };
+    text.why();
+    text.end();
+    text.out
+}
+
+impl Text<'_> {
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text.trim_end());
+        self.out.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.line("");
+        let text = Paint::Bold.on(text, self.style.colour);
+        self.line(&text);
+    }
+
+    /// A text, indented.
+    fn wrapped(&mut self, indent: usize, text: &str) {
+        for part in table::wrap(text, self.style.width.saturating_sub(indent)) {
+            self.line(&format!("{:indent$}{part}", ""));
+        }
+    }
+
+    /// Lines of a text under a label, indented by `indent`.
+    fn labelled(&mut self, indent: usize, label: &str, paint: Paint, text: &str) {
+        const LABEL: usize = 11;
+        let room = self.style.width.saturating_sub(indent + LABEL);
+        for (number, part) in table::wrap(text, room).into_iter().enumerate() {
+            let label = if number == 0 { label } else { "" };
+            let pad = LABEL.saturating_sub(label.chars().count());
+            let label = paint.on(label, self.style.colour);
+            self.line(&format!("{:indent$}{label}{:pad$}{part}", "", ""));
+        }
+    }
+
+    fn head(&mut self) {
+        let summary = self.summary;
+        let Counts {
+            passed,
+            planned,
+            regressed,
+            inconclusive,
+        } = summary.decision.counts;
+        let gate = format!("GATE {}", summary.decision.gate);
+        let gate = gate_paint(summary.decision.gate).on(&gate, self.style.colour);
+        self.line(&format!(
+            "{gate}   {passed} of {} passed, {regressed} regressed, {inconclusive} inconclusive, {}",
+            count(planned, "cell"),
+            length(summary.wall()),
+        ));
+        let host = summary.host().map_or_else(
+            || "no host was chosen".to_owned(),
+            |host| format!("{} with {}", safe::line(host.uri), safe::line(host.accel)),
+        );
+        self.line(&format!(
+            "run {} of lab {}, {}, {host}",
+            summary.run,
+            safe::line(&summary.plan.lab),
+            summary.started()
+        ));
+        if summary.truncated {
+            self.line("the journal's last line was torn and is left out");
+        }
+    }
+
+    fn why(&mut self) {
+        let summary = self.summary;
+        if summary.decision.reasons.is_empty() {
+            self.line("every required scenario passed on every required cell, with exactly the pinned updates installed");
+            return;
+        }
+        self.heading("Why");
+        for reason in &summary.decision.reasons {
+            let (label, paint) = match reason.severity {
+                Severity::Closes => ("closes", Paint::Red),
+                Severity::Undecides => ("undecides", Paint::Yellow),
+                Severity::Notes => ("note", Paint::Dim),
+            };
+            let text = match subject(reason) {
+                Some(subject) => format!("{subject}: {}", safe::line(&reason.text)),
+                None => safe::line(&reason.text),
+            };
+            self.labelled(2, label, paint, &text);
+            if let Some(remedy) = &reason.remedy {
+                self.labelled(2, "", Paint::Plain, &format!("-> {}", safe::line(remedy)));
+            }
+        }
+    }
+
+    fn evidence(&mut self) {
+        let all = evidence::collect(&self.summary);
+        if all.is_empty() {
+            return;
+        }
+        self.heading("Evidence");
+        for (number, evidence) in all.iter().enumerate() {
+            if number > 0 {
+                self.line("");
+            }
+            self.one(evidence);
+        }
+    }
+
+    fn one(&mut self, evidence: &Evidence<'_>) {
+        let scenario = evidence.scenario;
+        let verdict = verdict_paint(scenario.verdict).on(scenario.verdict.word(), self.style.colour);
+        self.line(&format!(
+            "  {} {}: {verdict}",
+            safe::line(&evidence.cell.id.0),
+            safe::line(&scenario.name)
+        ));
+        if !evidence.title.is_empty() {
+            self.labelled(4, "shows", Paint::Dim, &evidence.title);
+            self.labelled(4, "owner", Paint::Dim, &evidence.owner);
+        }
+        if let Some(step) = &evidence.step {
+            self.labelled(4, "step", Paint::Dim, step);
+        }
+        if let Some(did) = &evidence.did {
+            self.labelled(4, "did", Paint::Dim, did);
+        }
+        if self.style.width >= SIDE_BY_SIDE {
+            self.beside(evidence);
+        } else {
+            self.stacked(evidence);
+        }
+        for (number, (heading, lines)) in evidence.changes.iter().enumerate() {
+            let label = if number == 0 { "changed" } else { "" };
+            self.labelled(4, label, Paint::Dim, heading);
+            for line in lines {
+                self.wrapped(17, line);
+            }
+        }
+    }
+
+    fn beside(&mut self, evidence: &Evidence<'_>) {
+        let half = (self.style.width - 15 - 3) / 2;
+        let colour = self.style.colour;
+        let head = Paint::Bold.on(&format!("{:half$}   treatment", "control"), colour);
+        self.line(&format!("{:15}{head}", ""));
+        for (label, control, treatment) in &evidence.rows {
+            let wrap = |lines: &[String]| -> Vec<String> {
+                lines.iter().flat_map(|line| table::wrap(line, half)).collect()
+            };
+            let (left, right) = (wrap(control), wrap(treatment));
+            for at in 0..left.len().max(right.len()) {
+                let label = if at == 0 { *label } else { "" };
+                let label = Paint::Dim.on(&format!("{label:11}"), colour);
+                let side = |lines: &[String]| lines.get(at).cloned().unwrap_or_default();
+                self.line(&format!("    {label}{:half$} | {}", side(&left), side(&right)));
+            }
+        }
+    }
+
+    fn stacked(&mut self, evidence: &Evidence<'_>) {
+        for arm in Arm::BOTH {
+            let head = Paint::Bold.on(&format!("in {arm}"), self.style.colour);
+            self.line(&format!("    {head}"));
+            for (label, control, treatment) in &evidence.rows {
+                let lines = match arm {
+                    Arm::Control => control,
+                    Arm::Treatment => treatment,
+                };
+                for (number, line) in lines.iter().enumerate() {
+                    self.labelled(6, if number == 0 { label } else { "" }, Paint::Dim, line);
+                }
+            }
+        }
+    }
+
+    fn faults(&mut self) {
+        let cells = &self.summary.judgement.cells;
+        if cells.iter().all(|cell| cell.faults.is_empty()) {
+            return;
+        }
+        self.heading("Arms that ended before their time");
+        for cell in cells {
+            for (arm, fault) in &cell.faults {
+                let node = fault
+                    .role
+                    .as_ref()
+                    .map_or_else(String::new, |role| format!("/{role}"));
+                let node = safe::line(&format!("{}{node}", cell.id));
+                self.line(&format!(
+                    "  {node}, {arm}, {}: {}",
+                    fault.stage,
+                    fault.cause.words()
+                ));
+                for line in evidence::fault_lines(fault) {
+                    self.wrapped(4, &line);
+                }
+            }
+        }
+    }
+
+    fn cells(&mut self) {
+        self.heading("Verdicts");
+        let mut rows: Vec<Vec<Painted>> = Vec::new();
+        for cell in &self.summary.judgement.cells {
+            for (number, scenario) in cell.scenarios.iter().enumerate() {
+                let first = if number == 0 {
+                    cell_name(cell)
+                } else {
+                    String::new()
+                };
+                rows.push(verdict_row(first, scenario));
+            }
+            if cell.scenarios.is_empty() {
+                rows.push(vec![
+                    (cell_name(cell), Paint::Plain),
+                    ("no scenario".to_owned(), Paint::Yellow),
+                ]);
+            }
+        }
+        let header = ["cell", "scenario", "control", "treatment", "verdict"];
+        self.out.push_str(&table::draw(&header, &rows, self.style.colour));
+    }
+
+    fn updates(&mut self) {
+        self.heading("Updates");
+        let mut shown: BTreeMap<String, String> = BTreeMap::new();
+        for cell in &self.summary.judgement.cells {
+            for node in &cell.nodes {
+                let name = safe::line(&format!("{}/{}", cell.id, node.role));
+                self.node(&name, node, &mut shown);
+            }
+        }
+    }
+
+    fn node(&mut self, name: &str, node: &NodeJudgement, shown: &mut BTreeMap<String, String>) {
+        let state = match node.state {
+            NodeState::Proved => Paint::Green,
+            NodeState::Differs => Paint::Red,
+            NodeState::NotResolved
+            | NodeState::SetDamaged
+            | NodeState::NothingPending
+            | NodeState::NotProved
+            | NodeState::NotRebooted => Paint::Yellow,
+        };
+        let state = state.on(node.state.words(), self.style.colour);
+        let updates = node.set.as_ref().map_or_else(String::new, |set| {
+            format!("{}; ", count(set.updates.len(), "update"))
+        });
+        self.line(&format!("  {name}: {updates}{state}"));
+        if let Some(reason) = &node.reboot_needed {
+            let text = format!("a reboot is needed: {}", safe::line(reason));
+            self.wrapped(4, &text);
+        }
+        if let Some(proof) = &node.proof {
+            for (what, items) in [
+                ("not installed", &proof.missing),
+                ("not pinned", &proof.unexpected),
+                ("half-configured", &proof.half_configured),
+            ] {
+                for item in items.iter().take(PROBLEMS) {
+                    self.wrapped(4, &format!("{what}: {}", safe::line(item)));
+                }
+                if items.len() > PROBLEMS {
+                    let more = format!("{what}: and {} more", items.len() - PROBLEMS);
+                    self.wrapped(4, &more);
+                }
+            }
+        }
+        let Some(set) = node.set.as_ref().filter(|set| !set.is_empty()) else {
+            return;
+        };
+        if let Some(same) = shown.get(&set.digest) {
+            self.line(&format!("    the same set as {same}"));
+            return;
+        }
+        shown.insert(set.digest.clone(), name.to_owned());
+        let table = set_table(set, self.style.colour);
+        self.out.push_str(&table);
+    }
+
+    fn times(&mut self) {
+        let stages = times::by_stage(&self.summary);
+        if stages.is_empty() {
+            return;
+        }
+        self.heading("Where the time goes (sums over the cells, which run beside each other)");
+        let mut rows: Vec<Vec<Painted>> = Vec::new();
+        let plain = |text: String| (text, Paint::Plain);
+        let spent = |time: Duration| match time {
+            Duration::ZERO => plain("-".to_owned()),
+            time => plain(length(time)),
+        };
+        for (stage, time) in &stages {
+            let longest = time.longest.map_or_else(String::new, |(took, cell, arm)| {
+                format!("{} in {} {arm}", length(took), safe::line(&cell.0))
+            });
+            rows.push(vec![
+                plain(stage.to_string()),
+                spent(time.control),
+                spent(time.treatment),
+                plain(longest),
+            ]);
+        }
+        let longest = times::longest_arm(&self.summary).map_or_else(String::new, |(took, cell, arm)| {
+            format!("{} in {} {arm}", length(took), safe::line(&cell.0))
+        });
+        rows.push(vec![
+            ("all".to_owned(), Paint::Bold),
+            spent(stages.values().map(|time| time.control).sum()),
+            spent(stages.values().map(|time| time.treatment).sum()),
+            plain(longest),
+        ]);
+        let header = ["stage", "control", "treatment", "longest"];
+        self.out.push_str(&table::draw(&header, &rows, self.style.colour));
+        let wall = length(self.summary.wall());
+        self.line(&format!("  {wall} from the first record to the last"));
+    }
+
+    fn end(&mut self) {
+        self.line("");
+        let line = self.summary.decision.line(self.summary.run);
+        self.line(&line);
+    }
+}
+
+fn gate_paint(gate: Gate) -> Paint {
+    match gate {
+        Gate::Open => Paint::Green,
+        Gate::Closed => Paint::Red,
+        Gate::Undecided => Paint::Yellow,
+    }
+}
+
+fn verdict_paint(verdict: Verdict) -> Paint {
+    match verdict {
+        Verdict::Pass => Paint::Green,
+        Verdict::Regressed => Paint::Red,
+        Verdict::Fixed
+        | Verdict::AlreadyBroken
+        | Verdict::Flaky
+        | Verdict::Inconclusive(_)
+        | Verdict::NotRun => Paint::Yellow,
+    }
+}
+
+fn subject(reason: &Reason) -> Option<String> {
+    let cell = reason.cell.as_ref()?;
+    Some(safe::line(&match (&reason.role, &reason.scenario) {
+        (Some(role), _) => format!("{cell}/{role}"),
+        (None, Some(scenario)) => format!("{cell} {scenario}"),
+        (None, None) => cell.to_string(),
+    }))
+}
+
+fn cell_name(cell: &CellJudgement) -> String {
+    let note = if cell.required { "" } else { " (not required)" };
+    format!("{}{note}", safe::line(&cell.id.0))
+}
+
+fn verdict_row(cell: String, scenario: &ScenarioJudgement) -> Vec<Painted> {
+    let side = |arm: Arm| {
+        let result = scenario.arm(arm);
+        let paint = match result.outcome {
+            ArmOutcome::Passed => Paint::Plain,
+            ArmOutcome::FlakyPassed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => Paint::Yellow,
+            ArmOutcome::Failed => Paint::Red,
+        };
+        let at = match (&result.failed, result.outcome) {
+            (Some((index, _)), ArmOutcome::Failed) => {
+                format!(" at step {} of {}", index + 1, result.steps.len())
+            }
+            _ => String::new(),
+        };
+        (format!("{}{at}", result.outcome.word()), paint)
+    };
+    let note = if scenario.required { "" } else { " (not required)" };
+    let verdict = match scenario.verdict {
+        Verdict::Inconclusive(cause) => format!("{}: {}", scenario.verdict, cause.words()),
+        verdict => verdict.to_string(),
+    };
+    vec![
+        (cell, Paint::Plain),
+        (format!("{}{note}", safe::line(&scenario.name)), Paint::Plain),
+        side(Arm::Control),
+        side(Arm::Treatment),
+        (verdict, verdict_paint(scenario.verdict)),
+    ]
+}
+
+fn set_table(set: &UpdateSet, colour: bool) -> String {
+    let rows: Vec<Vec<Painted>> = set
+        .updates
+        .iter()
+        .map(|update| {
+            let plain = |text: &str| (safe::line(text), Paint::Plain);
+            let version = |version: &Option<String>, none: &str| {
+                version
+                    .as_ref()
+                    .map_or_else(|| none.to_owned(), |text| safe::line(text))
+            };
+            vec![
+                plain(&format!("  {}", update.name)),
+                plain(&update.arch),
+                (
+                    format!(
+                        "{} -> {}",
+                        version(&update.from, "(new)"),
+                        version(&update.to, "(removed)")
+                    ),
+                    Paint::Plain,
+                ),
+                plain(&update.origin),
+            ]
+        })
+        .collect();
+    table::draw(&["  package", "arch", "from -> to", "origin"], &rows, colour)
+}

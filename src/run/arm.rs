@@ -1,0 +1,345 @@
+//! The life of one arm, from the fork to its removal.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::node::{Node, fault};
+use super::{Context, names, scenario, updates};
+use crate::event::Event;
+use crate::guest::debian::PackageStates;
+use crate::guest::{Family, linux};
+use crate::outcome::{Arm, Cause, Fault, Stage};
+use crate::plan::model::{CellPlan, NodePlan};
+use crate::port::{LabError, NetworkNode, NetworkSpec, Resource, ResourceKind, Tag, VmSpec};
+use crate::scenario::model::Scenario;
+use crate::update::UpdateSet;
+
+/// One arm while it runs.
+pub struct ArmRun<'a> {
+    context: &'a Context,
+    index: usize,
+    /// Its cell.
+    pub cell: &'a CellPlan,
+    /// Which arm.
+    pub arm: Arm,
+    name: String,
+}
+
+/// Runs an arm to its end. Whatever happens is an event, and what it made is removed.
+pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration) {
+    let cell = &context.setup.plan.cells[index];
+    let run = ArmRun {
+        context,
+        index,
+        cell,
+        arm,
+        name: names::arm(&context.setup.run, index, arm),
+    };
+    run.emit(Event::ArmStarted {
+        cell: cell.id.clone(),
+        arm,
+    });
+    run.finished(Stage::Queue, queued);
+    let mut made = Vec::new();
+    let failed = match run.live(&mut made).await {
+        Ok(()) => false,
+        Err(fault) => {
+            run.emit(Event::ArmFailed {
+                cell: cell.id.clone(),
+                arm,
+                fault,
+            });
+            true
+        }
+    };
+    if failed && context.setup.keep_failed && !context.setup.stop.is_cancelled() {
+        context.resources.keep();
+    } else {
+        run.destroy(made).await;
+    }
+    run.emit(Event::ArmFinished {
+        cell: cell.id.clone(),
+        arm,
+    });
+}
+
+impl<'a> ArmRun<'a> {
+    /// Sends an event.
+    pub fn emit(&self, event: Event) {
+        self.context.events.emit(event);
+    }
+
+    fn finished(&self, stage: Stage, took: Duration) {
+        self.emit(Event::StageFinished {
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+            stage,
+            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// Runs a stage, timed, unless the run is asked to stop before it begins.
+    async fn stage<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        if self.context.setup.stop.is_cancelled() {
+            return Err(fault(
+                stage,
+                None,
+                LabError::new(Cause::Interrupted, "the run was asked to stop"),
+            ));
+        }
+        self.emit(Event::StageStarted {
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+            stage,
+        });
+        let started = Instant::now();
+        let result = work.await;
+        self.finished(stage, started.elapsed());
+        result
+    }
+
+    async fn live(&self, made: &mut Vec<Resource>) -> Result<(), Fault> {
+        let scenarios: Vec<&Scenario> = self
+            .cell
+            .scenarios
+            .iter()
+            .filter_map(|name| self.context.setup.plan.scenarios.get(name))
+            .collect();
+        let specs = self.stage(Stage::Clone, self.fork(made)).await?;
+        let mut nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
+        let broken = self
+            .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
+            .await?;
+        let mut before = Vec::new();
+        for node in &nodes {
+            before.push(updates::packages(node, Stage::Seed).await?);
+        }
+        let sets = match self.arm {
+            Arm::Control => nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(),
+            Arm::Treatment => self.update(&nodes).await?,
+        };
+        let old_boots: Vec<String> = nodes.iter().map(|node| node.boot_id.clone()).collect();
+        self.stage(Stage::Reboot, async {
+            for node in &mut nodes {
+                node.reboot(self.cell.deadlines.reboot).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
+            .await?;
+        self.stage(Stage::Scenarios, async {
+            for scenario in scenarios
+                .iter()
+                .filter(|scenario| !broken.contains(&scenario.name))
+            {
+                scenario::run(self, &nodes, scenario).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.
+    async fn fork(&self, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
+        let setup = &self.context.setup;
+        let resources = &self.context.resources;
+        let clone_fault = |error: LabError| fault(Stage::Clone, None, error);
+        let tag = Tag {
+            run: setup.run.clone(),
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+            run_dir: self.context.run_dir.clone(),
+        };
+        let mac = |node: &NodePlan| names::mac(&setup.run, &self.cell.id, &node.role);
+        let network = if setup.host.has_networks() {
+            let spec = NetworkSpec {
+                name: self.name.clone(),
+                tag: tag.clone(),
+                nodes: self
+                    .cell
+                    .nodes
+                    .iter()
+                    .map(|node| NetworkNode {
+                        host: node.role.clone(),
+                        mac: mac(node),
+                    })
+                    .collect(),
+            };
+            made.push(
+                resources
+                    .intend(ResourceKind::Network, &spec.name)
+                    .map_err(clone_fault)?,
+            );
+            setup.host.create_network(&spec).await.map_err(clone_fault)?;
+            Some(spec.name)
+        } else {
+            None
+        };
+        let mut specs = Vec::new();
+        for node in &self.cell.nodes {
+            let file = setup.images.get(&node.image.name).ok_or_else(|| {
+                let message = format!("image {} has no sealed disk", node.image.name);
+                clone_fault(LabError::new(Cause::ImageDamaged, message))
+            })?;
+            let base = resources
+                .base(&setup.run, &node.image, file)
+                .await
+                .map_err(clone_fault)?;
+            let domain = names::domain(&self.name, &node.role);
+            let spec = VmSpec {
+                overlay: names::overlay(&domain),
+                name: domain,
+                tag: tag.clone(),
+                role: node.role.clone(),
+                pool: names::pool(&setup.run),
+                base,
+                network: network.clone(),
+                mac: mac(node),
+                memory: node.memory,
+                vcpus: node.vcpus,
+                kvm: setup.kvm,
+            };
+            let volume = format!("{}/{}", spec.pool, spec.overlay);
+            made.push(
+                resources
+                    .intend(ResourceKind::Volume, &volume)
+                    .map_err(clone_fault)?,
+            );
+            setup.host.create_overlay(&spec).await.map_err(clone_fault)?;
+            specs.push(spec);
+        }
+        Ok(specs)
+    }
+
+    /// Starts the nodes in their order, each ready and named before the next.
+    async fn boot(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
+        let setup = &self.context.setup;
+        let mut nodes = Vec::new();
+        for (spec, plan) in specs.iter().zip(&self.cell.nodes) {
+            let role = Some(plan.role.as_str());
+            let family = Family::of(&self.cell.os).ok_or_else(|| {
+                let message = format!("{} cannot be updated by this version", self.cell.os);
+                fault(Stage::Boot, role, LabError::new(Cause::ScenarioInvalid, message))
+            })?;
+            made.push(
+                self.context
+                    .resources
+                    .intend(ResourceKind::Domain, &spec.name)
+                    .map_err(|error| fault(Stage::Boot, role, error))?,
+            );
+            setup
+                .host
+                .create_vm(spec)
+                .await
+                .map_err(|error| fault(Stage::Boot, role, error))?;
+            let mut node = Node::new(self.context, plan, family, spec.name.clone());
+            node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
+            node.ask(Stage::Boot, &linux::identify(&plan.role)).await?;
+            nodes.push(node);
+        }
+        Ok(nodes)
+    }
+
+    /// Pins, fetches and installs the updates of every node.
+    async fn update(&self, nodes: &[Node<'_>]) -> Result<Vec<UpdateSet>, Fault> {
+        let deadlines = &self.cell.deadlines;
+        let sets = self
+            .stage(Stage::Resolve, async {
+                let mut sets = Vec::new();
+                for node in nodes {
+                    let set = updates::resolve(node, &self.context.setup.plan.updates, deadlines).await?;
+                    self.emit(Event::Resolved {
+                        cell: self.cell.id.clone(),
+                        role: node.plan.role.clone(),
+                        set: set.clone(),
+                    });
+                    sets.push(set);
+                }
+                Ok(sets)
+            })
+            .await?;
+        let pending = || nodes.iter().zip(&sets).filter(|(_, set)| !set.is_empty());
+        self.stage(Stage::Download, async {
+            for (node, set) in pending() {
+                updates::download(node, set, deadlines).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.stage(Stage::Apply, async {
+            for (node, set) in pending() {
+                let reason = updates::apply(node, set, deadlines).await?;
+                self.emit(Event::RebootNeeded {
+                    cell: self.cell.id.clone(),
+                    role: node.plan.role.clone(),
+                    reason,
+                });
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(sets)
+    }
+
+    /// Reads every node after the reboot: that the set is installed, and the facts to be compared between arms.
+    async fn look(
+        &self,
+        nodes: &[Node<'_>],
+        sets: &[UpdateSet],
+        before: &[PackageStates],
+        old_boots: &[String],
+    ) -> Result<(), Fault> {
+        let mut broken = None;
+        for (((node, set), before), old_boot) in nodes.iter().zip(sets).zip(before).zip(old_boots) {
+            let after = updates::packages(node, Stage::Prove).await?;
+            let output = node.ask(Stage::Prove, &linux::facts()).await?;
+            let mut facts =
+                linux::parse_facts(&output).map_err(|error| node.garbled(Stage::Prove, &error))?;
+            let proof = updates::prove(set, before, &after, (old_boot, &node.boot_id), &facts.kernel);
+            if !proof.holds() {
+                let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str)
+                    .collect();
+                broken = Some(node.fault(Stage::Prove, Cause::SetNotInstalled, words.join("; ")));
+            }
+            facts.packages = after.installed;
+            let (cell, arm, role) = (self.cell.id.clone(), self.arm, node.plan.role.clone());
+            self.emit(Event::Observed {
+                cell: cell.clone(),
+                arm,
+                role: role.clone(),
+                facts,
+            });
+            self.emit(Event::Proved {
+                cell,
+                arm,
+                role,
+                proof,
+            });
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// Removes what the arm made, last made first. What stays is tried again at the end of the run.
+    async fn destroy(&self, mut made: Vec<Resource>) {
+        let started = Instant::now();
+        self.emit(Event::StageStarted {
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+            stage: Stage::Destroy,
+        });
+        made.sort();
+        for resource in made {
+            if let Err(error) = self.context.resources.remove(&resource).await {
+                tracing::warn!("{resource} could not be removed yet: {error}");
+            }
+        }
+        tracing::debug!(cell = self.index, "arm {} is removed", self.name);
+        self.finished(Stage::Destroy, started.elapsed());
+    }
+}

@@ -1,0 +1,70 @@
+//! One task puts events into one order and into the journal; everybody else only sends.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::journal::{Journal, JournalError};
+use crate::outcome::Cause;
+use crate::port::{LabError, Observer};
+
+/// The sending end.
+#[derive(Clone)]
+pub struct Dispatcher(mpsc::UnboundedSender<Event>);
+
+/// The task that writes; it ends when every [`Dispatcher`] is gone.
+pub struct Writer(JoinHandle<Result<(), JournalError>>);
+
+impl Dispatcher {
+    /// Starts the writing task. A journal that cannot be written stops the run.
+    pub fn start(
+        mut journal: Journal,
+        observer: Arc<dyn Observer>,
+        now: fn() -> Timestamp,
+        stop: CancellationToken,
+    ) -> (Self, Writer) {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            let mut result = Ok(());
+            while let Some(event) = receiver.recv().await {
+                if result.is_err() {
+                    continue;
+                }
+                match journal.append(now(), event) {
+                    Ok(record) => observer.record(&record),
+                    Err(error) => {
+                        observer.notice(&format!("the run stops: {error}"));
+                        stop.cancel();
+                        result = Err(error);
+                    }
+                }
+            }
+            result
+        });
+        (Self(sender), Writer(task))
+    }
+
+    /// Sends an event; the writer outlives every sender, so none is lost.
+    pub fn emit(&self, event: Event) {
+        if self.0.send(event).is_err() {
+            tracing::error!("an event was sent after the journal was closed");
+        }
+    }
+}
+
+impl Writer {
+    /// Waits until everything is written.
+    pub async fn finish(self) -> Result<(), super::RunError> {
+        match self.0.await {
+            Ok(result) => Ok(result?),
+            Err(panicked) => Err(super::RunError::Host(LabError::new(
+                Cause::Internal,
+                format!("the task that writes the journal died: {panicked}"),
+            ))),
+        }
+    }
+}

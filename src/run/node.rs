@@ -1,0 +1,278 @@
+//! One VM in the hands of its arm: questions with deadlines, and every failure named with its cause.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Context;
+use crate::guest::{self, Family, GuestCommand, ParseError, linux};
+use crate::outcome::{Cause, Fault, Stage};
+use crate::plan::model::NodePlan;
+use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
+use crate::units::Period;
+
+/// The pause between two signs of life that are asked for.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long one sign of life may take.
+const PING: Duration = Duration::from_secs(5);
+
+/// How long a node's services may take to settle after a boot; a unit that takes longer is left to the scenarios.
+const SETTLE: Duration = Duration::from_secs(150);
+
+/// A running node.
+pub struct Node<'a> {
+    context: &'a Context,
+    /// What was planned.
+    pub plan: &'a NodePlan,
+    /// Its family.
+    pub family: Family,
+    /// Its domain's name.
+    pub domain: String,
+    agent: Box<dyn GuestAgent>,
+    /// The id of its present boot.
+    pub boot_id: String,
+}
+
+/// A fault of a node in a stage.
+pub fn fault(stage: Stage, role: Option<&str>, error: LabError) -> Fault {
+    Fault {
+        cause: error.cause,
+        stage,
+        role: role.map(str::to_owned),
+        message: error.message,
+        detail: String::new(),
+        hint: error.hint,
+    }
+}
+
+/// The end of an output, for a fault's detail.
+pub fn tail(text: &str) -> String {
+    const LINES: usize = 40;
+    const BYTES: usize = 8 * 1024;
+    let lines: Vec<&str> = text.lines().collect();
+    let mut tail = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    if tail.len() > BYTES {
+        let mut cut = tail.len() - BYTES;
+        while !tail.is_char_boundary(cut) {
+            cut += 1;
+        }
+        tail.drain(..cut);
+    }
+    tail
+}
+
+impl<'a> Node<'a> {
+    /// A node whose domain runs or is about to.
+    pub fn new(context: &'a Context, plan: &'a NodePlan, family: Family, domain: String) -> Self {
+        let agent = context.setup.host.agent(&domain);
+        Self {
+            context,
+            plan,
+            family,
+            domain,
+            agent,
+            boot_id: String::new(),
+        }
+    }
+
+    /// A fault of this node.
+    pub fn fault(&self, stage: Stage, cause: Cause, message: impl Into<String>) -> Fault {
+        fault(stage, Some(&self.plan.role), LabError::new(cause, message))
+    }
+
+    /// Waits until the agent answers in another boot than `old`, and its services have settled.
+    pub async fn ready(&mut self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
+        let started = Instant::now();
+        loop {
+            if self.agent.ping(PING.min(deadline.0)).await.is_ok()
+                && let Ok(id) = self.ask_boot_id(stage).await
+                && Some(id.as_str()) != old
+            {
+                self.boot_id = id;
+                break;
+            }
+            if let Some(fault) = self.stopped(stage).await {
+                return Err(fault);
+            }
+            if started.elapsed() >= deadline.0 {
+                return Err(self.never_ready(stage, deadline, old.is_some()).await);
+            }
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                () = self.context.setup.stop.cancelled() => return Err(self.interrupted(stage)),
+            }
+        }
+        // What it answers is a matter for the scenarios: a unit that failed is found there, in both arms alike.
+        self.exec(stage, &linux::settle(SETTLE)).await?;
+        Ok(())
+    }
+
+    async fn ask_boot_id(&self, stage: Stage) -> Result<String, Fault> {
+        let output = self.exec(stage, &linux::boot_id()).await?;
+        linux::parse_boot_id(&String::from_utf8_lossy(&output.stdout))
+            .map_err(|error| self.garbled(stage, &error))
+    }
+
+    async fn never_ready(&self, stage: Stage, deadline: Period, rebooting: bool) -> Fault {
+        let (cause, what) = if rebooting {
+            (
+                Cause::RebootTimeout,
+                "an answer of the guest agent with a new boot id",
+            )
+        } else {
+            (Cause::AgentSilent, "a first answer of the guest agent")
+        };
+        let mut fault = self.fault(stage, cause, format!("waited {deadline} for {what}"));
+        fault.detail = tail(&self.context.setup.host.console_tail(&self.domain).await);
+        fault.hint = Some(
+            "look at the end of the console; is qemu-guest-agent installed and started in the image? A slow host may \
+             need longer [deadlines]"
+                .into(),
+        );
+        fault
+    }
+
+    /// The fault of a VM that does not run any more.
+    async fn stopped(&self, stage: Stage) -> Option<Fault> {
+        let (cause, message, hint) = match self.context.setup.host.vm_state(&self.domain).await {
+            Ok(VmState::Running) | Err(_) => return None,
+            Ok(VmState::Paused { io_error: true }) => (
+                Cause::HostDisk,
+                "QEMU paused the VM, as its disk could not be written".to_owned(),
+                "free disk space on the host",
+            ),
+            Ok(VmState::Paused { io_error: false }) => (
+                Cause::HostRefused,
+                "the VM is paused".to_owned(),
+                "somebody or something on the host paused it; see libvirt's log",
+            ),
+            Ok(VmState::Off(reason)) => (
+                Cause::GuestStopped,
+                format!("the VM is off ({reason})"),
+                "look at the end of the console",
+            ),
+            Ok(VmState::Gone) => (
+                Cause::GuestStopped,
+                "the VM is gone".to_owned(),
+                "the guest powered itself off, or somebody destroyed it on the host",
+            ),
+        };
+        let mut fault = self.fault(stage, cause, message);
+        fault.detail = tail(&self.context.setup.host.console_tail(&self.domain).await);
+        fault.hint = Some(hint.into());
+        Some(fault)
+    }
+
+    /// Runs a command to its end. An exit code is an answer, never a fault.
+    pub async fn exec(&self, stage: Stage, command: &GuestCommand) -> Result<ExecOutput, Fault> {
+        let slack = Duration::from_secs(60);
+        let error = tokio::select! {
+            answer = timeout(command.timeout + slack, self.agent.exec(command)) => match answer {
+                Ok(Ok(output)) => return Ok(output),
+                Ok(Err(error)) => error,
+                Err(_) => AgentError::Timeout(command.timeout + slack),
+            },
+            () = self.context.setup.stop.cancelled() => return Err(self.interrupted(stage)),
+        };
+        if let Some(fault) = self.stopped(stage).await {
+            return Err(fault);
+        }
+        let cause = match &error {
+            AgentError::Silent(_) => Cause::AgentLost,
+            AgentError::Timeout(_) => Cause::Deadline,
+            AgentError::Refused(_) | AgentError::Garbled(_) => Cause::GuestProtocol,
+        };
+        Err(self.fault(stage, cause, format!("to {}: {error}", command.what)))
+    }
+
+    /// Runs a command whose success is taken for granted; its output as text.
+    pub async fn ask(&self, stage: Stage, command: &GuestCommand) -> Result<String, Fault> {
+        let output = self.exec(stage, command).await?;
+        if output.exit == Some(0) {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let mut fault = self.fault(
+            stage,
+            Cause::GuestProtocol,
+            format!(
+                "to {}: the command ended with exit code {}",
+                command.what,
+                exit_words(output.exit)
+            ),
+        );
+        fault.detail = tail(&output_text(&output));
+        Err(fault)
+    }
+
+    /// Asks the guest to reboot itself and waits until it is back.
+    pub async fn reboot(&mut self, deadline: Period) -> Result<(), Fault> {
+        // An agent that falls silent here is being stopped already, and one that does not come back is found below.
+        match self.agent.exec(&linux::reboot()).await {
+            Ok(output) if output.exit == Some(0) => {}
+            Err(AgentError::Silent(_)) => {}
+            Ok(output) => {
+                let mut fault = self.fault(
+                    Stage::Reboot,
+                    Cause::GuestProtocol,
+                    format!(
+                        "the guest refused to reboot, with exit code {}",
+                        exit_words(output.exit)
+                    ),
+                );
+                fault.detail = tail(&output_text(&output));
+                return Err(fault);
+            }
+            Err(error) => {
+                return Err(self.fault(
+                    Stage::Reboot,
+                    Cause::AgentLost,
+                    format!("to ask for a reboot: {error}"),
+                ));
+            }
+        }
+        let old = std::mem::take(&mut self.boot_id);
+        self.ready(Stage::Reboot, deadline, Some(&old)).await
+    }
+
+    /// The fault of an answer that cannot be read.
+    pub fn garbled(&self, stage: Stage, error: &ParseError) -> Fault {
+        self.fault(stage, Cause::GuestProtocol, error.to_string())
+    }
+
+    /// The fault of a run that is asked to stop.
+    pub fn interrupted(&self, stage: Stage) -> Fault {
+        self.fault(stage, Cause::Interrupted, "the run was asked to stop")
+    }
+
+    /// Waits, unless the run is asked to stop.
+    pub async fn pause(&self, stage: Stage, period: Period) -> Result<(), Fault> {
+        tokio::select! {
+            () = sleep(period.0) => Ok(()),
+            () = self.context.setup.stop.cancelled() => Err(self.interrupted(stage)),
+        }
+    }
+
+    /// The command of a scenario's action.
+    pub fn action(&self, action: &crate::scenario::model::Action, timeout: Duration) -> Option<GuestCommand> {
+        guest::action(self.family, action, timeout)
+    }
+}
+
+/// An exit code in words.
+pub fn exit_words(exit: Option<i32>) -> String {
+    exit.map_or_else(|| "none (a signal ended it)".to_owned(), |code| code.to_string())
+}
+
+/// Both outputs of a command as one text.
+pub fn output_text(output: &ExecOutput) -> String {
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    if stderr.is_empty() {
+        stdout.into_owned()
+    } else {
+        format!("{stdout}\n{stderr}")
+    }
+}

@@ -1,0 +1,153 @@
+//! Nothing leaks: a resource is in the ledger, on disk, before it is made, and leaves it when it is gone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::event::RunId;
+use crate::outcome::Cause;
+use crate::plan::model::ImagePin;
+use crate::port::{Hypervisor, LabError, Resource, ResourceKind};
+use crate::state::LedgerError;
+use crate::state::{Ledger, RunDir};
+
+/// What a run has made and not yet removed.
+pub struct Resources {
+    host: Arc<dyn Hypervisor>,
+    ledger: Mutex<Book>,
+    pool: OnceCell<()>,
+    bases: Mutex<BTreeMap<String, Arc<OnceCell<()>>>>,
+}
+
+struct Book {
+    ledger: Ledger,
+    present: Vec<Resource>,
+    kept: bool,
+}
+
+impl Resources {
+    /// Opens the ledger of a run.
+    pub fn open(host: Arc<dyn Hypervisor>, run_dir: &RunDir) -> Result<Self, LedgerError> {
+        Ok(Self {
+            host,
+            ledger: Mutex::new(Book {
+                ledger: Ledger::create(&run_dir.resources())?,
+                present: Vec::new(),
+                kept: false,
+            }),
+            pool: OnceCell::new(),
+            bases: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Writes down that a resource is about to be made. No resource may be made without it.
+    pub fn intend(&self, kind: ResourceKind, name: &str) -> Result<Resource, LabError> {
+        let resource = Resource {
+            kind,
+            name: name.to_owned(),
+            uri: self.host.uri().to_owned(),
+        };
+        let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        book.ledger.intend(&resource).map_err(|error| {
+            LabError::new(
+                Cause::Internal,
+                format!("{resource} is not made, as it cannot be written down: {error}"),
+            )
+        })?;
+        book.present.push(resource.clone());
+        Ok(resource)
+    }
+
+    /// Marks that something is left on purpose, so that the run's pool stays too.
+    pub fn keep(&self) {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).kept = true;
+    }
+
+    /// Removes a resource; on failure it stays in the ledger.
+    pub async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
+        self.host.remove(resource).await?;
+        let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        book.present.retain(|present| present != resource);
+        book.ledger
+            .removed(resource)
+            .map_err(|error| LabError::new(Cause::Internal, format!("{resource} is gone: {error}")))
+    }
+
+    /// Places a sealed image into the run's pool, once however many arms ask.
+    pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<String, LabError> {
+        let pool = super::names::pool(run);
+        self.pool
+            .get_or_try_init(|| async {
+                self.intend(ResourceKind::Pool, &pool)?;
+                self.host.create_pool(&pool).await
+            })
+            .await?;
+        let volume = super::names::base(&pin.name);
+        let cell = {
+            let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+            bases.entry(volume.clone()).or_default().clone()
+        };
+        cell.get_or_try_init(|| async {
+            let sha256 = pin.sha256.as_deref().ok_or_else(|| {
+                LabError::new(Cause::ImageDamaged, format!("image {} is not built", pin.name))
+            })?;
+            self.intend(ResourceKind::Volume, &format!("{pool}/{volume}"))?;
+            self.host.place_image(&pool, &volume, file, sha256).await
+        })
+        .await?;
+        Ok(volume)
+    }
+
+    /// Removes all that is still there, and says in words what could not be. What is kept on purpose stays.
+    pub async fn finish(&self) -> Vec<String> {
+        let mut present = {
+            let book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            if book.kept {
+                return book
+                    .present
+                    .iter()
+                    .map(|resource| format!("{resource} (kept)"))
+                    .collect();
+            }
+            book.present.clone()
+        };
+        present.sort();
+        present.dedup();
+        let mut left = Vec::new();
+        for resource in present {
+            if let Err(error) = self.remove(&resource).await {
+                left.push(format!("{resource}: {error}"));
+            }
+        }
+        left
+    }
+}
+
+/// Removes resources of a dead run, in the right order, writing down what is gone. Returns what was removed, and what
+/// could not be with the reason.
+pub async fn clean_up(
+    host: &dyn Hypervisor,
+    mut left: Vec<Resource>,
+    ledger: Option<&mut Ledger>,
+) -> (Vec<Resource>, Vec<(Resource, String)>) {
+    left.sort();
+    left.dedup();
+    let (mut removed, mut failed) = (Vec::new(), Vec::new());
+    let mut ledger = ledger;
+    for resource in left {
+        let outcome = match host.remove(&resource).await {
+            Ok(()) => match ledger.as_mut() {
+                Some(ledger) => ledger.removed(&resource).map_err(|error| error.to_string()),
+                None => Ok(()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        match outcome {
+            Ok(()) => removed.push(resource),
+            Err(reason) => failed.push((resource, reason)),
+        }
+    }
+    (removed, failed)
+}

@@ -1,0 +1,161 @@
+//! The updates of one node in the treatment arm: pinned, fetched, installed, proved.
+
+use super::node::{Node, exit_words, output_text, tail};
+use crate::guest::debian::{self, PackageStates};
+use crate::guest::linux;
+use crate::outcome::{Cause, Fault, Stage};
+use crate::plan::model::{Deadlines, UpdatePolicy};
+use crate::update::{Proof, Update, UpdateSet};
+
+/// Reads the sources and pins what the policy asks for. An empty set is a fault where updates are expected.
+pub async fn resolve(
+    node: &Node<'_>,
+    policy: &UpdatePolicy,
+    deadlines: &Deadlines,
+) -> Result<UpdateSet, Fault> {
+    let limit = deadlines.resolve.0;
+    let output = node.exec(Stage::Resolve, &debian::refresh(limit)).await?;
+    let errors = debian::refresh_errors(&String::from_utf8_lossy(&output.stderr));
+    if output.exit != Some(0) || !errors.is_empty() {
+        let mut fault = node.fault(
+            Stage::Resolve,
+            Cause::MirrorUnreachable,
+            errors.first().cloned().unwrap_or_else(|| {
+                format!("apt-get update ended with exit code {}", exit_words(output.exit))
+            }),
+        );
+        fault.detail = tail(&output_text(&output));
+        fault.hint =
+            Some("is the mirror of the image's sources up, and reachable from the guest's network?".into());
+        return Err(fault);
+    }
+    let pending = simulation(node, &debian::simulate_all(limit)).await?;
+    let chosen = debian::choose(&pending, policy);
+    if chosen.is_empty() {
+        if policy.expect_updates {
+            let mut fault = node.fault(
+                Stage::Resolve,
+                Cause::NoUpdates,
+                "no pending update fits the policy",
+            );
+            fault.hint = Some(
+                "an empty patch window proves nothing; set `expect_updates = false` in [lab] where that is all right"
+                    .into(),
+            );
+            return Err(fault);
+        }
+        return Ok(UpdateSet::pin(Vec::new()));
+    }
+    // The resolver's own answer may be taken as it is only where the policy leaves nothing out.
+    let set = if chosen.len() == pending.len() {
+        chosen
+    } else {
+        simulation(node, &debian::simulate(&chosen, limit)).await?
+    };
+    if let Some(excluded) = set.iter().find(|update| policy.exclude.contains(&update.name)) {
+        return Err(node.fault(
+            Stage::Resolve,
+            Cause::ResolveFailed,
+            format!(
+                "the set cannot be installed without {}, which the lab file excludes",
+                excluded.name
+            ),
+        ));
+    }
+    Ok(UpdateSet::pin(set))
+}
+
+async fn simulation(node: &Node<'_>, command: &crate::guest::GuestCommand) -> Result<Vec<Update>, Fault> {
+    let output = node.exec(Stage::Resolve, command).await?;
+    if output.exit != Some(0) {
+        let mut fault = node.fault(
+            Stage::Resolve,
+            Cause::ResolveFailed,
+            format!(
+                "to {}: apt-get ended with exit code {}",
+                command.what,
+                exit_words(output.exit)
+            ),
+        );
+        fault.detail = tail(&output_text(&output));
+        return Err(fault);
+    }
+    debian::parse_simulation(&String::from_utf8_lossy(&output.stdout))
+        .map_err(|error| node.garbled(Stage::Resolve, &error))
+}
+
+/// Fetches the set; what fails here is the mirror's fault, never the updates'.
+pub async fn download(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<(), Fault> {
+    let output = node
+        .exec(Stage::Download, &debian::download(set, deadlines.download.0))
+        .await?;
+    if output.exit == Some(0) {
+        return Ok(());
+    }
+    let what = if linux::is_timeout(output.exit) {
+        format!("the update set was not fetched within {}", deadlines.download)
+    } else {
+        format!(
+            "fetching the update set ended with exit code {}",
+            exit_words(output.exit)
+        )
+    };
+    let mut fault = node.fault(Stage::Download, Cause::MirrorUnreachable, what);
+    fault.detail = tail(&output_text(&output));
+    fault.hint = Some("is the mirror up, and is there room on the guest's disk?".into());
+    Err(fault)
+}
+
+/// Installs the set. dpkg's state is the truth: apt's exit code alone is not believed.
+pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<Option<String>, Fault> {
+    let output = node
+        .exec(Stage::Apply, &debian::apply(set, deadlines.apply.0))
+        .await?;
+    let states = packages(node, Stage::Apply).await?;
+    let unfinished: Vec<String> = states
+        .unfinished
+        .iter()
+        .map(|(name, state)| format!("{name} is `{state}`"))
+        .collect();
+    if output.exit != Some(0) || !unfinished.is_empty() {
+        let text = output_text(&output);
+        let (cause, mut message) = if linux::is_timeout(output.exit) {
+            (
+                Cause::Deadline,
+                format!("the update set was not installed within {}", deadlines.apply),
+            )
+        } else if text.contains("No space left on device") {
+            (Cause::GuestDisk, "the guest's disk is full".to_owned())
+        } else {
+            (
+                Cause::UpdateFailed,
+                format!("apt-get ended with exit code {}", exit_words(output.exit)),
+            )
+        };
+        if !unfinished.is_empty() {
+            message = format!("{message}; in dpkg's state: {}", unfinished.join(", "));
+        }
+        let mut fault = node.fault(Stage::Apply, cause, message);
+        fault.detail = tail(&text);
+        return Err(fault);
+    }
+    let hints = node.ask(Stage::Apply, &debian::reboot_hints()).await?;
+    Ok(debian::reboot_reason(&hints, set))
+}
+
+/// dpkg's word on every package.
+pub async fn packages(node: &Node<'_>, stage: Stage) -> Result<PackageStates, Fault> {
+    let output = node.ask(stage, &debian::packages()).await?;
+    debian::parse_packages(&output).map_err(|error| node.garbled(stage, &error))
+}
+
+/// Compares the node after the reboot with what was pinned.
+pub fn prove(
+    set: &UpdateSet,
+    before: &PackageStates,
+    after: &PackageStates,
+    boots: (&str, &str),
+    kernel: &str,
+) -> Proof {
+    debian::prove(set, before, after, boots.0 != boots.1, kernel)
+}

@@ -1,0 +1,421 @@
+//! Reading what a step does: exactly one action, with expectations that can fail.
+
+use regex_lite::Regex;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::config::read::{Reader, Section};
+use crate::config::words::{list, show};
+use crate::scenario::http;
+use crate::scenario::model::{Action, File, Package, Run, Service, Tcp, TextExpectation};
+
+/// The keys that name an action, in the order of [`Action`].
+pub const KINDS: [&str; 6] = ["run", "http", "tcp", "service", "file", "package"];
+
+/// Keys that are often written beside an action instead of inside it.
+pub const MISPLACED: &[(&str, &str)] = &[
+    ("exit", "it belongs inside `expect`: expect = { exit = 0 }"),
+    (
+        "stdout",
+        "it belongs inside `expect`: expect = { stdout = \"...\" }",
+    ),
+    (
+        "stderr",
+        "it belongs inside `expect`: expect = { stderr = \"...\" }",
+    ),
+    ("url", "it belongs inside `http`: http = { url = \"...\" }"),
+    (
+        "status",
+        "it belongs inside `http`: http = { url = \"...\", status = 200 }",
+    ),
+    (
+        "contains",
+        "it belongs inside the action or `expect`: expect = { stdout = { contains = \"...\" } }",
+    ),
+    (
+        "matches",
+        "it belongs inside the action or `expect`: expect = { stdout = { matches = \"...\" } }",
+    ),
+    (
+        "equals",
+        "it belongs inside the action or `expect`: expect = { stdout = \"...\" }",
+    ),
+    ("command", "it is called `run`"),
+    ("role", "it is called `on`"),
+];
+
+pub(super) const TEXT_KEYS: [&str; 3] = ["equals", "contains", "matches"];
+
+/// Reads the one action of a step; complains where there is none, or more.
+pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
+    let given: Vec<&str> = KINDS
+        .into_iter()
+        .filter(|kind| step.get(kind).is_some())
+        .collect();
+    let [kind] = given.as_slice() else {
+        match given.last() {
+            None => reader.hinted(
+                step.span.clone(),
+                format!("{} does nothing", step.what),
+                format!("give it one of {}", list(KINDS)),
+            ),
+            Some(last) => reader.hinted(
+                step.key_span(last),
+                format!(
+                    "{} does more than one thing: {}",
+                    step.what,
+                    list(given.iter().copied())
+                ),
+                "make each a [[step]] of its own, with its own name",
+            ),
+        }
+        return None;
+    };
+    if *kind != "run" {
+        for key in ["user", "expect"] {
+            if step.get(key).is_some() {
+                reader.hinted(
+                    step.key_span(key),
+                    format!(
+                        "`{key}` of {} belongs to `run`, and this step has `{kind}`",
+                        step.what
+                    ),
+                    match key {
+                        "user" => format!("take it away: `{kind}` is looked at by patchgate itself"),
+                        _ => format!("write what is expected inside `{kind} = {{ ... }}`"),
+                    },
+                );
+            }
+        }
+    }
+    let what = format!("`{kind}` of {}", step.what);
+    let value = step.get(kind)?;
+    match *kind {
+        "run" => run(reader, step).map(Action::Run),
+        "http" => {
+            let table = reader.section(what, value, "http = { url = \"http://web/\", status = 200 }")?;
+            Some(Action::Http(http::read(reader, &table)))
+        }
+        "tcp" => tcp(reader, what, value).map(Action::Tcp),
+        "service" => service(reader, what, value).map(Action::Service),
+        "file" => file(reader, what, value).map(Action::File),
+        _ => package(reader, what, value).map(Action::Package),
+    }
+}
+
+fn run(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Run> {
+    let command = reader.required(step, "run", "\"systemctl is-active nginx\"");
+    let user = reader.text(step, "user", "\"postgres\"");
+    if let Some(user) = &user
+        && !is_name(user.get_ref(), "_-.", 32)
+    {
+        reader.hinted(
+            user.span(),
+            format!("{} is not a user's name", show(user.get_ref())),
+            "write a user of the guest, such as user = \"postgres\"",
+        );
+    }
+    let mut run = Run {
+        command: command.into_inner(),
+        user: user.map(Spanned::into_inner),
+        exit: 0,
+        stdout: TextExpectation::default(),
+        stderr: TextExpectation::default(),
+    };
+    if let Some(value) = step.get("expect") {
+        let example = "expect = { exit = 0, stdout = \"0.00\" }";
+        let expect = reader.section(format!("`expect` of {}", step.what), value, example)?;
+        reader.known(
+            &expect,
+            &["exit", "stdout", "stderr"],
+            &[
+                ("status", "the exit code is called `exit`"),
+                ("contains", "say of what: stdout = { contains = \"...\" }"),
+                ("matches", "say of what: stdout = { matches = \"...\" }"),
+                ("equals", "say of what: stdout = \"...\""),
+            ],
+        );
+        if expect.entries().next().is_none() {
+            let message = format!("{} expects nothing", expect.what);
+            reader.hinted(value.span(), message, format!("write it like this: {example}"));
+        }
+        run.exit = reader
+            .number(&expect, "exit", 0..=255)
+            .map_or(0, Spanned::into_inner);
+        run.stdout = expectation(reader, &expect, "stdout");
+        run.stderr = expectation(reader, &expect, "stderr");
+    }
+    Some(run)
+}
+
+fn tcp(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Tcp> {
+    let example = "tcp = \"web:80\" or tcp = { host = \"web\", port = 80 }";
+    if let DeValue::String(text) = value.get_ref() {
+        let tcp = text.rsplit_once(':').and_then(|(host, port)| {
+            let port = Some(port).filter(|port| is_port(port))?.parse().ok()?;
+            is_host(host).then(|| Tcp {
+                host: host.to_owned(),
+                port,
+                open: true,
+            })
+        });
+        if tcp.is_none() {
+            let message = format!("{what}: {} is not a host and a port from 1 to 65535", show(text));
+            reader.hinted(value.span(), message, format!("write it like this: {example}"));
+        }
+        return tcp;
+    }
+    let table = text_or_table(reader, what, value, example)?;
+    reader.known(&table, &["host", "port", "open"], &[]);
+    let host = reader.required(&table, "host", "\"web\"");
+    if !host.get_ref().is_empty() && !is_host(host.get_ref()) {
+        let message = format!("{} is not a host's name or address", show(host.get_ref()));
+        reader.hinted(host.span(), message, format!("write it like this: {example}"));
+    }
+    if table.get("port").is_none() {
+        reader.missing(&table, "port", "80");
+    }
+    Some(Tcp {
+        host: host.into_inner(),
+        port: reader.number(&table, "port", 1..=u16::MAX)?.into_inner(),
+        open: reader.flag(&table, "open").unwrap_or(true),
+    })
+}
+
+fn service(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Service> {
+    let example = "service = \"nginx\" or service = { name = \"nginx\", enabled = true }";
+    let (name, running, enabled) = if value.get_ref().is_str() {
+        (Some(reader.text_value(&what, value, example)?), true, None)
+    } else {
+        let table = text_or_table(reader, what, value, example)?;
+        reader.known(&table, &["name", "running", "enabled"], &[]);
+        let running = reader.flag(&table, "running").unwrap_or(true);
+        (
+            given(reader, &table, "name", "\"nginx\""),
+            running,
+            reader.flag(&table, "enabled"),
+        )
+    };
+    let name = name?;
+    // systemd.unit(5): what a unit's name may hold.
+    thing_name(reader, &name, "service", ":-_.\\@", example);
+    Some(Service {
+        name: name.into_inner(),
+        running,
+        enabled,
+    })
+}
+
+fn file(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<File> {
+    let example = "file = { path = \"/etc/nginx/nginx.conf\", contains = \"...\" }";
+    if let DeValue::String(_) = value.get_ref() {
+        let path = reader.text_value(&what, value, example)?;
+        return Some(File {
+            path: absolute(reader, path),
+            exists: true,
+            mode: None,
+            owner: None,
+            text: TextExpectation::default(),
+        });
+    }
+    let table = text_or_table(reader, what, value, example)?;
+    let mut known = vec!["path", "exists", "mode", "owner"];
+    known.extend(TEXT_KEYS);
+    reader.known(&table, &known, &[]);
+    let path = given(reader, &table, "path", "\"/etc/nginx/nginx.conf\"");
+    let exists = reader.flag(&table, "exists").unwrap_or(true);
+    let mode = reader.text(&table, "mode", "\"0644\"");
+    let octal = mode.as_ref().and_then(|mode| octal(mode.get_ref()));
+    if let Some(mode) = &mode
+        && octal.is_none()
+    {
+        let message = format!("{} is not a file's mode", show(mode.get_ref()));
+        reader.hinted(mode.span(), message, "write its octal digits: mode = \"0644\"");
+    }
+    let owner = reader.text(&table, "owner", "\"root\"");
+    let text = text_keys(reader, &table);
+    if !exists && (mode.is_some() || owner.is_some() || !text.is_empty()) {
+        reader.hinted(
+            table.span_of("exists"),
+            format!(
+                "{} must not exist, and yet something is expected of it",
+                table.what
+            ),
+            "take away `exists = false`, or the other expectations",
+        );
+    }
+    Some(File {
+        path: absolute(reader, path?),
+        exists,
+        mode: octal,
+        owner: owner.map(Spanned::into_inner),
+        text,
+    })
+}
+
+/// Four octal digits of a mode.
+fn octal(mode: &str) -> Option<String> {
+    let digits = mode.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    (digits && matches!(mode.len(), 3 | 4)).then(|| format!("{mode:0>4}"))
+}
+
+fn absolute(reader: &mut Reader<'_>, path: Spanned<String>) -> String {
+    let text = path.get_ref();
+    if !text.starts_with('/') || text.contains('\0') {
+        let message = format!("{} is not an absolute path of the guest", show(text));
+        reader.hinted(path.span(), message, "begin it with /");
+    }
+    path.into_inner()
+}
+
+fn package(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Package> {
+    let example = "package = \"nginx\" or package = { name = \"nginx\", version = { contains = \"1.22\" } }";
+    let (name, installed, version) = if value.get_ref().is_str() {
+        (
+            Some(reader.text_value(&what, value, example)?),
+            true,
+            TextExpectation::default(),
+        )
+    } else {
+        let table = text_or_table(reader, what, value, example)?;
+        reader.known(&table, &["name", "installed", "version"], &[]);
+        let name = given(reader, &table, "name", "\"nginx\"");
+        let installed = reader.flag(&table, "installed").unwrap_or(true);
+        let version = expectation(reader, &table, "version");
+        if !installed && !version.is_empty() {
+            reader.hinted(
+                table.span_of("installed"),
+                format!(
+                    "{} must not be installed, and yet a version is expected",
+                    table.what
+                ),
+                "take away `installed = false` or `version`",
+            );
+        }
+        (name, installed, version)
+    };
+    let name = name?;
+    thing_name(reader, &name, "package", "+-._:", example);
+    Some(Package {
+        name: name.into_inner(),
+        installed,
+        version,
+    })
+}
+
+/// The long form of an action that has a short one too.
+fn text_or_table<'a>(
+    reader: &mut Reader<'_>,
+    what: String,
+    value: &'a Spanned<DeValue<'a>>,
+    example: &str,
+) -> Option<Section<'a>> {
+    if !value.get_ref().is_table() {
+        reader.wrong_type(&what, value, "a text or a table", example);
+        return None;
+    }
+    reader.section(what, value, example)
+}
+
+/// A text that must be given, where it is.
+fn given(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    key: &str,
+    example: &str,
+) -> Option<Spanned<String>> {
+    Some(reader.required(section, key, example)).filter(|text| !text.get_ref().is_empty())
+}
+
+/// Complains of a name with characters that no such thing has.
+fn thing_name(reader: &mut Reader<'_>, name: &Spanned<String>, what: &str, also: &str, example: &str) {
+    let text = name.get_ref();
+    if is_name(text, also, 255) {
+        return;
+    }
+    let message = format!("{} is not a {what}'s name", show(text));
+    reader.hinted(name.span(), message, format!("write it like this: {example}"));
+}
+
+/// What is expected of the text under `key`.
+fn expectation(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> TextExpectation {
+    let Some(value) = section.get(key) else {
+        return TextExpectation::default();
+    };
+    let what = format!("`{key}` in {}", section.what);
+    expectation_value(reader, what, value, &format!("{key} = {{ contains = \"...\" }}"))
+}
+
+pub(super) fn expectation_value(
+    reader: &mut Reader<'_>,
+    what: String,
+    value: &Spanned<DeValue<'_>>,
+    example: &str,
+) -> TextExpectation {
+    if let DeValue::String(_) = value.get_ref() {
+        let text = reader.text_value(&what, value, example);
+        return TextExpectation {
+            equals: text.map(Spanned::into_inner),
+            ..TextExpectation::default()
+        };
+    }
+    let DeValue::Table(_) = value.get_ref() else {
+        reader.wrong_type(&what, value, "a text or a table", example);
+        return TextExpectation::default();
+    };
+    let Some(table) = reader.section(what, value, example) else {
+        return TextExpectation::default();
+    };
+    reader.known(&table, &TEXT_KEYS, &[]);
+    if table.entries().next().is_none() {
+        let message = format!("{} expects nothing", table.what);
+        reader.hinted(value.span(), message, format!("write it like this: {example}"));
+    }
+    text_keys(reader, &table)
+}
+
+/// The keys `equals`, `contains` and `matches` of a table.
+pub(super) fn text_keys(reader: &mut Reader<'_>, section: &Section<'_>) -> TextExpectation {
+    let mut take = |key: &str| {
+        let text = reader.text(section, key, "\"...\"")?;
+        if key != "equals" && text.get_ref().is_empty() {
+            let message = format!("`{key} = \"\"` in {} is true of every text", section.what);
+            reader.hinted(
+                text.span(),
+                message,
+                "say what must be there, or expect equals = \"\"",
+            );
+        }
+        if key == "matches"
+            && let Err(error) = Regex::new(text.get_ref())
+        {
+            reader.hinted(
+                text.span(),
+                format!("{} is not a regular expression: {error}", show(text.get_ref())),
+                "in \"...\" a backslash is written twice; in '...' once; a plain text is `contains`",
+            );
+        }
+        Some(text.into_inner())
+    };
+    TextExpectation {
+        equals: take("equals"),
+        contains: take("contains"),
+        matches: take("matches"),
+    }
+}
+
+/// Whether a text has only ASCII letters, digits and some more characters.
+pub(super) fn is_name(text: &str, also: &str, most: usize) -> bool {
+    let fits = (1..=most).contains(&text.len()) && !text.starts_with('-');
+    fits && text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+}
+
+fn is_host(text: &str) -> bool {
+    is_name(text, "-._", 253) || text.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+pub(super) fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}

@@ -1,0 +1,157 @@
+//! The records of a run, sorted by what they are about.
+
+use std::collections::BTreeMap;
+
+use crate::event::{Event, Record, StepReport};
+use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
+use crate::plan::model::CellId;
+use crate::update::{Proof, UpdateSet};
+
+#[derive(Default)]
+pub(super) struct Seen<'a> {
+    arms: BTreeMap<(&'a CellId, Arm), ArmSeen<'a>>,
+    nodes: BTreeMap<(&'a CellId, &'a str), NodeSeen<'a>>,
+    pub(super) interrupted: Option<&'a str>,
+    pub(super) finished: bool,
+    pub(super) left_behind: Vec<&'a str>,
+}
+
+#[derive(Default)]
+pub(super) struct ArmSeen<'a> {
+    pub(super) faults: Vec<&'a Fault>,
+    /// Whether the arm has an end.
+    pub(super) over: bool,
+    /// By scenario and number of the run.
+    pub(super) runs: BTreeMap<(&'a str, u32), RunSeen<'a>>,
+}
+
+#[derive(Default)]
+pub(super) struct RunSeen<'a> {
+    /// By index in the scenario; of several for one step the worst.
+    pub(super) steps: BTreeMap<usize, &'a StepReport>,
+    /// The worst, where there are several.
+    pub(super) outcome: Option<ScenarioOutcome>,
+}
+
+/// A node of the treatment arm.
+#[derive(Default)]
+pub(super) struct NodeSeen<'a> {
+    pub(super) sets: Vec<&'a UpdateSet>,
+    pub(super) proofs: Vec<&'a Proof>,
+    pub(super) reboot_needed: Option<&'a str>,
+}
+
+fn step_rank(outcome: StepOutcome) -> u8 {
+    match outcome {
+        StepOutcome::Passed => 0,
+        StepOutcome::Failed => 1,
+        // An environment fault makes any other result of the same step worthless.
+        StepOutcome::Errored(_) => 2,
+    }
+}
+
+fn scenario_rank(outcome: ScenarioOutcome) -> u8 {
+    match outcome {
+        ScenarioOutcome::Passed => 0,
+        ScenarioOutcome::Failed => 1,
+        ScenarioOutcome::Errored(_) => 2,
+    }
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn arm<'s>(&'s self, cell: &'s CellId, arm: Arm) -> Option<&'s ArmSeen<'s>> {
+        self.arms.get(&(cell, arm))
+    }
+
+    pub(super) fn node<'s>(&'s self, cell: &'s CellId, role: &'s str) -> Option<&'s NodeSeen<'s>> {
+        self.nodes.get(&(cell, role))
+    }
+
+    pub(super) fn read(records: &'a [Record]) -> Self {
+        let mut seen = Self::default();
+        for record in records {
+            seen.add(&record.event);
+        }
+        seen.finished = matches!(
+            records.last(),
+            Some(Record {
+                event: Event::Finished { .. },
+                ..
+            })
+        );
+        seen
+    }
+
+    fn add(&mut self, event: &'a Event) {
+        match event {
+            Event::Planned { .. }
+            | Event::HostChosen { .. }
+            | Event::ArmStarted { .. }
+            | Event::StageStarted { .. }
+            | Event::StageFinished { .. }
+            | Event::Observed { .. } => {}
+            Event::Resolved { cell, role, set } => {
+                self.nodes.entry((cell, role)).or_default().sets.push(set);
+            }
+            Event::RebootNeeded { cell, role, reason } => {
+                self.nodes.entry((cell, role)).or_default().reboot_needed = reason.as_deref();
+            }
+            Event::Proved {
+                cell,
+                arm,
+                role,
+                proof,
+            } => match arm {
+                Arm::Treatment => self.nodes.entry((cell, role)).or_default().proofs.push(proof),
+                // The invariant is about the updated nodes; control only has to give a comparison.
+                Arm::Control => {}
+            },
+            Event::StepFinished {
+                cell,
+                arm,
+                scenario,
+                run,
+                step,
+                report,
+            } => {
+                let slot = self
+                    .run(cell, *arm, scenario, *run)
+                    .steps
+                    .entry(*step)
+                    .or_insert(report);
+                if step_rank(report.outcome) > step_rank(slot.outcome) {
+                    *slot = report;
+                }
+            }
+            Event::ScenarioFinished {
+                cell,
+                arm,
+                scenario,
+                run,
+                outcome,
+                steps: _,
+            } => {
+                let slot = self
+                    .run(cell, *arm, scenario, *run)
+                    .outcome
+                    .get_or_insert(*outcome);
+                if scenario_rank(*outcome) > scenario_rank(*slot) {
+                    *slot = *outcome;
+                }
+            }
+            Event::ArmFailed { cell, arm, fault } => {
+                self.arms.entry((cell, *arm)).or_default().faults.push(fault);
+            }
+            Event::ArmFinished { cell, arm } => self.arms.entry((cell, *arm)).or_default().over = true,
+            Event::Interrupted { by } => self.interrupted = Some(by),
+            Event::Finished { left_behind } => {
+                self.left_behind.extend(left_behind.iter().map(String::as_str));
+            }
+        }
+    }
+
+    fn run(&mut self, cell: &'a CellId, arm: Arm, scenario: &'a str, run: u32) -> &mut RunSeen<'a> {
+        let arm = self.arms.entry((cell, arm)).or_default();
+        arm.runs.entry((scenario, run)).or_default()
+    }
+}

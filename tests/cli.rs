@@ -1,0 +1,198 @@
+//! The command line as a newcomer meets it: help, exit codes, mistakes, a damaged image.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command as Process;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty};
+
+fn patchgate(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("patchgate").expect("the binary");
+    command
+        .current_dir(folder)
+        .env("PATCHGATE_STATE", folder.join("state"))
+        .env("PATCHGATE_IMAGES", folder.join("images-store"))
+        .env("NO_COLOR", "1")
+        .env_remove("PATCHGATE_LAB");
+    command
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("folder")
+}
+
+#[test]
+fn help_lists_the_verbs_and_the_exit_codes() {
+    let folder = folder();
+    patchgate(folder.path()).arg("--help").assert().success().stdout(
+        contains("Exit codes:")
+            .and(contains("130"))
+            .and(contains("doctor")),
+    );
+    patchgate(folder.path()).assert().code(2);
+    patchgate(folder.path())
+        .arg("reprot")
+        .assert()
+        .code(2)
+        .stderr(contains("run"));
+    patchgate(folder.path())
+        .args(["completion", "bash"])
+        .assert()
+        .success()
+        .stdout(contains("_patchgate"));
+}
+
+#[test]
+fn without_a_lab_every_verb_that_needs_one_says_what_to_do() {
+    let folder = folder();
+    for verb in ["run", "plan", "check"] {
+        patchgate(folder.path())
+            .arg(verb)
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(contains("patchgate.toml").and(contains("patchgate init")));
+    }
+    patchgate(folder.path())
+        .args(["gate", "latest"])
+        .assert()
+        .code(2)
+        .stderr(contains("no run yet").and(contains("patchgate run")));
+    patchgate(folder.path()).arg("history").assert().success();
+}
+
+#[test]
+fn a_new_lab_passes_its_check_and_run_asks_for_its_images() {
+    let folder = folder();
+    patchgate(folder.path())
+        .args(["init", "lab"])
+        .assert()
+        .success()
+        .stdout(contains("patchgate"));
+    let lab = folder.path().join("lab");
+    patchgate(&lab)
+        .arg("check")
+        .assert()
+        .success()
+        .stdout(contains("ok"));
+    patchgate(&lab)
+        .args(["plan", "--format", "json"])
+        .assert()
+        .success()
+        .stdout(contains("\"cells\""));
+    patchgate(&lab)
+        .arg("run")
+        .assert()
+        .code(2)
+        .stderr(contains("not built yet").and(contains("image build")));
+    assert!(!lab.join("state").exists(), "nothing was started");
+    patchgate(folder.path())
+        .args(["init", "lab"])
+        .assert()
+        .code(2)
+        .stderr(contains("there already"));
+}
+
+#[test]
+fn a_wrong_lab_file_is_shown_with_place_snippet_and_hint() {
+    let folder = folder();
+    patchgate(folder.path()).args(["init", "."]).assert().success();
+    let path = folder.path().join("patchgate.toml");
+    let text = fs::read_to_string(&path)
+        .expect("read")
+        .replace("updates", "upadtes");
+    fs::write(&path, text).expect("write");
+    for verb in ["run", "plan"] {
+        patchgate(folder.path()).arg(verb).assert().code(2).stderr(
+            contains("patchgate.toml:")
+                .and(contains("upadtes"))
+                .and(contains("`updates`")),
+        );
+    }
+    patchgate(folder.path())
+        .arg("check")
+        .assert()
+        .code(2)
+        .stdout(contains("upadtes"));
+    assert!(!folder.path().join("state").exists(), "nothing was started");
+}
+
+/// A disk that was imported and then changed by one byte is named, and nothing is started.
+#[test]
+fn a_changed_byte_of_an_image_is_named_and_refused() {
+    let folder = folder();
+    let disk = folder.path().join("disk.qcow2");
+    let made = Process::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(&disk)
+        .arg("16M")
+        .status()
+        .expect("qemu-img starts");
+    assert!(made.success());
+    patchgate(folder.path()).args(["init", "."]).assert().success();
+    let imported = patchgate(folder.path())
+        .args([
+            "image",
+            "import",
+            "disk.qcow2",
+            "--os",
+            "debian-12",
+            "--role",
+            "web",
+        ])
+        .assert()
+        .success();
+    let output = String::from_utf8_lossy(&imported.get_output().stdout).into_owned();
+    let lines: Vec<&str> = output
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("imported ="))
+        .collect();
+    let [line] = lines[..] else { panic!("{output}") };
+    fs::write(
+        folder.path().join("patchgate.toml"),
+        format!(
+            "[lab]\nname = \"t\"\n[image.\"debian-12+web\"]\n{line}\n[role.web]\n[group.shop]\nowner = \"a\"\nadmin = \
+             \"b\"\nos = [\"debian-12\"]\nroles = [\"web\"]\nscenarios = [\"shop\"]\n"
+        ),
+    )
+    .expect("write");
+    patchgate(folder.path())
+        .args(["image", "verify"])
+        .assert()
+        .success();
+
+    let sealed = fs::read_dir(folder.path().join("images-store"))
+        .expect("store")
+        .flatten()
+        .map(|entry| entry.path().join("disk.qcow2"))
+        .find(|path| path.is_file())
+        .expect("a sealed disk");
+    let mut bytes = fs::read(&sealed).expect("read");
+    bytes[70_000] ^= 1;
+    fs::remove_file(&sealed).expect("remove");
+    fs::write(&sealed, bytes).expect("write");
+    for args in [vec!["image", "verify"], vec!["run", "--plain"]] {
+        patchgate(folder.path()).args(&args).assert().code(2).stderr(
+            contains("disk.qcow2").and(
+                contains("65536")
+                    .or(contains("0..1048576"))
+                    .or(contains("bytes 0")),
+            ),
+        );
+    }
+    assert!(!folder.path().join("state").exists(), "nothing was started");
+}
+
+#[test]
+fn reports_say_which_endings_they_know() {
+    let folder = folder();
+    patchgate(folder.path()).args(["init", "."]).assert().success();
+    patchgate(folder.path())
+        .args(["run", "--report", "report.pdf"])
+        .assert()
+        .code(2)
+        .stderr(contains("report.pdf").and(contains(".xml (JUnit)")));
+}

@@ -1,0 +1,210 @@
+//! What each kind of step makes of a guest's answer.
+
+use std::collections::BTreeMap;
+
+use patchgate::scenario::evaluate::{Raw, evaluate};
+use patchgate::scenario::model::{Action, File, Http, Package, Run, Service, Tcp, TextExpectation};
+
+fn raw(exit: i32, stdout: &str) -> Raw {
+    Raw {
+        exit: Some(exit),
+        stdout: stdout.into(),
+        ..Raw::default()
+    }
+}
+
+fn contains(text: &str) -> TextExpectation {
+    TextExpectation {
+        contains: Some(text.into()),
+        ..TextExpectation::default()
+    }
+}
+
+fn check(action: &Action, cases: &[(Raw, &[&str])]) {
+    for (raw, says) in cases {
+        assert_eq!(evaluate(action, raw), *says, "{raw:?}");
+    }
+}
+
+#[test]
+fn run_compares_exit_code_and_both_outputs() {
+    let action = Action::Run(Run {
+        command: "x".into(),
+        user: None,
+        exit: 0,
+        stdout: TextExpectation {
+            equals: Some("0.00".into()),
+            contains: None,
+            matches: Some(r"^\d+\.\d\d$".into()),
+        },
+        stderr: TextExpectation::default(),
+    });
+    check(
+        &action,
+        &[
+            (raw(0, "0.00\n"), &[]),
+            (raw(3, "0.00"), &["exit code is 3, expected 0"]),
+            (
+                Raw {
+                    exit: None,
+                    ..raw(0, "0.00")
+                },
+                &["a signal ended it, expected exit code 0"],
+            ),
+            (raw(0, "1.00"), &["stdout is `1.00`, expected `0.00`"]),
+            (
+                raw(0, "x"),
+                &[
+                    "stdout is `x`, expected `0.00`",
+                    r"stdout does not match /^\d+\.\d\d$/; it is `x`",
+                ],
+            ),
+            (
+                Raw {
+                    timed_out: true,
+                    ..raw(124, "")
+                },
+                &["it did not end within the step's time-out"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn http_compares_status_headers_and_body() {
+    let action = Action::Http(Http {
+        url: "http://web/".into(),
+        method: "GET".into(),
+        headers: BTreeMap::new(),
+        body: None,
+        status: 200,
+        response_headers: BTreeMap::from([("x-role".to_owned(), contains("web"))]),
+        text: contains("open"),
+    });
+    check(
+        &action,
+        &[
+            (raw(0, "HTTP/1.1 200 OK\r\nX-Role: web\r\n\r\nwe are open"), &[]),
+            (raw(7, ""), &["no connection to http://web/"]),
+            (raw(0, ""), &["HTTP response: nothing came back"]),
+            (
+                raw(0, "HTTP/1.1 502 Bad\r\n\r\nsorry"),
+                &[
+                    "status is 502, expected 200",
+                    "header x-role is missing",
+                    "body does not contain `open`; it is `sorry`",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn services_ports_files_and_packages_are_compared() {
+    let service = |running, enabled| {
+        Action::Service(Service {
+            name: "nginx".into(),
+            running,
+            enabled,
+        })
+    };
+    let state = |active, sub, file| {
+        raw(
+            0,
+            &format!("LoadState=loaded\nActiveState={active}\nSubState={sub}\nUnitFileState={file}\n"),
+        )
+    };
+    check(
+        &service(true, Some(true)),
+        &[
+            (state("active", "running", "enabled"), &[]),
+            (
+                state("failed", "failed", "disabled"),
+                &[
+                    "service nginx is failed (failed), expected running",
+                    "service nginx is disabled, expected enabled",
+                ],
+            ),
+            (state("active", "exited", "enabled"), &[]),
+            (
+                raw(0, "LoadState=not-found\nActiveState=inactive\nSubState=dead\n"),
+                &[
+                    "service nginx is inactive (dead), unit not-found, expected running",
+                    "service nginx is unknown, expected enabled",
+                ],
+            ),
+        ],
+    );
+    check(
+        &service(false, None),
+        &[(state("inactive", "dead", "disabled"), &[])],
+    );
+
+    let tcp = |open| {
+        Action::Tcp(Tcp {
+            host: "db".into(),
+            port: 5432,
+            open,
+        })
+    };
+    check(
+        &tcp(true),
+        &[
+            (raw(0, ""), &[]),
+            (raw(1, ""), &["db:5432 does not accept a connection"]),
+        ],
+    );
+    check(
+        &tcp(false),
+        &[(raw(1, ""), &[]), (raw(0, ""), &["db:5432 accepts a connection"])],
+    );
+
+    let file = Action::File(File {
+        path: "/etc/x".into(),
+        exists: true,
+        mode: Some("0644".into()),
+        owner: Some("root".into()),
+        text: contains("yes"),
+    });
+    check(
+        &file,
+        &[
+            (raw(0, "644 root regular file\nyes\n"), &[]),
+            (raw(0, "absent\n"), &["/etc/x does not exist"]),
+            (
+                raw(0, "600 www regular file\nno"),
+                &[
+                    "mode of /etc/x is 600, expected 0644",
+                    "owner of /etc/x is www, expected root",
+                    "content does not contain `yes`; it is `no`",
+                ],
+            ),
+        ],
+    );
+
+    let package = |installed| {
+        Action::Package(Package {
+            name: "nginx".into(),
+            installed,
+            version: TextExpectation::default(),
+        })
+    };
+    check(
+        &package(true),
+        &[
+            (raw(0, "ii \t1.22\n"), &[]),
+            (
+                raw(1, ""),
+                &["package nginx has dpkg state `absent`, expected installed"],
+            ),
+            (
+                raw(0, "iF \t1.22\n"),
+                &["package nginx has dpkg state `iF`, expected installed"],
+            ),
+        ],
+    );
+    check(
+        &package(false),
+        &[(raw(1, ""), &[]), (raw(0, "rc \t1.22\n"), &[])],
+    );
+}

@@ -1,0 +1,7 @@
+//! The judge, the gate, the journal and the reports, on runs that are written by hand.
+
+mod goldens;
+mod journal;
+mod matrix;
+mod properties;
+mod story;

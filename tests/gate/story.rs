@@ -1,0 +1,454 @@
+//! Plans and journals of runs that never were.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use patchgate::event::{Event, Record, StepReport};
+use patchgate::facts::Facts;
+use patchgate::gate::{Decision, decide};
+use patchgate::journal::Loaded;
+use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
+use patchgate::plan::model::{
+    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdateMode, UpdatePolicy,
+};
+use patchgate::scenario::model::{Action, Scenario, Service, Step, When};
+use patchgate::units::{Mib, Period};
+use patchgate::update::{Proof, Update, UpdateSet};
+use patchgate::verdict::{Judgement, judge};
+
+/// How one whole run of a scenario goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Go {
+    Pass,
+    FailAt(usize),
+    ErrorAt(usize, Cause),
+    /// It says that it passed, without the record of its last step.
+    PassWithoutLastStep,
+    /// It says that it passed, and its first step failed.
+    PassDespiteFailure,
+    /// Its steps pass and it never ends.
+    NoEnd,
+}
+
+pub fn cell_id(text: &str) -> CellId {
+    CellId(text.to_owned())
+}
+
+pub fn scenario(name: &str, whens: &[When]) -> Scenario {
+    let (department, _) = name.split_once('/').expect("department/name");
+    Scenario {
+        name: name.to_owned(),
+        department: department.to_owned(),
+        title: format!("what {name} shows"),
+        owner: format!("{department}-team"),
+        required: true,
+        timeout: Period::seconds(60),
+        retries: 1,
+        steps: whens
+            .iter()
+            .enumerate()
+            .map(|(index, &when)| Step {
+                name: format!("check {}", index + 1),
+                on: "web".to_owned(),
+                when,
+                timeout: Period::seconds(10),
+                retry: None,
+                action: Action::Service(Service {
+                    name: "nginx".to_owned(),
+                    running: true,
+                    enabled: None,
+                }),
+            })
+            .collect(),
+        digest: "d".repeat(64),
+    }
+}
+
+pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
+    let (group, os) = id.split_once('/').expect("group/os");
+    CellPlan {
+        id: cell_id(id),
+        group: group.to_owned(),
+        os: os.to_owned(),
+        owner: "Owner <owner@example.org>".to_owned(),
+        admin: "Admin <admin@example.org>".to_owned(),
+        required: true,
+        nodes: roles
+            .iter()
+            .map(|role| NodePlan {
+                role: (*role).to_owned(),
+                image: ImagePin {
+                    name: format!("{os}+{role}"),
+                    os: os.to_owned(),
+                    key: "k".repeat(64),
+                    sha256: Some("5".repeat(64)),
+                },
+                memory: Mib(512),
+                vcpus: 1,
+            })
+            .collect(),
+        scenarios: scenarios.iter().map(|&name| name.to_owned()).collect(),
+        deadlines: Deadlines {
+            boot: Period::seconds(300),
+            resolve: Period::seconds(300),
+            download: Period::seconds(900),
+            apply: Period::seconds(3600),
+            reboot: Period::seconds(600),
+        },
+    }
+}
+
+pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
+    Plan {
+        lab: "hq".to_owned(),
+        updates: UpdatePolicy {
+            mode: UpdateMode::Security,
+            listed: Vec::new(),
+            exclude: Vec::new(),
+            expect_updates: true,
+        },
+        host: HostPlan {
+            uri: "auto".to_owned(),
+            accel: Accel::Auto,
+            memory: None,
+            vcpus: None,
+        },
+        cells,
+        scenarios: scenarios
+            .into_iter()
+            .map(|scenario| (scenario.name.clone(), scenario))
+            .collect(),
+        inputs: BTreeMap::new(),
+        digest: "a".repeat(64),
+    }
+}
+
+/// Two cells: a web server, and a shop of two nodes with two scenarios.
+pub fn two_cells() -> Plan {
+    plan(
+        vec![
+            cell(
+                "shop/debian-12",
+                &["database", "web"],
+                &["shop/ledger", "web/page"],
+            ),
+            cell("web/debian-12", &["web"], &["web/page"]),
+        ],
+        vec![
+            scenario(
+                "shop/ledger",
+                &[When::BeforeUpdates, When::AfterReboot, When::AfterReboot],
+            ),
+            scenario("web/page", &[When::AfterReboot, When::AfterReboot]),
+        ],
+    )
+}
+
+pub fn update(name: &str, from: &str, to: &str) -> Update {
+    Update {
+        name: name.to_owned(),
+        arch: "amd64".to_owned(),
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+        origin: "Debian-Security:12/oldstable-security".to_owned(),
+    }
+}
+
+pub fn nginx_set() -> UpdateSet {
+    UpdateSet::pin(vec![
+        update("nginx", "1.22.1-9", "1.22.1-9+deb12u2"),
+        update("libssl3", "3.0.11-1~deb12u2", "3.0.17-1~deb12u3"),
+    ])
+}
+
+pub fn good_proof() -> Proof {
+    Proof {
+        boot_changed: true,
+        ..Proof::default()
+    }
+}
+
+pub fn step(outcome: StepOutcome) -> StepReport {
+    let failed = outcome == StepOutcome::Failed;
+    StepReport {
+        outcome,
+        attempts: if failed { 7 } else { 1 },
+        millis: 420,
+        did: "systemctl is-active nginx".to_owned(),
+        exit: Some(if failed { 3 } else { 0 }),
+        failures: if failed {
+            vec!["nginx is failed, expected running".to_owned()]
+        } else {
+            Vec::new()
+        },
+        stdout: if failed {
+            "failed\n".to_owned()
+        } else {
+            "active\n".to_owned()
+        },
+        stderr: String::new(),
+    }
+}
+
+pub fn fault(cause: Cause, stage: Stage) -> Fault {
+    Fault {
+        cause,
+        stage,
+        role: Some("web".to_owned()),
+        message: format!("web: waited in {stage} to no end"),
+        detail: "Booting...\nKernel panic - not syncing\n".to_owned(),
+        hint: Some("look at the console".to_owned()),
+    }
+}
+
+fn facts(updated: bool, broken: bool) -> Facts {
+    let pick = |old: &str, new: &str| if updated { new.to_owned() } else { old.to_owned() };
+    let mut facts = Facts {
+        kernel: pick("6.1.0-37-amd64", "6.1.0-40-amd64"),
+        packages: [
+            ("nginx:amd64".to_owned(), pick("1.22.1-9", "1.22.1-9+deb12u2")),
+            (
+                "libssl3:amd64".to_owned(),
+                pick("3.0.11-1~deb12u2", "3.0.17-1~deb12u3"),
+            ),
+            ("bash:amd64".to_owned(), "5.2.15-2".to_owned()),
+        ]
+        .into(),
+        ..Facts::default()
+    };
+    if broken {
+        facts.failed.insert("nginx.service".to_owned());
+        let log = "nginx: [emerg] unknown directive \"more_headers\" in /etc/nginx/nginx.conf:12\n";
+        facts.unit_logs.insert("nginx.service".to_owned(), log.to_owned());
+    } else {
+        facts.services.insert("nginx.service".to_owned());
+        facts.listening.insert("tcp 0.0.0.0:80".to_owned());
+    }
+    facts
+}
+
+/// A run as it is being told.
+pub struct Story {
+    pub plan: Plan,
+    pub events: Vec<Event>,
+}
+
+impl Story {
+    pub fn begin(plan: Plan) -> Self {
+        let run = "20261123-140912-7c1f".parse().expect("run id");
+        let planned = Event::Planned {
+            run,
+            version: "0.1.0".to_owned(),
+            plan: Box::new(plan.clone()),
+        };
+        let host = Event::HostChosen {
+            uri: "qemu:///system".to_owned(),
+            accel: "tcg".to_owned(),
+            reason: "the KVM probe did not boot".to_owned(),
+            version: "libvirt 11.3.0, QEMU 10.0.2".to_owned(),
+        };
+        Self {
+            plan,
+            events: vec![planned, host],
+        }
+    }
+
+    /// A whole run in which everything goes as `go` says: the runs of a scenario in an arm, by cell, arm and name.
+    pub fn whole(plan: Plan, go: impl Fn(&str, Arm, &str) -> Vec<Go>) -> Self {
+        let mut story = Self::begin(plan);
+        for cell in story.plan.cells.clone() {
+            for arm in Arm::BOTH {
+                story.arm_begins(&cell, arm);
+                story.scenarios(&cell, arm, &go);
+                story.arm_ends(&cell.id, arm);
+            }
+        }
+        story.finish();
+        story
+    }
+
+    pub fn arm_begins(&mut self, cell: &CellPlan, arm: Arm) {
+        let id = &cell.id;
+        self.events.push(Event::ArmStarted {
+            cell: id.clone(),
+            arm,
+        });
+        self.stage(id, arm, Stage::Boot, 24_000);
+        if arm == Arm::Treatment {
+            for node in &cell.nodes {
+                self.events.push(Event::Resolved {
+                    cell: id.clone(),
+                    role: node.role.clone(),
+                    set: nginx_set(),
+                });
+                self.events.push(Event::RebootNeeded {
+                    cell: id.clone(),
+                    role: node.role.clone(),
+                    reason: Some("libssl3 is in use".to_owned()),
+                });
+            }
+            self.stage(id, arm, Stage::Apply, 141_000);
+        }
+        self.stage(id, arm, Stage::Reboot, 31_000);
+        for node in &cell.nodes {
+            if arm == Arm::Treatment {
+                self.events.push(Event::Proved {
+                    cell: id.clone(),
+                    arm,
+                    role: node.role.clone(),
+                    proof: good_proof(),
+                });
+            }
+            self.events.push(Event::Observed {
+                cell: id.clone(),
+                arm,
+                role: node.role.clone(),
+                facts: facts(arm == Arm::Treatment, false),
+            });
+        }
+    }
+
+    pub fn stage(&mut self, cell: &CellId, arm: Arm, stage: Stage, millis: u64) {
+        self.events.push(Event::StageStarted {
+            cell: cell.clone(),
+            arm,
+            stage,
+        });
+        self.events.push(Event::StageFinished {
+            cell: cell.clone(),
+            arm,
+            stage,
+            millis,
+        });
+    }
+
+    pub fn scenarios(&mut self, cell: &CellPlan, arm: Arm, go: &impl Fn(&str, Arm, &str) -> Vec<Go>) {
+        for name in &cell.scenarios {
+            for (run, go) in (0..).zip(go(&cell.id.0, arm, name)) {
+                self.run(&cell.id, arm, name, run, go);
+            }
+        }
+    }
+
+    pub fn run(&mut self, cell: &CellId, arm: Arm, name: &str, run: u32, go: Go) {
+        let planned = self.plan.scenarios[name].steps.len();
+        let (outcomes, end): (Vec<StepOutcome>, Option<ScenarioOutcome>) = match go {
+            Go::Pass => (vec![StepOutcome::Passed; planned], Some(ScenarioOutcome::Passed)),
+            Go::PassWithoutLastStep => (
+                vec![StepOutcome::Passed; planned.saturating_sub(1)],
+                Some(ScenarioOutcome::Passed),
+            ),
+            Go::PassDespiteFailure => {
+                let mut steps = vec![StepOutcome::Passed; planned];
+                steps[0] = StepOutcome::Failed;
+                (steps, Some(ScenarioOutcome::Passed))
+            }
+            Go::FailAt(at) => {
+                let mut steps = vec![StepOutcome::Passed; at];
+                steps.push(StepOutcome::Failed);
+                (steps, Some(ScenarioOutcome::Failed))
+            }
+            Go::ErrorAt(at, cause) => {
+                let mut steps = vec![StepOutcome::Passed; at];
+                steps.push(StepOutcome::Errored(cause));
+                (steps, Some(ScenarioOutcome::Errored(cause)))
+            }
+            Go::NoEnd => (vec![StepOutcome::Passed; planned], None),
+        };
+        let ran = outcomes.len();
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            self.events.push(Event::StepFinished {
+                cell: cell.clone(),
+                arm,
+                scenario: name.to_owned(),
+                run,
+                step: index,
+                report: step(outcome),
+            });
+        }
+        if let Some(outcome) = end {
+            self.events.push(Event::ScenarioFinished {
+                cell: cell.clone(),
+                arm,
+                scenario: name.to_owned(),
+                run,
+                outcome,
+                steps: ran,
+            });
+        }
+    }
+
+    pub fn fail(&mut self, cell: &str, arm: Arm, fault: Fault) {
+        self.events.push(Event::ArmFailed {
+            cell: cell_id(cell),
+            arm,
+            fault,
+        });
+    }
+
+    pub fn arm_ends(&mut self, cell: &CellId, arm: Arm) {
+        self.stage(cell, arm, Stage::Destroy, 900);
+        self.events.push(Event::ArmFinished {
+            cell: cell.clone(),
+            arm,
+        });
+    }
+
+    pub fn finish(&mut self) {
+        self.events.push(Event::Finished {
+            left_behind: Vec::new(),
+        });
+    }
+
+    /// Marks nginx as broken in what was observed of a treatment node.
+    pub fn break_nginx(&mut self, id: &str, node: &str) {
+        for event in &mut self.events {
+            if let Event::Observed {
+                cell,
+                arm: Arm::Treatment,
+                role,
+                facts: seen,
+            } = event
+                && cell.0 == id
+                && role == node
+            {
+                *seen = facts(true, true);
+            }
+        }
+    }
+
+    pub fn records(&self) -> Vec<Record> {
+        let start: Timestamp = "2026-11-23T14:09:12Z".parse().expect("time");
+        (0..)
+            .zip(&self.events)
+            .map(|(seq, event)| Record {
+                seq,
+                at: start + jiff::SignedDuration::from_secs(i64::try_from(seq).expect("small") * 7),
+                event: event.clone(),
+            })
+            .collect()
+    }
+
+    pub fn loaded(&self) -> Loaded {
+        let Event::Planned { run, version, plan } = &self.events[0] else {
+            panic!("a story begins with its plan");
+        };
+        Loaded {
+            run: run.clone(),
+            version: version.clone(),
+            plan: (**plan).clone(),
+            records: self.records(),
+            truncated: false,
+        }
+    }
+
+    pub fn decided(&self) -> (Judgement, Decision) {
+        let judgement = judge(&self.plan, &self.records());
+        let decision = decide(&self.plan, &judgement);
+        (judgement, decision)
+    }
+}
+
+pub fn all_pass(_: &str, _: Arm, _: &str) -> Vec<Go> {
+    vec![Go::Pass]
+}

@@ -1,0 +1,227 @@
+//! The image store: locks, work folders, import, and builds that fail.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+
+use patchgate::config::load::parse;
+use patchgate::config::model::Lab;
+use patchgate::error::Source;
+use patchgate::image::build::{BuildProgress, Stage, build};
+use patchgate::image::catalogue::{Store, needed};
+use patchgate::image::error::BuildError;
+use patchgate::image::import::{Import, import};
+use tokio_util::sync::CancellationToken;
+
+const KEY: &str = "0123456789abcdef";
+
+struct Silent;
+
+impl BuildProgress for Silent {
+    fn stage(&self, _: &str, _: Stage) {}
+    fn finished(&self, _: &str, _: bool) {}
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(&dir.path().join("store")).unwrap();
+    (dir, store)
+}
+
+/// What is in the store beside locks and logs.
+fn content(store: &Store) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(store.dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != ".locks")
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn one_builder_at_a_time_and_the_second_is_told() {
+    let (_dir, store) = store();
+    let cancel = CancellationToken::new();
+    let first = store
+        .lock("a", KEY, &cancel, &|| panic!("nobody holds it"))
+        .unwrap();
+    let other_key = store
+        .lock("a", "ffffffffffff", &cancel, &|| panic!("another key"))
+        .unwrap();
+    let (told, waits) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let (store, cancel) = (&store, &cancel);
+        let second = scope.spawn(move || store.lock("a", KEY, cancel, &|| told.send(()).unwrap()).map(drop));
+        waits.recv().unwrap();
+        drop(first);
+        second.join().unwrap().unwrap();
+    });
+    drop(other_key);
+}
+
+#[test]
+fn waiting_for_another_builder_ends_with_an_interrupt() {
+    let (_dir, store) = store();
+    let cancel = CancellationToken::new();
+    let _held = store.lock("a", KEY, &cancel, &|| {}).unwrap();
+    let outcome = store.lock("a", KEY, &cancel, &|| cancel.cancel());
+    assert!(matches!(outcome, Err(BuildError::Interrupted)));
+}
+
+#[test]
+fn what_a_dead_builder_left_is_swept_and_a_live_one_is_left_alone() {
+    let (_dir, store) = store();
+    let cancel = CancellationToken::new();
+    fs::create_dir_all(store.dir().join(".work-dead-0123456789ab/root")).unwrap();
+    let lock = store.lock("live", KEY, &cancel, &|| {}).unwrap();
+    let work = store.work("live", KEY, &lock).unwrap();
+    store.sweep().unwrap();
+    assert_eq!(content(&store), [".work-live-0123456789ab"]);
+    drop(work);
+    assert_eq!(content(&store), Vec::<String>::new());
+}
+
+fn disk(dir: &Path, format: &str, name: &str) -> PathBuf {
+    let path = dir.join(name);
+    let status = Command::new("qemu-img")
+        .args(["create", "-q", "-f", format])
+        .arg(&path)
+        .arg("2M")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+fn wanted(file: &Path) -> Import {
+    Import {
+        file: file.to_owned(),
+        os: "windows-server-2022".into(),
+        role: Some("web".into()),
+        sha256: None,
+    }
+}
+
+#[test]
+fn a_disk_is_imported_whole_sealed_and_only_once() {
+    let (dir, store) = store();
+    let cancel = CancellationToken::new();
+    for format in ["raw", "qcow2", "vmdk", "vdi", "vhdx"] {
+        let file = disk(dir.path(), format, &format!("disk.{format}"));
+        let sealed = import(&wanted(&file), &store, &cancel).expect(format);
+        assert_eq!(sealed.manifest.name, "windows-server-2022+web");
+        assert_eq!(sealed.manifest.key, sealed.manifest.sha256);
+        assert!(sealed.manifest.virtual_size >= 2 << 20);
+        store.verify(&sealed).unwrap();
+        let again = import(&wanted(&file), &store, &cancel).expect(format);
+        assert_eq!(again.dir, sealed.dir);
+    }
+    let listing = store.list().unwrap();
+    assert!(!listing.sealed.is_empty() && listing.damaged.is_empty());
+    assert!(
+        content(&store).iter().all(|name| !name.starts_with('.')),
+        "{:?}",
+        content(&store)
+    );
+    for sealed in listing.sealed {
+        store.remove(&sealed.dir).unwrap();
+    }
+    assert_eq!(content(&store), Vec::<String>::new());
+}
+
+#[test]
+fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
+    let (dir, store) = store();
+    let base = disk(dir.path(), "qcow2", "base.qcow2");
+    let overlay = dir.path().join("overlay.qcow2");
+    let status = Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
+        .args([&base, &overlay])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let strange = disk(dir.path(), "qed", "strange.qed");
+    let mut torn = wanted(&base);
+    torn.sha256 = Some("00".repeat(32));
+    for (import_of, words) in [
+        (wanted(&overlay), "its content is partly in"),
+        (wanted(&strange), "a disk of format qed"),
+        (wanted(&dir.path().join("nothing")), "No such file"),
+        (wanted(dir.path()), "not a regular file"),
+        (torn, "its SHA-256 is"),
+    ] {
+        let error = import(&import_of, &store, &CancellationToken::new())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(words), "{error}");
+        assert_eq!(content(&store), Vec::<String>::new(), "{words}");
+    }
+}
+
+fn lab(dir: &Path, mirror: &str) -> Lab {
+    let recipe = format!(
+        "os = \"debian-12\"\nsuite = \"bookworm\"\nmirror = \"{mirror}\"\ndisk = \"1GiB\"\n\
+         apt = ['Acquire::Retries \"0\"']\nsources = [\"deb {mirror} bookworm main\"]\n"
+    );
+    fs::write(dir.join("debian-12.toml"), recipe).unwrap();
+    fs::write(dir.join("web.toml"), "").unwrap();
+    let text = "[lab]\nname = \"t\"\n[image.debian-12]\nbuild = \"debian-12.toml\"\n[role.web]\nrecipe = \"web.toml\"\n\
+                [group.g]\nowner = \"a\"\nadmin = \"b\"\nos = [\"debian-12\"]\nroles = [\"web\"]\nscenarios = [\"web\"]\n";
+    parse(Source::new(Path::new("patchgate.toml"), text), dir.to_owned()).unwrap()
+}
+
+#[test]
+fn a_build_that_cannot_reach_its_mirror_says_so_and_leaves_nothing() {
+    let (dir, store) = store();
+    // The discard port of this machine: nothing listens there.
+    let lab = lab(dir.path(), "http://127.0.0.1:9/debian");
+    let image = &needed(&lab, &store).unwrap()[0];
+    let error = build(image, &store, false, &Silent, &CancellationToken::new()).unwrap_err();
+    // Without root or tools nothing is even tried.
+    assert!(
+        matches!(
+            error,
+            BuildError::Mirror { .. } | BuildError::NotRoot | BuildError::ToolMissing(_)
+        ),
+        "{error:?}"
+    );
+    assert!(error.hint().is_some());
+    assert_eq!(content(&store), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let (dir, store) = store();
+    let lab = lab(dir.path(), "http://127.0.0.1:9/debian");
+    let image = &needed(&lab, &store).unwrap()[0];
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let error = build(image, &store, false, &Silent, &cancel).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            BuildError::Interrupted | BuildError::NotRoot | BuildError::ToolMissing(_)
+        ),
+        "{error:?}"
+    );
+    assert_eq!(content(&store), Vec::<String>::new());
+}
+
+#[test]
+fn an_imported_image_that_is_not_there_is_not_built() {
+    let (dir, store) = store();
+    let lab = lab(dir.path(), "http://127.0.0.1:9/debian");
+    let text = lab.source.text.replace(
+        "build = \"debian-12.toml\"",
+        &format!("imported = \"{}\"", "ab".repeat(32)),
+    );
+    let text = text.replace("recipe = \"web.toml\"", "");
+    let lab = parse(Source::new(Path::new("patchgate.toml"), text), lab.dir).unwrap();
+    let image = &needed(&lab, &store).unwrap()[0];
+    let error = build(image, &store, true, &Silent, &CancellationToken::new()).unwrap_err();
+    assert!(matches!(error, BuildError::NotImported { .. }), "{error:?}");
+}

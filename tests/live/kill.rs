@@ -1,0 +1,78 @@
+//! SIGKILL in the middle of a real run: `clean` removes every trace of it, and never touches a live one.
+
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::lab::{LiveLab, text};
+
+/// Waits until the treatment arm is in a stage.
+fn wait_for(lab: &LiveLab, child: &mut Child, stage: &str) {
+    let mark = format!("\"arm\":\"treatment\",\"stage\":\"{stage}\"");
+    let deadline = Instant::now() + Duration::from_secs(600);
+    loop {
+        let journal = lab.journal();
+        let started = |line: &str| line.contains("\"event\":\"stage-started\"") && line.contains(&mark);
+        if journal.lines().any(started) {
+            return;
+        }
+        if let Some(status) = child.try_wait().expect("wait") {
+            panic!("the run ended with {status} before {stage}: {journal}");
+        }
+        assert!(Instant::now() < deadline, "no stage {stage} in {journal}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn clean_removes_what_a_run_that_was_killed_at_any_of_six_stages_left() {
+    let lab = LiveLab::new("pg-good", "app", "auto");
+    for stage in ["clone", "boot", "resolve", "apply", "reboot", "scenarios"] {
+        let mut child = lab.start(&["run", "--plain"]);
+        wait_for(&lab, &mut child, stage);
+        if stage == "boot" {
+            let live = lab.patchgate(&["clean"]);
+            assert!(
+                String::from_utf8_lossy(&live.stdout).contains("is alive"),
+                "{}",
+                text(&live)
+            );
+        }
+        child.kill().expect("SIGKILL");
+        child.wait().expect("wait");
+        // Something is on the host, or stands in the ledger before it is made: the kill was in the midst of a run.
+        let cleaned = lab.patchgate(&["clean"]);
+        assert_eq!(cleaned.status.code(), Some(0), "{stage}: {}", text(&cleaned));
+        assert!(
+            String::from_utf8_lossy(&cleaned.stdout).contains("removed "),
+            "{stage}: {}",
+            text(&cleaned)
+        );
+        assert_eq!(lab.left("auto"), Vec::<String>::new(), "{stage}");
+        let gate = lab.patchgate(&["gate", "latest"]);
+        assert_eq!(gate.status.code(), Some(3), "{stage}: {}", text(&gate));
+        let again = lab.patchgate(&["clean"]);
+        assert!(
+            String::from_utf8_lossy(&again.stdout).contains("clean: 0 removed"),
+            "{stage}: {}",
+            text(&again)
+        );
+    }
+}
+
+#[test]
+fn an_interrupt_stops_the_run_cleans_up_and_leaves_the_gate_undecided() {
+    let lab = LiveLab::new("pg-good", "app", "auto");
+    let mut child = lab.start(&["run", "--plain"]);
+    wait_for(&lab, &mut child, "boot");
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .expect("kill")
+            .success()
+    );
+    assert_eq!(child.wait().expect("wait").code(), Some(3));
+    assert_eq!(lab.left("auto"), Vec::<String>::new());
+}

@@ -1,0 +1,212 @@
+//! A lab on real libvirt and QEMU: Debian 12 with three small services from a local apt repository, each with an update
+//! pending that behaves differently.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::packages;
+
+/// One live test at a time in a process: guests share the host's cores.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A lab in a folder of its own, with a state folder of its own. Images are shared through the usual store.
+pub struct LiveLab {
+    folder: tempfile::TempDir,
+    before: BTreeSet<String>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl LiveLab {
+    /// A lab whose pending update is the one of `package`, on a host of that URI. `role` is `app`, or `silent` for an
+    /// image whose guest agent never starts.
+    pub fn new(package: &str, role: &str, uri: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("folder");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        packages::write(&folder.path().join("packages"));
+        let write = |path: &str, text: String| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+            fs::write(path, text).expect("write");
+        };
+        write("app.toml", packages::recipe(""));
+        write(
+            "silent.toml",
+            packages::recipe("mask = [\"qemu-guest-agent.service\"]\n"),
+        );
+        write("scenarios/app/service.toml", scenario(package, role));
+        write(
+            "patchgate.toml",
+            format!(
+                r#"[lab]
+name = "live"
+updates = "listed"
+listed = ["{package}"]
+
+[[host]]
+uri = "{uri}"
+
+[image.debian-12]
+build = "{base}"
+
+[role.{role}]
+recipe = "{role}.toml"
+memory = "384MiB"
+
+[group.app]
+owner = "tests"
+admin = "tests"
+os = ["debian-12"]
+roles = ["{role}"]
+scenarios = ["app"]
+
+[deadlines]
+boot = "{boot}"
+"#,
+                base = root.join("images/debian-12.toml").display(),
+                boot = if role == "silent" { "45s" } else { "5m" },
+            ),
+        );
+        let lab = Self {
+            before: on_host(uri),
+            folder,
+            _alone: alone,
+        };
+        let built = lab.patchgate(&["image", "build", "--all"]);
+        assert!(built.status.success(), "{}", text(&built));
+        lab
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_patchgate"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("PATCHGATE_STATE", self.path().join("state"))
+            .env_remove("PATCHGATE_LAB")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs patchgate in the lab's folder.
+    pub fn patchgate(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("patchgate starts")
+    }
+
+    /// Starts patchgate in the lab's folder.
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("patchgate starts")
+    }
+
+    /// The newest run's journal, empty while there is none.
+    pub fn journal(&self) -> String {
+        let mut runs: Vec<PathBuf> = fs::read_dir(self.path().join("state/runs"))
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        runs.sort();
+        let newest = runs.last().map(|run| run.join("journal.jsonl"));
+        newest
+            .and_then(|path| fs::read_to_string(path).ok())
+            .unwrap_or_default()
+    }
+
+    /// What is on the host now and was not before.
+    pub fn left(&self, uri: &str) -> Vec<String> {
+        on_host(uri).difference(&self.before).cloned().collect()
+    }
+}
+
+fn scenario(package: &str, role: &str) -> String {
+    format!(
+        r#"title = "The service answers"
+owner = "tests"
+timeout = "3m"
+
+[[step]]
+name = "a note is written before the updates"
+on = "{role}"
+when = "before-updates"
+run = "echo kept > /var/lib/note"
+
+[[step]]
+name = "the service answers"
+on = "{role}"
+retry = {{ window = "60s", every = "2s" }}
+http = {{ url = "http://{role}:{port}/", status = 200, contains = "{package}" }}
+
+[[step]]
+name = "the note is still there"
+on = "{role}"
+file = {{ path = "/var/lib/note", equals = "kept" }}
+
+[[step]]
+name = "the package is installed"
+on = "{role}"
+package = "{package}"
+"#,
+        port = packages::port(package),
+    )
+}
+
+/// Both outputs, for a failed assertion.
+pub fn text(output: &Output) -> String {
+    format!(
+        "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The last line of standard output.
+pub fn last_line(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim_end().lines().last().unwrap_or_default().to_owned()
+}
+
+/// Domains, networks and pools that a host has, and the folders of patchgate's pools.
+pub fn on_host(uri: &str) -> BTreeSet<String> {
+    let uri = if uri == "auto" { "qemu:///system" } else { uri };
+    let mut present = BTreeSet::new();
+    for (what, args) in [
+        ("domain", ["list", "--all", "--name"]),
+        ("network", ["net-list", "--all", "--name"]),
+        ("pool", ["pool-list", "--all", "--name"]),
+    ] {
+        let output = Command::new("virsh")
+            .args(["-q", "-c", uri])
+            .args(args)
+            .output()
+            .expect("virsh starts");
+        assert!(output.status.success(), "{}", text(&output));
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        present.extend(names.split_whitespace().map(|name| format!("{what} {name}")));
+    }
+    let data = std::env::var_os("XDG_DATA_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".local/share"),
+        PathBuf::from,
+    );
+    for folder in [
+        PathBuf::from("/var/lib/libvirt/images"),
+        data.join("libvirt/images"),
+    ] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("pg-") {
+                present.insert(format!("folder {name}"));
+            }
+        }
+    }
+    present
+}

@@ -1,0 +1,252 @@
+//! Whole runs on the fake lab: every fault has its cause, nothing is left behind, and no strictness is violated.
+
+mod support;
+
+use std::time::Duration;
+
+use patchgate::fake::{Agent, Apply, GuestScript};
+use patchgate::outcome::{Arm, Cause};
+use patchgate::port::{Capacity, ExecOutput, LabError};
+use patchgate::units::Mib;
+use patchgate::verdict::Verdict;
+use std::sync::Arc;
+use support::{Lab, exit};
+
+#[tokio::test(start_paused = true)]
+async fn a_good_update_opens_the_gate() {
+    let end = Lab::default().run().await;
+    assert_eq!(end.line("OPEN"), "cells=1/1 regressed=0 inconclusive=0");
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scenario_that_fails_only_with_the_updates_closes_it() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        steps: Arc::new(|call| exit(i32::from(call.updated), "out of order")),
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    assert_eq!(end.line("CLOSED"), "cells=0/1 regressed=1 inconclusive=0");
+    assert_eq!(end.verdict(), Verdict::Regressed);
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_in_both_arms_is_not_the_updates_fault() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        steps: Arc::new(|_| exit(1, "")),
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    assert_eq!(end.line("UNDECIDED"), "cells=0/1 regressed=0 inconclusive=0");
+    assert_eq!(end.verdict(), Verdict::AlreadyBroken);
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_inside_the_retry_window_is_a_pass_and_on_a_rerun_is_flaky() {
+    let late = |calls: usize| exit(i32::from(calls == 0), "");
+    let script = GuestScript {
+        steps: Arc::new(move |call| late(call.calls)),
+        ..GuestScript::default()
+    };
+    let lab = Lab::default();
+    lab.script(script.clone());
+    let end = lab.with_step_window(Duration::from_secs(10)).run().await;
+    assert_eq!(end.verdict(), Verdict::Pass);
+    end.left_nothing();
+
+    let lab = Lab::default();
+    lab.script(script);
+    let end = lab.with_reruns(1).run().await;
+    assert_eq!(end.verdict(), Verdict::Flaky);
+    assert_eq!(end.line("UNDECIDED"), "cells=0/1 regressed=0 inconclusive=0");
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn installations_that_do_not_end_with_the_pinned_set_never_open_the_gate() {
+    for (apply, cause) in [
+        (Apply::HalfWay, Cause::UpdateFailed),
+        (Apply::Lies, Cause::SetNotInstalled),
+        (Apply::Extra, Cause::SetNotInstalled),
+    ] {
+        let lab = Lab::default();
+        lab.script(GuestScript {
+            apply,
+            ..GuestScript::default()
+        });
+        let end = lab.run().await;
+        end.line("CLOSED");
+        assert_eq!(end.faults(), [(Arm::Treatment, cause)], "{apply:?}");
+        end.left_nothing();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_the_lab_are_inconclusive_with_their_cause() {
+    let healthy = GuestScript::default;
+    let agent = |agent| GuestScript {
+        agent,
+        agent_in: Some(Arm::Treatment),
+        ..healthy()
+    };
+    let cases = [
+        (agent(Agent::Silent), Cause::AgentSilent),
+        (agent(Agent::DiesAt("install the update set")), Cause::AgentLost),
+        (agent(Agent::DiesAt("run")), Cause::AgentLost),
+        (
+            agent(Agent::Garbles("read the package states")),
+            Cause::GuestProtocol,
+        ),
+        (
+            agent(Agent::Garbles("read the node's facts")),
+            Cause::GuestProtocol,
+        ),
+        (
+            agent(Agent::PowersOffAt("fetch the update set")),
+            Cause::GuestStopped,
+        ),
+        (
+            agent(Agent::DiskFullAt("install the update set")),
+            Cause::HostDisk,
+        ),
+        (
+            GuestScript {
+                mirror: false,
+                ..healthy()
+            },
+            Cause::MirrorUnreachable,
+        ),
+        (
+            GuestScript {
+                pending: Vec::new(),
+                ..healthy()
+            },
+            Cause::NoUpdates,
+        ),
+    ];
+    for (script, cause) in cases {
+        let lab = Lab::default();
+        lab.script(script);
+        let end = lab.run().await;
+        assert_eq!(
+            end.line("UNDECIDED"),
+            "cells=0/1 regressed=0 inconclusive=1",
+            "{cause:?}"
+        );
+        assert_eq!(end.verdict(), Verdict::Inconclusive(cause));
+        assert_eq!(end.faults(), [(Arm::Treatment, cause)]);
+        end.left_nothing();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_come_back_is_named_and_removed() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        comes_back: false,
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    end.line("UNDECIDED");
+    let fault = Cause::RebootTimeout;
+    assert_eq!(end.faults(), [(Arm::Control, fault), (Arm::Treatment, fault)]);
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_refuses_costs_the_cell_and_leaves_nothing() {
+    for operation in [
+        "create_pool",
+        "place_image",
+        "create_network",
+        "create_overlay",
+        "create_vm",
+    ] {
+        let lab = Lab::default();
+        lab.fake
+            .refuse(operation, LabError::new(Cause::HostDisk, "no space left"));
+        let end = lab.run().await;
+        assert_eq!(
+            end.line("UNDECIDED"),
+            "cells=0/1 regressed=0 inconclusive=1",
+            "{operation}"
+        );
+        end.left_nothing();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_without_room_is_refused_before_anything_is_made() {
+    for (memory, disk, vcpus, cause) in [
+        (512, 1 << 20, 8, Cause::HostMemory),
+        (64 * 1024, 10, 8, Cause::HostDisk),
+        (64 * 1024, 1 << 20, 0, Cause::HostRefused),
+    ] {
+        let lab = Lab::default();
+        lab.fake.capacity_is(Capacity {
+            memory_free: Mib(memory),
+            vcpus,
+            disk_free: Mib(disk),
+        });
+        let refused = lab.refused().await;
+        assert_eq!(refused.cause, cause, "{refused}");
+        assert!(refused.hint.is_some(), "{refused}");
+        assert_eq!(lab.fake.calls(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_removed_is_said() {
+    let lab = Lab::default();
+    lab.fake.stick("-control-web");
+    let end = lab.run().await;
+    let left = end.left_behind();
+    assert!(
+        left.iter()
+            .any(|line| line.contains("-control-web") && line.contains("busy")),
+        "{left:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_cleans_up_and_leaves_the_gate_undecided() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        delay: Duration::from_secs(5),
+        ..GuestScript::default()
+    });
+    let end = lab.stop_after(Duration::from_secs(12)).run().await;
+    end.line("UNDECIDED");
+    assert!(
+        end.faults().iter().all(|(_, cause)| *cause == Cause::Interrupted),
+        "{:?}",
+        end.faults()
+    );
+    assert!(!end.faults().is_empty());
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_step_is_ended_and_named_and_output_is_bounded() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        steps: Arc::new(|_| ExecOutput {
+            exit: Some(1),
+            stdout: vec![b'x'; 256 * 1024],
+            ..ExecOutput::default()
+        }),
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    let report = end.failed_step();
+    assert!(report.stdout.len() < 20 * 1024, "{}", report.stdout.len());
+    assert!(
+        report.stdout.contains("cut"),
+        "{}",
+        &report.stdout[report.stdout.len() - 40..]
+    );
+}
