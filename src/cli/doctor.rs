@@ -3,7 +3,6 @@
 mod show;
 
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -337,9 +336,7 @@ fn image_tools(find: &dyn Fn(&str) -> Option<PathBuf>) -> Check {
 }
 
 fn root() -> Check {
-    // The owner of a process's folder is its effective user, proc(5).
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|of| of.uid() == 0);
-    if is_root {
+    if rustix::process::geteuid().is_root() {
         Check::ok("root", "images can be built")
     } else {
         Check::warning(

@@ -17,10 +17,23 @@ const SYSTEM_IMAGES: &str = "/var/lib/libvirt/images";
 /// Tries at what libvirt refuses while another volume of the pool is being made, 50 ms apart.
 const BUSY_TRIES: u32 = 100;
 
-/// The folder in which the pools of that URI have theirs.
-pub fn images(uri: &str) -> Result<PathBuf, LabError> {
+/// Where the pools of a URI have their folders.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    /// The folder around them.
+    images: PathBuf,
+    /// What is added to a pool's name to tell its folder from those of another daemon.
+    suffix: &'static str,
+}
+
+/// Where the pools of that URI have their folders; `root` is who calls.
+fn place(uri: &str, root: bool) -> Result<Place, LabError> {
+    let system = |suffix| Place {
+        images: SYSTEM_IMAGES.into(),
+        suffix,
+    };
     if super::host::is_system(uri) {
-        return Ok(SYSTEM_IMAGES.into());
+        return Ok(system(""));
     }
     if !super::host::is_local(uri) {
         return Err(LabError::new(
@@ -31,6 +44,10 @@ pub fn images(uri: &str) -> Result<PathBuf, LabError> {
         )
         .with_hint("name the other machine's system daemon: qemu+ssh://HOST/system"));
     }
+    if root {
+        // Root's session starts QEMU as a user of its own too, who cannot get through root's home.
+        return Ok(system(".session"));
+    }
     let data = std::env::var_os("XDG_DATA_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
@@ -39,7 +56,14 @@ pub fn images(uri: &str) -> Result<PathBuf, LabError> {
             LabError::new(Cause::HostRefused, "no home folder to keep disks in")
                 .with_hint("set XDG_DATA_HOME")
         })?;
-    Ok(data.join("libvirt/images"))
+    Ok(Place {
+        images: data.join("libvirt/images"),
+        suffix: "",
+    })
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// The run of a pool named `pg-<run>`; no other pool is patchgate's.
@@ -56,7 +80,8 @@ fn folder(uri: &str, pool: &str) -> Result<PathBuf, LabError> {
             format!("`{pool}` is no name of a pool of patchgate's"),
         ));
     }
-    Ok(images(uri)?.join(pool))
+    let place = place(uri, is_root())?;
+    Ok(place.images.join(format!("{pool}{}", place.suffix)))
 }
 
 /// A pool's XML (<https://libvirt.org/formatstorage.html>).
@@ -139,14 +164,17 @@ pub fn marked(conn: &Connect, uri: &str) -> Result<Vec<(String, RunId)>, LabErro
         .map_err(doing("listing the pools"))?;
     let mut names: Vec<String> = pools.iter().filter_map(|pool| pool.name().ok()).collect();
     if super::host::is_local(uri) {
+        let Place { images, suffix } = place(uri, is_root())?;
         // Not readable for a user of a system daemon; then libvirt's list has to do.
-        let entries = images(uri).and_then(|path| {
-            std::fs::read_dir(&path).map_err(|error| LabError::new(Cause::HostRefused, error.to_string()))
-        });
-        names.extend(entries.into_iter().flatten().flatten().filter_map(|entry| {
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            is_folder.then(|| entry.file_name().into_string().ok())?
-        }));
+        let entries = std::fs::read_dir(images).into_iter().flatten().flatten();
+        names.extend(
+            entries
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .filter_map(|entry| {
+                    let name = entry.file_name().into_string().ok()?;
+                    Some(name.strip_suffix(suffix)?.to_owned())
+                }),
+        );
     }
     names.sort();
     names.dedup();
@@ -158,7 +186,7 @@ pub fn marked(conn: &Connect, uri: &str) -> Result<Vec<(String, RunId)>, LabErro
 
 /// Bytes that are free where disks are kept.
 pub fn free(conn: &Connect, uri: &str) -> Result<u64, LabError> {
-    let images = images(uri)?;
+    let images = place(uri, is_root())?.images;
     let asking = || doing(format!("asking how much is free in {}", images.display()));
     if super::host::is_local(uri) {
         let existing = images
@@ -252,6 +280,9 @@ mod tests {
             );
         }
         assert!(folder("qemu+ssh://far/session", "pg-a").is_err());
+        let rooted = place("qemu:///session", true).expect("a place");
+        assert_eq!(rooted.images, Path::new(SYSTEM_IMAGES));
+        assert_ne!(rooted.suffix, place(uri, true).expect("a place").suffix);
         assert!(run_of("pg-20261123-140912-7c1f").is_some());
         assert_eq!(run_of("pg-look-1"), None);
         assert_eq!(run_of("20261123-140912-7c1f"), None);

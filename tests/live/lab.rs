@@ -121,9 +121,19 @@ boot = "{boot}"
             .unwrap_or_default()
     }
 
-    /// What is on the host now and was not before.
+    /// What is on the host now, was not before, and is of a run of this lab: other jobs may use the host too.
     pub fn left(&self, uri: &str) -> Vec<String> {
-        on_host(uri).difference(&self.before).cloned().collect()
+        let runs: Vec<String> = fs::read_dir(self.path().join("state/runs"))
+            .expect("runs")
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        assert!(!runs.is_empty(), "no run was started");
+        on_host(uri)
+            .difference(&self.before)
+            .filter(|name| runs.iter().any(|run| name.contains(run.as_str())))
+            .cloned()
+            .collect()
     }
 }
 
