@@ -36,7 +36,7 @@ fn help_lists_the_verbs_and_the_exit_codes() {
         .arg("reprot")
         .assert()
         .code(2)
-        .stderr(contains("run"));
+        .stderr(contains("reprot").and(contains("--help")));
     patchgate(folder.path())
         .args(["completion", "bash"])
         .assert()
@@ -175,13 +175,11 @@ fn a_changed_byte_of_an_image_is_named_and_refused() {
     fs::remove_file(&sealed).expect("remove");
     fs::write(&sealed, bytes).expect("write");
     for args in [vec!["image", "verify"], vec!["run", "--plain"]] {
-        patchgate(folder.path()).args(&args).assert().code(2).stderr(
-            contains("disk.qcow2").and(
-                contains("65536")
-                    .or(contains("0..1048576"))
-                    .or(contains("bytes 0")),
-            ),
-        );
+        patchgate(folder.path())
+            .args(&args)
+            .assert()
+            .code(2)
+            .stderr(contains("disk.qcow2").and(contains("byte range 0..196616 changed")));
     }
     assert!(!folder.path().join("state").exists(), "nothing was started");
 }
