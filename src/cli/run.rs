@@ -101,13 +101,12 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         now: Timestamp::now,
         plan,
     };
+    run::preflight(&setup).await.map_err(|error| refused(&error))?;
     if args.dry_run {
-        run::preflight(&setup).await.map_err(|error| refused(&error))?;
         print!("{}", super::plan::text(&setup.plan));
         println!("dry run: the host can hold this plan; nothing was started");
         return Ok(exit_code::OPEN);
     }
-    run::preflight(&setup).await.map_err(|error| refused(&error))?;
     let run_dir = state.create_run(&run_id)?;
     progress.notice(&format!("run {run_id}: {} cells", setup.plan.cells.len()));
     let signals = tokio::spawn(on_signals(stop, run_dir.resources(), progress.clone()));

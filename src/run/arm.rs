@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::{Context, names, scenario, updates};
 use crate::event::Event;
-use crate::guest::debian::PackageStates;
+use crate::guest::debian::{self, PackageStates};
 use crate::guest::{Family, linux};
 use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::{CellPlan, NodePlan};
@@ -298,7 +298,7 @@ impl<'a> ArmRun<'a> {
             let output = node.ask(Stage::Prove, &linux::facts()).await?;
             let mut facts =
                 linux::parse_facts(&output).map_err(|error| node.garbled(Stage::Prove, &error))?;
-            let proof = updates::prove(set, before, &after, (old_boot, &node.boot_id), &facts.kernel);
+            let proof = debian::prove(set, before, &after, *old_boot != node.boot_id, &facts.kernel);
             if !proof.holds() {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()

@@ -5,7 +5,7 @@ use crate::guest::debian::{self, PackageStates};
 use crate::guest::linux;
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::{Deadlines, UpdatePolicy};
-use crate::update::{Proof, Update, UpdateSet};
+use crate::update::{Update, UpdateSet};
 
 /// Reads the sources and pins what the policy asks for. An empty set is a fault where updates are expected.
 pub async fn resolve(
@@ -147,15 +147,4 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
 pub async fn packages(node: &Node<'_>, stage: Stage) -> Result<PackageStates, Fault> {
     let output = node.ask(stage, &debian::packages()).await?;
     debian::parse_packages(&output).map_err(|error| node.garbled(stage, &error))
-}
-
-/// Compares the node after the reboot with what was pinned.
-pub fn prove(
-    set: &UpdateSet,
-    before: &PackageStates,
-    after: &PackageStates,
-    boots: (&str, &str),
-    kernel: &str,
-) -> Proof {
-    debian::prove(set, before, after, boots.0 != boots.1, kernel)
 }
