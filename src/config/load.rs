@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::config::model::{
-    DeadlinesSection, GroupSection, HostSection, ImageSection, Lab, LabFile, LabSection, RoleSection,
-};
+use crate::config::model::{GroupSection, HostSection, ImageSection, Lab, LabFile, LabSection, RoleSection};
+use crate::config::policy;
 use crate::config::read::{self, Reader, Section};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
 use crate::plan::model::{Accel, UpdateMode};
-use crate::units::{Mib, Period};
+use crate::units::Mib;
 
 /// The lab file's name.
 pub const FILE_NAME: &str = "patchgate.toml";
@@ -135,7 +134,15 @@ fn neighbours(dir: &Path, path: &Path) -> String {
 fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
     reader.known(
         root,
-        &["lab", "host", "image", "role", "group", "deadlines"],
+        &[
+            "lab",
+            "host",
+            "image",
+            "role",
+            "group",
+            "deadlines",
+            "performance",
+        ],
         MISPLACED,
     );
     LabFile {
@@ -144,7 +151,8 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         image: named(reader, root, "image", "debian-12", image),
         role: named(reader, root, "role", "web", role),
         group: named(reader, root, "group", "shop", group),
-        deadlines: deadlines(reader, root),
+        deadlines: policy::deadlines(reader, root),
+        performance: policy::performance(reader, root),
     }
 }
 
@@ -411,28 +419,6 @@ fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSection {
             "the departments whose scenarios test it; without one nothing is tested",
         ),
         required: reader.flag(section, "required").unwrap_or(true),
-    }
-}
-
-fn deadlines(reader: &mut Reader<'_>, root: &Section<'_>) -> DeadlinesSection {
-    let section = root
-        .get("deadlines")
-        .and_then(|value| reader.section("[deadlines]", value, "[deadlines]"));
-    let Some(section) = section else {
-        return DeadlinesSection::default();
-    };
-    reader.known(&section, &["boot", "resolve", "download", "apply", "reboot"], &[]);
-    let mut deadline = |key: &str| {
-        reader
-            .parsed::<Period>(&section, key, "\"10m\"")
-            .map(Spanned::into_inner)
-    };
-    DeadlinesSection {
-        boot: deadline("boot"),
-        resolve: deadline("resolve"),
-        download: deadline("download"),
-        apply: deadline("apply"),
-        reboot: deadline("reboot"),
     }
 }
 

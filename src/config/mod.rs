@@ -2,5 +2,6 @@
 
 pub mod load;
 pub mod model;
+mod policy;
 pub mod read;
 pub mod words;

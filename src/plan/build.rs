@@ -55,6 +55,7 @@ pub fn build_selected(
     let mut plan = Plan {
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
+        performance: lab.file.performance,
         host: host_plan(lab),
         cells: Vec::new(),
         scenarios: BTreeMap::new(),

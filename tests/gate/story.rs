@@ -7,6 +7,7 @@ use patchgate::event::{Event, Record, StepReport};
 use patchgate::facts::Facts;
 use patchgate::gate::{Decision, decide};
 use patchgate::journal::Loaded;
+use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdateMode, UpdatePolicy,
@@ -53,6 +54,7 @@ pub fn scenario(name: &str, whens: &[When]) -> Scenario {
                 when,
                 timeout: Period::seconds(10),
                 retry: None,
+                measure: None,
                 action: Action::Service(Service {
                     name: "nginx".to_owned(),
                     running: true,
@@ -107,6 +109,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             exclude: Vec::new(),
             expect_updates: true,
         },
+        performance: Performance::default(),
         host: HostPlan {
             uri: "auto".to_owned(),
             accel: Accel::Auto,

@@ -1,4 +1,5 @@
 //! A one-cell lab on the fake hypervisor, and what a test wants to know of its end.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use patchgate::event::{Event, Record, RunId, StepReport};
 use patchgate::fake::{FakeLab, GuestScript};
 use patchgate::gate::{self, Decision};
 use patchgate::journal;
+use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdateMode, UpdatePolicy,
@@ -73,6 +75,7 @@ fn plan() -> Plan {
             when: When::AfterReboot,
             timeout: Period::seconds(30),
             retry: None,
+            measure: None,
             action: Action::Run(Run {
                 command: "true".into(),
                 user: None,
@@ -118,6 +121,7 @@ fn plan() -> Plan {
             exclude: Vec::new(),
             expect_updates: true,
         },
+        performance: Performance::default(),
         host: HostPlan {
             uri: "auto".into(),
             accel: Accel::Tcg,
@@ -136,7 +140,7 @@ impl Lab {
         self.fake.script("web", script);
     }
 
-    fn scenario(&mut self) -> &mut Scenario {
+    pub fn scenario(&mut self) -> &mut Scenario {
         self.plan.scenarios.get_mut("web/page").expect("the scenario")
     }
 
@@ -158,9 +162,13 @@ impl Lab {
         self
     }
 
-    async fn execute(&self) -> Result<(State, RunId, Vec<String>), RunError> {
-        let state = State::at(self.folder.path().to_owned());
-        let run: RunId = "20261123-140912-7c1f".parse().expect("id");
+    /// The state folder.
+    pub fn state(&self) -> State {
+        State::at(self.folder.path().to_owned())
+    }
+
+    /// All that a run needs, under an id that is always the same.
+    pub fn setup(&self, observer: Arc<dyn Observer>) -> Setup {
         let stop = CancellationToken::new();
         if let Some(time) = self.stop {
             let stop = stop.clone();
@@ -169,9 +177,8 @@ impl Lab {
                 stop.cancel();
             });
         }
-        let run_dir = state.create_run(&run).expect("run folder");
-        let setup = Setup {
-            run: run.clone(),
+        Setup {
+            run: "20261123-140912-7c1f".parse().expect("id"),
             plan: self.plan.clone(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
             host: Arc::new(self.fake.clone()),
@@ -184,10 +191,17 @@ impl Lab {
             kvm: false,
             jobs: None,
             keep_failed: false,
-            observer: Arc::new(Quiet),
+            observer,
             stop,
             now: || Timestamp::UNIX_EPOCH,
-        };
+        }
+    }
+
+    async fn execute(&self) -> Result<(State, RunId, Vec<String>), RunError> {
+        let state = self.state();
+        let setup = self.setup(Arc::new(Quiet));
+        let run = setup.run.clone();
+        let run_dir = state.create_run(&run).expect("run folder");
         let left = run::execute(setup, &run_dir).await?;
         Ok((state, run, left))
     }
