@@ -19,7 +19,7 @@ pub(crate) mod table;
 pub mod text;
 mod times;
 
-pub use safe::line as safe_line;
+pub use safe::{excerpt as safe_excerpt, line as safe_line};
 
 /// A run, judged and decided, as every format needs it.
 #[derive(Debug, Clone, Copy)]

@@ -16,6 +16,8 @@ use crate::port::{LabError, NetworkNode, NetworkSpec, Resource, ResourceKind, Ta
 use crate::scenario::model::Scenario;
 use crate::update::UpdateSet;
 
+pub mod trial;
+
 /// One arm while it runs.
 pub struct ArmRun<'a> {
     context: &'a Context,
@@ -43,26 +45,9 @@ pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration) {
     });
     run.finished(Stage::Queue, queued);
     let mut made = Vec::new();
-    let failed = match run.live(&mut made).await {
-        Ok(()) => false,
-        Err(fault) => {
-            run.emit(Event::ArmFailed {
-                cell: cell.id.clone(),
-                arm,
-                fault,
-            });
-            true
-        }
-    };
-    if failed && context.setup.keep_failed && !context.setup.stop.is_cancelled() {
-        context.resources.keep();
-    } else {
-        run.destroy(made).await;
-    }
-    run.emit(Event::ArmFinished {
-        cell: cell.id.clone(),
-        arm,
-    });
+    let result = run.live(&mut made).await;
+    let keep = result.is_err() && context.setup.keep_failed;
+    run.end(result, made, keep).await;
 }
 
 impl<'a> ArmRun<'a> {
@@ -100,15 +85,56 @@ impl<'a> ArmRun<'a> {
         result
     }
 
-    async fn live(&self, made: &mut Vec<Resource>) -> Result<(), Fault> {
-        let scenarios: Vec<&Scenario> = self
-            .cell
-            .scenarios
-            .iter()
-            .filter_map(|name| self.context.setup.plan.scenarios.get(name))
-            .collect();
+    /// Tells the arm's fault, and removes what it made, unless that is to be kept and nobody asked the run to stop.
+    /// Returns whether it is kept.
+    async fn end(&self, result: Result<(), Fault>, made: Vec<Resource>, keep: bool) -> bool {
+        if let Err(fault) = result {
+            self.emit(Event::ArmFailed {
+                cell: self.cell.id.clone(),
+                arm: self.arm,
+                fault,
+            });
+        }
+        let kept = keep && !self.context.setup.stop.is_cancelled();
+        if kept {
+            self.context.resources.keep();
+        } else {
+            self.destroy(made).await;
+        }
+        self.emit(Event::ArmFinished {
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+        });
+        kept
+    }
+
+    /// The scenarios of its cell, in order.
+    fn scenarios(&self) -> Vec<&'a Scenario> {
+        let plan = &self.context.setup.plan;
+        let names = self.cell.scenarios.iter();
+        names.filter_map(|name| plan.scenarios.get(name)).collect()
+    }
+
+    /// Forks the nodes and starts them.
+    async fn up(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
         let specs = self.stage(Stage::Clone, self.fork(made)).await?;
-        let mut nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
+        self.stage(Stage::Boot, self.boot(&specs, made)).await
+    }
+
+    /// Reboots the nodes, one after the other.
+    async fn restart(&self, nodes: &mut [Node<'a>]) -> Result<(), Fault> {
+        self.stage(Stage::Reboot, async {
+            for node in nodes {
+                node.reboot(self.cell.deadlines.reboot).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn live(&self, made: &mut Vec<Resource>) -> Result<(), Fault> {
+        let scenarios = self.scenarios();
+        let mut nodes = self.up(made).await?;
         let broken = self
             .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
             .await?;
@@ -121,13 +147,7 @@ impl<'a> ArmRun<'a> {
             Arm::Treatment => self.update(&nodes).await?,
         };
         let old_boots: Vec<String> = nodes.iter().map(|node| node.boot_id.clone()).collect();
-        self.stage(Stage::Reboot, async {
-            for node in &mut nodes {
-                node.reboot(self.cell.deadlines.reboot).await?;
-            }
-            Ok(())
-        })
-        .await?;
+        self.restart(&mut nodes).await?;
         self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
             .await?;
         self.stage(Stage::Scenarios, async {

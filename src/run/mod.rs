@@ -10,12 +10,13 @@ mod scheduler;
 mod updates;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+pub use arm::trial::{KeptNode, Trial};
 pub use resources::clean_up;
 
 use crate::event::{Event, RunId};
@@ -25,7 +26,7 @@ use crate::plan::model::Plan;
 use crate::port::{Hypervisor, LabError, Observer};
 use crate::state::{LedgerError, RunDir};
 use crate::units::Mib;
-use dispatcher::Dispatcher;
+use dispatcher::{Dispatcher, Writer};
 use resources::Resources;
 
 /// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
@@ -148,7 +149,33 @@ pub async fn preflight(setup: &Setup) -> Result<scheduler::Budget, LabError> {
 /// Runs a plan to its end and returns what could not be removed. The journal in `run_dir` is the result.
 pub async fn execute(setup: Setup, run_dir: &RunDir) -> Result<Vec<String>, RunError> {
     let budget = preflight(&setup).await?;
-    let mut journal = Journal::create(&run_dir.journal())?;
+    let (context, writer) = open(setup, run_dir, &run_dir.journal())?;
+    scheduler::run(&context, budget).await;
+    close(context, writer).await
+}
+
+/// What came of trying scenarios; their steps stand in the trial's own journal, [`RunDir::trial`].
+#[derive(Debug)]
+pub struct Tried {
+    /// What could not be removed, or was kept, in words.
+    pub left_behind: Vec<String>,
+    /// The nodes that were left running on purpose.
+    pub kept: Vec<KeptNode>,
+}
+
+/// Tries the scenarios of the plan's first cell on clones of its nodes, without updates: no journal of a run is written,
+/// and nothing is decided.
+pub async fn try_scenarios(setup: Setup, run_dir: &RunDir, trial: Trial) -> Result<Tried, RunError> {
+    preflight(&setup).await?;
+    let (context, writer) = open(setup, run_dir, &run_dir.trial())?;
+    let kept = arm::trial::run(&context, trial).await;
+    let left_behind = close(context, writer).await?;
+    Ok(Tried { left_behind, kept })
+}
+
+/// Opens the journal and the ledger, and writes the first records.
+fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>, Writer), RunError> {
+    let mut journal = Journal::create(journal)?;
     let planned = Event::Planned {
         run: setup.run.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -166,7 +193,11 @@ pub async fn execute(setup: Setup, run_dir: &RunDir) -> Result<Vec<String>, RunE
         events,
         resources,
     });
-    scheduler::run(&context, budget).await;
+    Ok((context, writer))
+}
+
+/// Removes what is left and writes the last records.
+async fn close(context: Arc<Context>, writer: Writer) -> Result<Vec<String>, RunError> {
     if context.setup.stop.is_cancelled() {
         context.events.emit(Event::Interrupted {
             by: "a signal".to_owned(),
