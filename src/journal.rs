@@ -148,6 +148,7 @@ fn decides(event: &Event) -> bool {
         | Event::Resolved { .. }
         | Event::Proved { .. }
         | Event::ScenarioFinished { .. }
+        | Event::Measured { .. }
         | Event::ArmFailed { .. }
         | Event::ArmFinished { .. }
         | Event::Interrupted { .. }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-pub use guest::{Agent, Apply, GuestScript, StepCall};
+pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 
 use crate::outcome::Cause;
 use crate::port::{

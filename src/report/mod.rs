@@ -14,6 +14,7 @@ mod evidence;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+mod measured;
 mod safe;
 pub(crate) mod table;
 pub mod text;

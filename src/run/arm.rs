@@ -1,11 +1,13 @@
 //! The life of one arm, from the fork to its removal.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::node::{Node, fault};
+use super::pair::Seat;
 use super::{Context, names, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
@@ -16,6 +18,7 @@ use crate::port::{LabError, NetworkNode, NetworkSpec, Resource, ResourceKind, Ta
 use crate::scenario::model::Scenario;
 use crate::update::UpdateSet;
 
+mod measure;
 pub mod trial;
 
 /// One arm while it runs.
@@ -29,8 +32,9 @@ pub struct ArmRun<'a> {
     name: String,
 }
 
-/// Runs an arm to its end. Whatever happens is an event, and what it made is removed.
-pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration) {
+/// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
+/// a cell with measured steps.
+pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration, seat: Option<Seat>) {
     let cell = &context.setup.plan.cells[index];
     let run = ArmRun {
         context,
@@ -45,7 +49,7 @@ pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration) {
     });
     run.finished(Stage::Queue, queued);
     let mut made = Vec::new();
-    let result = run.live(&mut made).await;
+    let result = run.live(&mut made, seat).await;
     let keep = result.is_err() && context.setup.keep_failed;
     run.end(result, made, keep).await;
 }
@@ -132,7 +136,7 @@ impl<'a> ArmRun<'a> {
         .await
     }
 
-    async fn live(&self, made: &mut Vec<Resource>) -> Result<(), Fault> {
+    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>) -> Result<(), Fault> {
         let scenarios = self.scenarios();
         let mut nodes = self.up(made).await?;
         let broken = self
@@ -150,16 +154,23 @@ impl<'a> ArmRun<'a> {
         self.restart(&mut nodes).await?;
         self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
             .await?;
+        let mut passed = BTreeSet::new();
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios
                 .iter()
                 .filter(|scenario| !broken.contains(&scenario.name))
             {
-                scenario::run(self, &nodes, scenario).await?;
+                if scenario::run(self, &nodes, scenario).await? {
+                    passed.insert(scenario.name.clone());
+                }
             }
             Ok(())
         })
-        .await
+        .await?;
+        match seat {
+            Some(seat) => self.measure(&nodes, passed, &seat).await,
+            None => Ok(()),
+        }
     }
 
     /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.

@@ -4,6 +4,7 @@ mod arm;
 mod dispatcher;
 mod names;
 mod node;
+mod pair;
 mod resources;
 mod scenario;
 mod scheduler;
@@ -97,30 +98,52 @@ pub async fn preflight(setup: &Setup) -> Result<scheduler::Budget, LabError> {
             )
             .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"));
         }
-        let (memory, vcpus) = (cell.arm_memory(), cell.arm_vcpus());
+        let admission = scheduler::Admission::of(&setup.plan, cell);
+        let (memory, vcpus) = (admission.memory(), admission.vcpus());
+        let (what, instead) = if admission.arms.len() > 1 {
+            (
+                format!(
+                    "both arms of cell {}, whose measured steps need them at once,",
+                    cell.id
+                ),
+                "; or take `measure` from the steps",
+            )
+        } else {
+            (format!("an arm of cell {}", cell.id), "")
+        };
+        if setup.jobs.is_some_and(|jobs| jobs < admission.arms.len()) {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!("{what} are two jobs, and only one is allowed"),
+            )
+            .with_hint("allow two with `--jobs 2`, or take `measure` from the steps"));
+        }
         if memory > budget.memory {
             return Err(LabError::new(
                 Cause::HostMemory,
                 format!(
-                    "an arm of cell {} needs {memory} of memory and {} lets it have {}",
-                    cell.id,
+                    "{what} {} {memory} of memory and {} lets it have {}",
+                    admission.need(),
                     setup.host.uri(),
                     budget.memory
                 ),
             )
-            .with_hint(
-                "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]",
-            ));
+            .with_hint(format!(
+                "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]{instead}"
+            )));
         }
         if vcpus > budget.vcpus {
             return Err(LabError::new(
                 Cause::HostRefused,
                 format!(
-                    "an arm of cell {} needs {vcpus} vCPUs and the budget is {}",
-                    cell.id, budget.vcpus
+                    "{what} {} {vcpus} vCPUs and the budget is {}",
+                    admission.need(),
+                    budget.vcpus
                 ),
             )
-            .with_hint("give the roles fewer `vcpus`, or raise `vcpus` of [[host]]"));
+            .with_hint(format!(
+                "give the roles fewer `vcpus`, or raise `vcpus` of [[host]]{instead}"
+            )));
         }
     }
     let images: u64 = setup

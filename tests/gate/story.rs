@@ -381,6 +381,21 @@ impl Story {
         }
     }
 
+    /// Tells of a step's samples, before the end of the run.
+    pub fn samples(&mut self, arm: Arm, step: usize, samples_us: &[u64], failed: u32) {
+        let before_end = self.events.len() - 1;
+        let event = Event::Measured {
+            cell: cell_id("web/debian-12"),
+            arm,
+            scenario: "web/page".to_owned(),
+            step,
+            samples_us: samples_us.to_vec(),
+            failed,
+            failures: vec!["status is 500, expected 200".to_owned(); usize::from(failed > 0)],
+        };
+        self.events.insert(before_end, event);
+    }
+
     pub fn fail(&mut self, cell: &str, arm: Arm, fault: Fault) {
         self.events.push(Event::ArmFailed {
             cell: cell_id(cell),

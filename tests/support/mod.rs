@@ -17,7 +17,7 @@ use patchgate::plan::model::{
 };
 use patchgate::port::{ExecOutput, LabError, Observer};
 use patchgate::run::{self, RunError, Setup};
-use patchgate::scenario::model::{Action, Retry, Run, Scenario, Step, TextExpectation, When};
+use patchgate::scenario::model::{Action, Measure, Retry, Run, Scenario, Step, TextExpectation, When};
 use patchgate::state::{Ledger, State};
 use patchgate::units::{Mib, Period};
 use patchgate::verdict::{self, Judgement, Verdict};
@@ -44,6 +44,7 @@ pub struct Lab {
     pub fake: FakeLab,
     plan: Plan,
     stop: Option<Duration>,
+    jobs: Option<usize>,
     folder: tempfile::TempDir,
 }
 
@@ -55,6 +56,7 @@ impl Default for Lab {
             fake,
             plan: plan(),
             stop: None,
+            jobs: None,
             folder: tempfile::tempdir().expect("folder"),
         }
     }
@@ -157,6 +159,21 @@ impl Lab {
         self
     }
 
+    pub fn with_measure(mut self, repeat: u32, warmup: u32) -> Self {
+        self.scenario().steps[0].measure = Some(Measure {
+            repeat,
+            warmup,
+            statistic: None,
+            slower: None,
+        });
+        self
+    }
+
+    pub fn with_jobs(mut self, jobs: usize) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
     pub fn stop_after(mut self, time: Duration) -> Self {
         self.stop = Some(time);
         self
@@ -189,7 +206,7 @@ impl Lab {
                 version: "0".into(),
             },
             kvm: false,
-            jobs: None,
+            jobs: self.jobs,
             keep_failed: false,
             observer,
             stop,
@@ -259,6 +276,20 @@ impl End {
 
     pub fn verdict(&self) -> Verdict {
         self.judgement.cells[0].scenarios[0].verdict
+    }
+
+    pub fn reason(&self) -> &str {
+        &self.judgement.cells[0].scenarios[0].reason
+    }
+
+    /// The arms that were asked for a sample, in order.
+    pub fn sampled(&self) -> Vec<Arm> {
+        let calls = self.fake.calls();
+        let arm = |call: &String| match call.strip_prefix("sample ")? {
+            domain if domain.contains("-control-") => Some(Arm::Control),
+            _ => Some(Arm::Treatment),
+        };
+        calls.iter().filter_map(arm).collect()
     }
 
     /// The faults of both arms, control first.
