@@ -222,6 +222,27 @@ async fn a_host_that_cannot_hold_both_arms_is_refused_before_anything_is_made() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn both_arms_need_disk_at_once() {
+    for (disk, measured, fits) in [(2048, true, true), (2047, true, false), (2047, false, true)] {
+        let lab = if measured {
+            lab(timed(|call| steady(call).to_string()))
+        } else {
+            Lab::default()
+        };
+        lab.fake.capacity_is(Capacity {
+            memory_free: Mib(64 * 1024),
+            vcpus: 8,
+            disk_free: Mib(disk),
+        });
+        if fits {
+            lab.run().await.line("OPEN");
+        } else {
+            assert_eq!(lab.refused().await.cause, Cause::HostDisk);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_jobs_are_enough_and_one_is_refused() {
     let measured = || lab(timed(|call| steady(call).to_string()));
     measured().with_jobs(2).run().await.line("OPEN");

@@ -8,7 +8,7 @@ const SEED: u64 = 0x7061_7463_6867_6174;
 
 /// SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014): small, fixed for good, and
 /// random enough to draw samples by.
-struct SplitMix(u64);
+pub(super) struct SplitMix(pub(super) u64);
 
 impl SplitMix {
     fn next(&mut self) -> u64 {
@@ -20,7 +20,7 @@ impl SplitMix {
     }
 
     /// A number below `bound`, by the high half of a product; the bias is below 2^-56 for a bound of 200.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         let product = u128::from(self.next()) * bound as u128;
         usize::try_from(product >> 64).unwrap_or(0)
     }
@@ -58,7 +58,7 @@ fn drawn(ascending: &[f64], wanted: f64, random: &mut SplitMix, times: &mut Vec<
         }
     }
     let (rank, beyond) = place(ascending.len(), wanted);
-    // The number that `seen` of the drawing are not above, for the first `seen` beyond the rank, and for the next.
+    // The drawing in order is each number as often as it was drawn; `seen` of it have gone by.
     let (mut seen, mut low) = (0, None);
     for (&number, &times) in ascending.iter().zip(&*times) {
         seen += times;

@@ -92,6 +92,37 @@ fn times_and_confidence_read_well() {
     );
 }
 
+/// Twenty samples of a page on a busy host: most near the base, a few far above it (Pareto, with a tail so heavy that it
+/// has no variance).
+fn busy(base_us: f64, random: &mut bootstrap::SplitMix) -> Vec<u64> {
+    let mut sample = || {
+        #[expect(clippy::cast_precision_loss, reason = "a number below a million")]
+        let share = random.below(1_000_000) as f64 / 1e6;
+        let factor = 0.9 + 0.1 / (1.0 - share * 0.999).sqrt();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "some seconds"
+        )]
+        let us = (base_us * factor) as u64;
+        us
+    };
+    (0..20).map(|_| sample()).collect()
+}
+
+#[test]
+fn a_busy_host_raises_no_alarm_and_hides_no_slowdown() {
+    let mut random = bootstrap::SplitMix(2026);
+    let (mut alarms, mut found) = (0, 0);
+    for _ in 0..60 {
+        let control = busy(10_000.0, &mut random);
+        let regressed = |treatment: &[u64]| judged(&control, treatment).finding == Finding::Regressed;
+        alarms += usize::from(regressed(&busy(10_000.0, &mut random)));
+        found += usize::from(regressed(&busy(30_000.0, &mut random)));
+    }
+    assert_eq!((alarms, found > 50), (0, true), "{found} of 60 found");
+}
+
 fn samples() -> impl Strategy<Value = Vec<u64>> {
     proptest::collection::vec(1_u64..10_000_000, 5..60)
 }

@@ -108,7 +108,7 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
     }
     let capacity = setup.host.capacity().await?;
     let budget = Budget::of(&setup.plan.host, capacity);
-    for cell in &setup.plan.cells {
+    for (index, cell) in setup.plan.cells.iter().enumerate() {
         if cell.nodes.len() > 1 && !setup.host.has_networks() {
             return Err(LabError::new(
                 Cause::HostRefused,
@@ -120,7 +120,7 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
             )
             .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"));
         }
-        let admission = scheduler::Admission::of(&setup.plan, cell);
+        let admission = scheduler::Admission::of(&setup.plan, index, cell);
         let (memory, vcpus) = (admission.memory(), admission.vcpus());
         let (what, instead) = if admission.arms.len() > 1 {
             (
@@ -174,7 +174,13 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
         .filter_map(|file| file.metadata().ok())
         .map(|metadata| metadata.len() / (1024 * 1024))
         .sum();
-    let needed = Mib(images + ARM_DISK.0);
+    let measures = |cell| setup.plan.measures(cell);
+    let arms = if setup.plan.cells.iter().any(measures) {
+        2
+    } else {
+        1
+    };
+    let needed = Mib(images + arms * ARM_DISK.0);
     if capacity.disk_free < needed {
         return Err(LabError::new(
             Cause::HostDisk,

@@ -46,10 +46,10 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// How the arms of a cell start.
-    pub fn of(plan: &Plan, cell: &CellPlan) -> Self {
+    /// How the first arms of a cell of that index start.
+    pub fn of(plan: &Plan, index: usize, cell: &CellPlan) -> Self {
         Self {
-            cell: 0,
+            cell: index,
             arms: if plan.measures(cell) {
                 &[Arm::Treatment, Arm::Control]
             } else {
@@ -83,10 +83,8 @@ impl Admission {
 /// Every arm of a plan: treatments and pairs first, in the plan's order, then the other controls.
 fn admissions(plan: &Plan) -> VecDeque<Admission> {
     let all = || {
-        plan.cells.iter().enumerate().map(|(index, cell)| Admission {
-            cell: index,
-            ..Admission::of(plan, cell)
-        })
+        let cells = plan.cells.iter().enumerate();
+        cells.map(|(index, cell)| Admission::of(plan, index, cell))
     };
     let controls = all().filter(|admission| admission.arms.len() == 1);
     all()
