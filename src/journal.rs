@@ -158,6 +158,7 @@ fn decides(event: &Event) -> bool {
         | Event::StageFinished { .. }
         | Event::RebootNeeded { .. }
         | Event::Observed { .. }
+        | Event::CleanedUp { .. }
         | Event::StepFinished { .. } => false,
     }
 }

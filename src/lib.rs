@@ -34,6 +34,7 @@ pub mod port;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod secret;
 pub mod state;
 pub mod units;
 pub mod update;

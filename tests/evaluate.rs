@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use patchgate::scenario::evaluate::{Raw, evaluate};
 use patchgate::scenario::model::{Action, File, Http, Package, Run, Service, Tcp, TextExpectation};
+use patchgate::secret::Mask;
 
 fn raw(exit: i32, stdout: &str) -> Raw {
     Raw {
@@ -22,7 +23,7 @@ fn contains(text: &str) -> TextExpectation {
 
 fn check(action: &Action, cases: &[(Raw, &[&str])]) {
     for (raw, says) in cases {
-        assert_eq!(evaluate(action, raw), *says, "{raw:?}");
+        assert_eq!(evaluate(action, raw, &Mask::default()).failures, *says, "{raw:?}");
     }
 }
 
@@ -34,8 +35,8 @@ fn run_compares_exit_code_and_both_outputs() {
         exit: 0,
         stdout: TextExpectation {
             equals: Some("0.00".into()),
-            contains: None,
             matches: Some(r"^\d+\.\d\d$".into()),
+            ..TextExpectation::default()
         },
         stderr: TextExpectation::default(),
     });
@@ -74,12 +75,9 @@ fn run_compares_exit_code_and_both_outputs() {
 fn http_compares_status_headers_and_body() {
     let action = Action::Http(Http {
         url: "http://web/".into(),
-        method: "GET".into(),
-        headers: BTreeMap::new(),
-        body: None,
-        status: 200,
         response_headers: BTreeMap::from([("x-role".to_owned(), contains("web"))]),
         text: contains("open"),
+        ..Http::default()
     });
     check(
         &action,

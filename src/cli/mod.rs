@@ -12,6 +12,8 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod scenario;
+mod secrets;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -90,6 +92,8 @@ pub enum Command {
     Image(image::ImageArgs),
     /// Lint the lab file, recipes and scenarios.
     Check(check::CheckArgs),
+    /// Help for those who write scenarios.
+    Scenario(scenario::ScenarioArgs),
     /// Print the plan: cells, nodes, images, scenarios.
     Plan(plan::PlanArgs),
     /// Run the plan and print the gate; the exit code is the decision.
@@ -198,6 +202,10 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             let (text, code) = check::run(&args, colour, || inputs::lab_path(lab), &inputs::recipe_findings)?;
             report::print(&text)?;
             Ok(code)
+        }
+        Command::Scenario(args) => {
+            report::print(&scenario::run(&args)?)?;
+            Ok(exit_code::OPEN)
         }
         Command::Plan(args) => {
             let store = inputs::open_store()?;

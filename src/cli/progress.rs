@@ -161,7 +161,8 @@ impl Inner {
             | Event::RebootNeeded { .. }
             | Event::Proved { .. }
             | Event::Observed { .. }
-            | Event::StepFinished { .. } => {}
+            | Event::StepFinished { .. }
+            | Event::CleanedUp { .. } => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use super::clean::KEPT;
 use super::inputs::{self, Inputs};
 use super::progress::Progress;
 use super::report::{Decided, ReportFormat};
-use super::{Colour, image, report};
+use super::{Colour, image, report, secrets};
 use crate::error::UserError;
 use crate::event::{Event, RunId};
 use crate::exit_code;
@@ -22,6 +22,7 @@ use crate::libvirt::{self, accel};
 use crate::outcome::Cause;
 use crate::port::{Hypervisor, LabError, Observer};
 use crate::run::{self, RunError, Setup};
+use crate::scenario::files;
 use crate::state::{Ledger, State};
 
 /// Arguments of `run`.
@@ -70,6 +71,11 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         inputs = inputs::load(&lab_file, args.select.as_deref())?;
     }
     let images = sealed(&inputs)?;
+    let lab_dir = &inputs.planned.lab.dir;
+    let secrets = secrets::read(&inputs.planned.lab, &inputs.planned.plan)?;
+    let scenarios = lab_dir.join(inputs.planned.lab.file.lab.scenarios.get_ref());
+    let files = files::load(&scenarios, inputs.planned.plan.scenarios.values())
+        .map_err(|problem| UserError::usage(format!("{problem}; nothing was started")))?;
     let plan = inputs.planned.plan;
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
@@ -86,6 +92,8 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let setup = Setup {
         run: run_id.clone(),
         images,
+        files,
+        secrets,
         host_chosen: Event::HostChosen {
             uri: host.uri().to_owned(),
             accel: if choice.kvm { "kvm" } else { "tcg" }.to_owned(),

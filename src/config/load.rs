@@ -10,6 +10,7 @@ use crate::config::model::{
     DeadlinesSection, GroupSection, HostSection, ImageSection, Lab, LabFile, LabSection, RoleSection,
 };
 use crate::config::read::{self, Reader, Section};
+use crate::config::secret;
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
 use crate::plan::model::{Accel, UpdateMode};
@@ -63,6 +64,9 @@ pub fn parse(source: Source, dir: PathBuf) -> Result<Lab, Vec<Finding>> {
     let root = Section::new("the lab file", 0..0, table.get_ref());
     let mut reader = Reader::new(&source);
     let file = lab_file(&mut reader, &root);
+    for name in file.secret.keys() {
+        secret::name(&mut reader, name);
+    }
     let findings = reader.finish();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
@@ -135,7 +139,7 @@ fn neighbours(dir: &Path, path: &Path) -> String {
 fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
     reader.known(
         root,
-        &["lab", "host", "image", "role", "group", "deadlines"],
+        &["lab", "host", "image", "role", "group", "secret", "deadlines"],
         MISPLACED,
     );
     LabFile {
@@ -144,6 +148,7 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         image: named(reader, root, "image", "debian-12", image),
         role: named(reader, root, "role", "web", role),
         group: named(reader, root, "group", "shop", group),
+        secret: named(reader, root, "secret", "ERP_PASSWORD", secret::read),
         deadlines: deadlines(reader, root),
     }
 }
@@ -441,7 +446,7 @@ fn absent<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-fn path(
+pub(super) fn path(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     key: &str,

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
 use super::FakeLab;
 use crate::guest::GuestCommand;
+use crate::hex;
 use crate::outcome::Arm;
 use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
 use crate::update::Update;
@@ -128,6 +130,7 @@ pub struct Domain {
     updated: bool,
     boots: u32,
     calls: usize,
+    files: BTreeMap<String, Vec<u8>>,
     state: VmState,
     dead_agent: bool,
 }
@@ -144,6 +147,7 @@ impl Domain {
             updated: false,
             boots: 1,
             calls: 0,
+            files: BTreeMap::new(),
             state: VmState::Running,
         }
     }
@@ -222,6 +226,18 @@ impl Domain {
             })
     }
 
+    /// A piece of a file: `cat > FILE` begins it, and `cat >> FILE` goes on.
+    fn put(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
+        let path = command.argv.last()?;
+        let goes_on = command.argv.iter().any(|word| word.contains(">>"));
+        if goes_on != self.files.contains_key(path) {
+            return None;
+        }
+        let file = self.files.entry(path.clone()).or_default();
+        file.extend_from_slice(command.stdin.as_deref()?);
+        Some(ok(""))
+    }
+
     /// `None` for a command that no guest should ever see.
     fn answer(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         Some(match command.what.as_str() {
@@ -242,7 +258,27 @@ impl Domain {
             "read the node's facts" => {
                 ok("@@ kernel\n6.1.0\n@@ services\nnginx.service loaded active running\n")
             }
-            "run" | "http" | "tcp" | "service" | "file" | "package" => {
+            "mark the log" => ok("boot b1\ncursor s=1\n"),
+            "remove old results" => ok(""),
+            "put a file into the guest" => self.put(command)?,
+            "check the file in the guest" => {
+                let bytes = self.files.get(command.argv.last()?)?;
+                ok(&format!("{}  file\n", hex(&Sha256::digest(bytes))))
+            }
+            "remove the file from the guest" => {
+                self.files.remove(command.argv.last()?)?;
+                ok("")
+            }
+            "run"
+            | "http"
+            | "tcp"
+            | "service"
+            | "file"
+            | "package"
+            | "script"
+            | "sql"
+            | "log"
+            | "read the script's results" => {
                 let call = StepCall {
                     command,
                     arm: self.spec.tag.arm,

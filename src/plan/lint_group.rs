@@ -192,7 +192,8 @@ fn scenarios<'a>(lint: &mut Lint<'a>, name: &Spanned<String>, group: &'a GroupSe
 fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, file: &ScenarioFile) {
     let group = show(group.get_ref());
     let has = list(roles.iter().copied());
-    for (step, span) in file.scenario.steps.iter().zip(&file.on) {
+    let all = file.scenario.steps.iter().chain(&file.scenario.cleanup);
+    for (step, span) in all.zip(&file.on) {
         if !roles.contains(step.on.as_str()) {
             let message = format!(
                 "step {} is on role {}, and group {group} has no such role",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::evidence::{self, Evidence};
+use super::learned;
 use super::table::{self, Paint, Painted};
 use super::{Summary, count, length, safe, times};
 use crate::gate::{Counts, Gate, Reason, Severity};
@@ -43,6 +44,7 @@ pub fn render(summary: &Summary<'_>, style: Style) -> String {
     text.evidence();
     text.faults();
     text.cells();
+    text.learned();
     text.updates();
     text.times();
     text.end();
@@ -273,6 +275,27 @@ impl Text<'_> {
         }
         let header = ["cell", "scenario", "control", "treatment", "verdict"];
         self.out.push_str(&table::draw(&header, &rows, self.style.colour));
+    }
+
+    fn learned(&mut self) {
+        let all = learned::collect(&self.summary);
+        if all.is_empty() {
+            return;
+        }
+        self.heading("What the steps found out");
+        for learned in all {
+            self.line(&format!("  {} {}", learned.cell, learned.scenario));
+            for (arm, lines) in learned.arms {
+                for (number, line) in lines.iter().enumerate() {
+                    let label = if number == 0 {
+                        arm.to_string()
+                    } else {
+                        String::new()
+                    };
+                    self.labelled(4, &label, Paint::Dim, line);
+                }
+            }
+        }
     }
 
     fn updates(&mut self) {

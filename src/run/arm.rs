@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::node::{Node, fault};
-use super::{Context, names, scenario, updates};
+use super::{Context, Setup, names, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
 use crate::guest::{Family, linux};
@@ -14,6 +14,7 @@ use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::{CellPlan, NodePlan};
 use crate::port::{LabError, NetworkNode, NetworkSpec, Resource, ResourceKind, Tag, VmSpec};
 use crate::scenario::model::Scenario;
+use crate::secret::Mask;
 use crate::update::UpdateSet;
 
 /// One arm while it runs.
@@ -71,6 +72,16 @@ impl<'a> ArmRun<'a> {
         self.context.events.emit(event);
     }
 
+    /// The run's set-up.
+    pub fn setup(&self) -> &'a Setup {
+        &self.context.setup
+    }
+
+    /// What replaces the run's secrets in texts.
+    pub fn mask(&self) -> &'a Mask {
+        &self.context.mask
+    }
+
     fn finished(&self, stage: Stage, took: Duration) {
         self.emit(Event::StageFinished {
             cell: self.cell.id.clone(),
@@ -108,8 +119,8 @@ impl<'a> ArmRun<'a> {
             .filter_map(|name| self.context.setup.plan.scenarios.get(name))
             .collect();
         let specs = self.stage(Stage::Clone, self.fork(made)).await?;
-        let mut nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
-        let broken = self
+        let nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
+        let seeded = self
             .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
             .await?;
         let mut before = Vec::new();
@@ -120,10 +131,10 @@ impl<'a> ArmRun<'a> {
             Arm::Control => nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(),
             Arm::Treatment => self.update(&nodes).await?,
         };
-        let old_boots: Vec<String> = nodes.iter().map(|node| node.boot_id.clone()).collect();
+        let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
         self.stage(Stage::Reboot, async {
-            for node in &mut nodes {
-                node.reboot(self.cell.deadlines.reboot).await?;
+            for node in &nodes {
+                node.reboot(Stage::Reboot, self.cell.deadlines.reboot).await?;
             }
             Ok(())
         })
@@ -131,11 +142,8 @@ impl<'a> ArmRun<'a> {
         self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
             .await?;
         self.stage(Stage::Scenarios, async {
-            for scenario in scenarios
-                .iter()
-                .filter(|scenario| !broken.contains(&scenario.name))
-            {
-                scenario::run(self, &nodes, scenario).await?;
+            for scenario in scenarios.iter().filter(|scenario| !seeded.failed(scenario)) {
+                scenario::run(self, &nodes, scenario, &seeded).await?;
             }
             Ok(())
         })
@@ -235,7 +243,7 @@ impl<'a> ArmRun<'a> {
                 .create_vm(spec)
                 .await
                 .map_err(|error| fault(Stage::Boot, role, error))?;
-            let mut node = Node::new(self.context, plan, family, spec.name.clone());
+            let node = Node::new(self.context, plan, family, spec.name.clone());
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
             node.ask(Stage::Boot, &linux::identify(&plan.role)).await?;
             nodes.push(node);
@@ -298,7 +306,7 @@ impl<'a> ArmRun<'a> {
             let output = node.ask(Stage::Prove, &linux::facts()).await?;
             let mut facts =
                 linux::parse_facts(&output).map_err(|error| node.garbled(Stage::Prove, &error))?;
-            let proof = debian::prove(set, before, &after, *old_boot != node.boot_id, &facts.kernel);
+            let proof = debian::prove(set, before, &after, *old_boot != node.boot_id(), &facts.kernel);
             if !proof.holds() {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()

@@ -2,11 +2,13 @@
 
 mod arm;
 mod dispatcher;
+mod masking;
 mod names;
 mod node;
 mod resources;
 mod scenario;
 mod scheduler;
+mod step;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use crate::journal::{Journal, JournalError};
 use crate::outcome::Cause;
 use crate::plan::model::Plan;
 use crate::port::{Hypervisor, LabError, Observer};
+use crate::secret::{Mask, Secrets};
 use crate::state::{LedgerError, RunDir};
 use crate::units::Mib;
 use dispatcher::Dispatcher;
@@ -40,6 +43,10 @@ pub struct Setup {
     pub plan: Plan,
     /// The sealed disks by image name.
     pub images: BTreeMap<String, PathBuf>,
+    /// What the departments' files hold that steps use, by SHA-256.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The secrets that steps may be handed.
+    pub secrets: Secrets,
     /// The host.
     pub host: Arc<dyn Hypervisor>,
     /// How guests run on it, as the first events tell it.
@@ -78,6 +85,7 @@ struct Context {
     run_dir: PathBuf,
     events: Dispatcher,
     resources: Resources,
+    mask: Mask,
 }
 
 /// Checks that the host can hold the plan at all, before anything is made.
@@ -158,10 +166,17 @@ pub async fn execute(setup: Setup, run_dir: &RunDir) -> Result<Vec<String>, RunE
         let record = journal.append((setup.now)(), event)?;
         setup.observer.record(&record);
     }
-    let (events, writer) = Dispatcher::start(journal, setup.observer.clone(), setup.now, setup.stop.clone());
+    let (events, writer) = Dispatcher::start(
+        journal,
+        setup.observer.clone(),
+        setup.now,
+        setup.stop.clone(),
+        setup.secrets.mask(),
+    );
     let resources = Resources::open(setup.host.clone(), run_dir)?;
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
+        mask: setup.secrets.mask(),
         setup,
         events,
         resources,

@@ -1,5 +1,6 @@
 //! One VM in the hands of its arm: questions with deadlines, and every failure named with its cause.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -9,6 +10,7 @@ use crate::guest::{self, Family, GuestCommand, ParseError, linux};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NodePlan;
 use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
+use crate::scenario::model::Action;
 use crate::units::Period;
 
 /// The pause between two signs of life that are asked for.
@@ -30,8 +32,8 @@ pub struct Node<'a> {
     /// Its domain's name.
     pub domain: String,
     agent: Box<dyn GuestAgent>,
-    /// The id of its present boot.
-    pub boot_id: String,
+    /// Changes with every boot; a scenario may reboot a node that others look at.
+    boot_id: Mutex<String>,
 }
 
 /// A fault of a node in a stage.
@@ -72,8 +74,20 @@ impl<'a> Node<'a> {
             family,
             domain,
             agent,
-            boot_id: String::new(),
+            boot_id: Mutex::default(),
         }
+    }
+
+    /// The id of its present boot.
+    pub fn boot_id(&self) -> String {
+        self.boot_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_boot_id(&self, id: String) {
+        *self.boot_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
     /// A fault of this node.
@@ -82,14 +96,14 @@ impl<'a> Node<'a> {
     }
 
     /// Waits until the agent answers in another boot than `old`, and its services have settled.
-    pub async fn ready(&mut self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
+    pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
         let started = Instant::now();
         loop {
             if self.agent.ping(PING.min(deadline.0)).await.is_ok()
                 && let Ok(id) = self.ask_boot_id(stage).await
                 && Some(id.as_str()) != old
             {
-                self.boot_id = id;
+                self.set_boot_id(id);
                 break;
             }
             if let Some(fault) = self.stopped(stage).await {
@@ -206,14 +220,15 @@ impl<'a> Node<'a> {
     }
 
     /// Asks the guest to reboot itself and waits until it is back.
-    pub async fn reboot(&mut self, deadline: Period) -> Result<(), Fault> {
+    pub async fn reboot(&self, stage: Stage, deadline: Period) -> Result<(), Fault> {
+        let old = self.boot_id();
         // An agent that falls silent here is being stopped already, and one that does not come back is found below.
         match self.agent.exec(&linux::reboot()).await {
             Ok(output) if output.exit == Some(0) => {}
             Err(AgentError::Silent(_)) => {}
             Ok(output) => {
                 let mut fault = self.fault(
-                    Stage::Reboot,
+                    stage,
                     Cause::GuestProtocol,
                     format!(
                         "the guest refused to reboot, with exit code {}",
@@ -224,15 +239,10 @@ impl<'a> Node<'a> {
                 return Err(fault);
             }
             Err(error) => {
-                return Err(self.fault(
-                    Stage::Reboot,
-                    Cause::AgentLost,
-                    format!("to ask for a reboot: {error}"),
-                ));
+                return Err(self.fault(stage, Cause::AgentLost, format!("to ask for a reboot: {error}")));
             }
         }
-        let old = std::mem::take(&mut self.boot_id);
-        self.ready(Stage::Reboot, deadline, Some(&old)).await
+        self.ready(stage, deadline, Some(&old)).await
     }
 
     /// The fault of an answer that cannot be read.
@@ -253,9 +263,9 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The command of a scenario's action.
-    pub fn action(&self, action: &crate::scenario::model::Action, timeout: Duration) -> Option<GuestCommand> {
-        guest::action(self.family, action, timeout)
+    /// The command of a scenario's action, with variables in its environment.
+    pub fn action(&self, action: &Action, env: &[(&str, &str)], timeout: Duration) -> Option<GuestCommand> {
+        guest::action(self.family, action, env, timeout)
     }
 }
 

@@ -76,6 +76,13 @@ pub(super) fn result(
             |run| run.steps.iter().map(|step| step.cloned()).collect(),
         ),
         problem,
+        cleanup: seen
+            .cleanup
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|(index, report)| (*index, (*report).clone()))
+            .collect(),
     }
 }
 
@@ -86,6 +93,7 @@ fn nothing(steps: usize, problem: String) -> ArmResult {
         failed: None,
         steps: vec![None; steps],
         problem: Some(problem),
+        cleanup: Vec::new(),
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct ArmSeen<'a> {
     pub(super) faults: Vec<&'a Fault>,
     /// Whether the arm has an end.
     pub(super) over: bool,
+    /// The clean-up of scenarios, by scenario.
+    pub(super) cleanup: BTreeMap<&'a str, Vec<(usize, &'a StepReport)>>,
     /// By scenario and number of the run.
     pub(super) runs: BTreeMap<(&'a str, u32), RunSeen<'a>>,
 }
@@ -122,6 +124,16 @@ impl<'a> Seen<'a> {
                 if step_rank(report.outcome) > step_rank(slot.outcome) {
                     *slot = report;
                 }
+            }
+            Event::CleanedUp {
+                cell,
+                arm,
+                scenario,
+                step,
+                report,
+            } => {
+                let seen = self.arms.entry((cell, *arm)).or_default();
+                seen.cleanup.entry(scenario).or_default().push((*step, report));
             }
             Event::ScenarioFinished {
                 cell,

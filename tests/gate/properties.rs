@@ -351,6 +351,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
+            | Event::CleanedUp { .. }
             | Event::Observed { .. } => false,
             Event::ArmFailed { .. } | Event::Interrupted { .. } => panic!("not in a good run"),
         };

@@ -1,0 +1,52 @@
+//! The last gate before the journal: no event carries a secret past it, wherever its texts came from.
+
+use crate::event::{Event, StepReport};
+use crate::secret::Mask;
+
+/// The event with every text that a guest can have written masked. Names, which the plan fixes, stay as they are.
+pub fn event(mut event: Event, mask: &Mask) -> Event {
+    match &mut event {
+        Event::StepFinished { report: step, .. } | Event::CleanedUp { report: step, .. } => {
+            report(step, mask)
+        }
+        Event::ArmFailed { fault, .. } => {
+            fault.message = mask.apply(&fault.message);
+            fault.detail = mask.apply(&fault.detail);
+        }
+        Event::Observed { facts, .. } => {
+            for log in facts.unit_logs.values_mut() {
+                *log = mask.apply(log);
+            }
+        }
+        Event::RebootNeeded { reason, .. } => *reason = reason.as_deref().map(|text| mask.apply(text)),
+        Event::Planned { .. }
+        | Event::HostChosen { .. }
+        | Event::ArmStarted { .. }
+        | Event::StageStarted { .. }
+        | Event::StageFinished { .. }
+        | Event::Resolved { .. }
+        | Event::Proved { .. }
+        | Event::ScenarioFinished { .. }
+        | Event::ArmFinished { .. }
+        | Event::Interrupted { .. }
+        | Event::Finished { .. } => {}
+    }
+    event
+}
+
+/// Masks every text of a step's report.
+pub fn report(report: &mut StepReport, mask: &Mask) {
+    let texts = [&mut report.did, &mut report.stdout, &mut report.stderr];
+    let results = report
+        .results
+        .iter_mut()
+        .flat_map(|result| [&mut result.name, &mut result.message]);
+    let all = texts
+        .into_iter()
+        .chain(&mut report.failures)
+        .chain(report.captured.values_mut())
+        .chain(results);
+    for text in all {
+        *text = mask.apply(text);
+    }
+}
