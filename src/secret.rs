@@ -1,6 +1,7 @@
 //! Secrets: handed to the steps that name them, and replaced by their names in everything that is kept. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -173,7 +174,8 @@ fn ascii_json(text: &str) -> String {
             ascii.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a String cannot fail.
+                let _ = write!(ascii, "\\u{unit:04x}");
             }
         }
     }

@@ -66,14 +66,14 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let report_format = args.report.as_deref().map(ReportFormat::of_file).transpose()?;
     let lab_file = inputs::lab_path(lab)?;
     let mut inputs = inputs::load(&lab_file, args.select.as_deref())?;
+    let secrets = secrets::read(&inputs.planned.lab, &inputs.planned.plan)?;
     if args.build && !args.dry_run {
         build(inputs.images, inputs.store).await?;
         inputs = inputs::load(&lab_file, args.select.as_deref())?;
     }
     let images = sealed(&inputs)?;
-    let lab_dir = &inputs.planned.lab.dir;
-    let secrets = secrets::read(&inputs.planned.lab, &inputs.planned.plan)?;
-    let scenarios = lab_dir.join(inputs.planned.lab.file.lab.scenarios.get_ref());
+    let lab = &inputs.planned.lab;
+    let scenarios = lab.dir.join(lab.file.lab.scenarios.get_ref());
     let files = files::load(&scenarios, inputs.planned.plan.scenarios.values())
         .map_err(|problem| UserError::usage(format!("{problem}; nothing was started")))?;
     let plan = inputs.planned.plan;

@@ -107,7 +107,7 @@ pub fn tls_problem(exit: Option<i32>, stderr: &str) -> Option<String> {
             let line = stderr
                 .lines()
                 .find_map(|line| line.trim().strip_prefix("verify error:"))?;
-            let words = line.splitn(2, ':').nth(1).unwrap_or(line);
+            let words = line.split_once(':').map_or(line, |(_, words)| words);
             Some(format!(
                 "the server's certificate is not accepted: {}",
                 linux::clip(words)

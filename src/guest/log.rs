@@ -94,9 +94,9 @@ exec cat -- "$1""#;
             (FILE, [path.clone(), String::new(), String::new()])
         }
     };
-    let mut argv = vec!["/bin/bash", "-c", text, "patchgate"];
-    argv.extend(args.iter().map(String::as_str));
-    linux::bounded("log", &argv, &[], timeout)
+    let mut line = vec!["/bin/bash", "-c", text, "patchgate"];
+    line.extend(args.iter().map(String::as_str));
+    linux::bounded("log", &line, &[], timeout)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::secret::Mask;
 pub fn event(mut event: Event, mask: &Mask) -> Event {
     match &mut event {
         Event::StepFinished { report: step, .. } | Event::CleanedUp { report: step, .. } => {
-            report(step, mask)
+            report(step, mask);
         }
         Event::ArmFailed { fault, .. } => {
             fault.message = mask.apply(&fault.message);
@@ -48,5 +48,47 @@ pub fn report(report: &mut StepReport, mask: &Mask) {
         .chain(results);
     for text in all {
         *text = mask.apply(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Facts;
+    use crate::outcome::{Arm, Cause, Fault, Stage};
+    use crate::plan::model::CellId;
+    use crate::secret::Secrets;
+
+    #[test]
+    fn what_a_guest_says_on_the_side_has_no_secret_either() {
+        let mut secrets = Secrets::default();
+        secrets.add("PASSWORD", "hunter2".to_owned().into()).expect("a secret");
+        let (cell, role) = (CellId::new("web", "debian-12"), "web".to_owned());
+        let facts = Facts {
+            unit_logs: [("app.service".to_owned(), "login with hunter2\n".to_owned())].into(),
+            ..Facts::default()
+        };
+        let observed = Event::Observed {
+            cell: cell.clone(),
+            arm: Arm::Control,
+            role: role.clone(),
+            facts,
+        };
+        let failed = Event::ArmFailed {
+            cell,
+            arm: Arm::Control,
+            fault: Fault {
+                cause: Cause::AgentLost,
+                stage: Stage::Scenarios,
+                role: Some(role),
+                message: "to run hunter2".to_owned(),
+                detail: "console: hunter2".to_owned(),
+                hint: None,
+            },
+        };
+        for told in [observed, failed] {
+            let text = serde_json::to_string(&event(told, &secrets.mask())).expect("JSON");
+            assert!(text.contains("[secret PASSWORD]") && !text.contains("hunter2"), "{text}");
+        }
     }
 }

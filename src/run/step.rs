@@ -1,6 +1,7 @@
 //! Running one step on its node: its values put in, its attempts, what came back judged and kept without a secret.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -175,8 +176,8 @@ impl Runner<'_, '_> {
             }
         };
         let took = begun.elapsed();
-        let mask = self.arm.mask();
-        let judged = evaluate::evaluate(&action, &raw, mask);
+        let hidden = self.arm.mask();
+        let judged = evaluate::evaluate(&action, &raw, hidden);
         report.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         report.did = evaluate::describe(&step.action);
         for hop in went {
@@ -186,8 +187,8 @@ impl Runner<'_, '_> {
         report.exit = raw.exit;
         report.results = judged.results;
         report.failures = judged.failures;
-        report.stdout = kept(&raw.stdout, mask);
-        report.stderr = kept(&raw.stderr, mask);
+        report.stdout = kept(&raw.stdout, hidden);
+        report.stderr = kept(&raw.stderr, hidden);
         if report.failures.is_empty() {
             match capture::take(&step.capture, &action, &raw) {
                 Ok(captured) => {
@@ -396,7 +397,8 @@ fn kept(bytes: &[u8], mask: &Mask) -> String {
         }
         let cut = text.len() - at;
         text.truncate(at);
-        text.push_str(&format!("\n[cut: {cut} more bytes]"));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n[cut: {cut} more bytes]");
     }
     text
 }

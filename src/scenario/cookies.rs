@@ -72,7 +72,7 @@ impl Jar {
         for part in parts {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             match key.trim().to_ascii_lowercase().as_str() {
-                "path" if value.trim().starts_with('/') => cookie.path = value.trim().to_owned(),
+                "path" if value.trim().starts_with('/') => value.trim().clone_into(&mut cookie.path),
                 "secure" => cookie.secure = true,
                 "max-age" => age = value.trim().parse::<i64>().ok(),
                 "expires" => expires = instant(value.trim()),

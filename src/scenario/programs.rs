@@ -176,7 +176,7 @@ pub(super) fn sql(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue
     let mut rows = expectation(reader, &table, "rows");
     let beside = text_keys(reader, &table);
     let json = json_paths(reader, &table, "json");
-    if !rows.is_empty() && !(beside.is_empty() && json.is_empty()) {
+    if !(rows.is_empty() || beside.is_empty() && json.is_empty()) {
         reader.hinted(
             table.key_span("rows"),
             format!("{} expects something of its rows in two places", table.what),

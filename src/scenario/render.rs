@@ -36,7 +36,7 @@ fn wrong(text: &str, what: &str) -> Problem {
 
 /// The action with every variable replaced.
 pub fn action(action: &Action, values: Values<'_>) -> Result<Action, Problem> {
-    let fill = |text: &str| plain(text, values);
+    let put = |text: &str| plain(text, values);
     Ok(match action {
         // Environment variables carry the values: no text of a guest's becomes part of a command line.
         Action::Run(run) => Action::Run(Run {
@@ -51,32 +51,32 @@ pub fn action(action: &Action, values: Values<'_>) -> Result<Action, Problem> {
         }),
         Action::Http(http) => Action::Http(request(http, values)?),
         Action::Tcp(tcp) => {
-            let host = fill(&tcp.host)?;
+            let host = put(&tcp.host)?;
             if !is_host(&host) {
                 return Err(wrong(&host, "a host's name or address"));
             }
             Action::Tcp(Tcp { host, ..tcp.clone() })
         }
         Action::Service(service) => Action::Service(Service {
-            name: thing(fill(&service.name)?, UNIT, "a service's name")?,
+            name: thing(put(&service.name)?, UNIT, "a service's name")?,
             ..service.clone()
         }),
         Action::File(file) => Action::File(File {
-            path: absolute(fill(&file.path)?)?,
-            owner: file.owner.as_deref().map(fill).transpose()?,
+            path: absolute(put(&file.path)?)?,
+            owner: file.owner.as_deref().map(put).transpose()?,
             text: expectation(&file.text, values)?,
             ..file.clone()
         }),
         Action::Package(package) => Action::Package(Package {
-            name: thing(fill(&package.name)?, PACKAGE, "a package's name")?,
+            name: thing(put(&package.name)?, PACKAGE, "a package's name")?,
             version: expectation(&package.version, values)?,
             ..package.clone()
         }),
         Action::Sql(sql) => Action::Sql(query(sql, values)?),
         Action::Log(log) => Action::Log(Log {
             source: match &log.source {
-                LogSource::Unit(unit) => LogSource::Unit(thing(fill(unit)?, UNIT, "a unit's name")?),
-                LogSource::File(path) => LogSource::File(absolute(fill(path)?)?),
+                LogSource::Unit(unit) => LogSource::Unit(thing(put(unit)?, UNIT, "a unit's name")?),
+                LogSource::File(path) => LogSource::File(absolute(put(path)?)?),
             },
             unexpected: pattern(&log.unexpected, values)?,
         }),

@@ -404,12 +404,10 @@ mod tests {
 
     #[test]
     fn results_are_bounded_and_failed_ones_are_kept() {
-        let mut text = format!("1..{}\n", 5001);
-        for number in 1..=5000 {
-            text.push_str(&format!("ok {number} - {}\n", "n".repeat(1000)));
-        }
-        text.push_str("not ok 5001 - last\n");
-        let read = tap(&text);
+        let lines: Vec<String> = (1..=5000)
+            .map(|number| format!("ok {number} - {}", "n".repeat(1000)))
+            .collect();
+        let read = tap(&format!("1..5001\n{}\nnot ok 5001 - last\n", lines.join("\n")));
         assert_eq!(
             (read.results.len(), read.results[0].name.as_str()),
             (KEPT, "last")

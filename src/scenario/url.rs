@@ -1,6 +1,6 @@
 //! `http://` and `https://` URLs, as far as a step needs them. Pure.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::config::words::show;
 use crate::scenario::action::{is_name, is_port};
@@ -155,7 +155,8 @@ pub fn encoded(text: &str) -> String {
         {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
