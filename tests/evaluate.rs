@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use patchgate::scenario::evaluate::{Raw, evaluate};
-use patchgate::scenario::model::{Action, Engine, File, Http, Package, Run, Service, Sql, Tcp, TextExpectation};
+use patchgate::scenario::model::{
+    Action, Engine, File, Http, Package, Run, Service, Sql, Tcp, TextExpectation,
+};
 use patchgate::secret::Mask;
 
 fn raw(exit: i32, stdout: &str) -> Raw {
@@ -229,7 +231,10 @@ fn numbers_and_json_are_compared_exactly() {
         &[
             (raw(0, "0.1\n"), &[]),
             (raw(0, "12.509999999999999999"), &[]),
-            (raw(0, "12.51"), &["stdout is 12.51, expected a number below 12.51"]),
+            (
+                raw(0, "12.51"),
+                &["stdout is 12.51, expected a number below 12.51"],
+            ),
             (raw(0, "0.09"), &["stdout is 0.09, expected at least 0.10"]),
             (
                 raw(0, "12,50"),
@@ -254,9 +259,18 @@ fn numbers_and_json_are_compared_exactly() {
     check(
         &json,
         &[
-            (raw(0, r#"{"id": "INV-1", "lines": [{"total": 12.5}, {"total": "12.50"}]}"#), &[]),
             (
-                raw(0, r#"{"id": "INV-1", "lines": [{"total": 12.51}, {"total": "12.5"}]}"#),
+                raw(
+                    0,
+                    r#"{"id": "INV-1", "lines": [{"total": 12.5}, {"total": "12.50"}]}"#,
+                ),
+                &[],
+            ),
+            (
+                raw(
+                    0,
+                    r#"{"id": "INV-1", "lines": [{"total": 12.51}, {"total": "12.5"}]}"#,
+                ),
                 &[
                     "stdout $['lines'][0]['total'] is 12.51, expected the number 12.50",
                     "stdout $['lines'][1]['total'] is `12.5`, expected `12.50`",
@@ -264,7 +278,10 @@ fn numbers_and_json_are_compared_exactly() {
             ),
             (
                 raw(0, r#"{"lines": []}"#),
-                &["$.id selects nothing of stdout", "$.lines[*].total selects nothing of stdout"],
+                &[
+                    "$.id selects nothing of stdout",
+                    "$.lines[*].total selects nothing of stdout",
+                ],
             ),
             (
                 raw(0, "oops"),
@@ -320,11 +337,15 @@ fn queries_and_certificates_fail_in_words() {
         &[
             (
                 failed(1, "verify error:num=18:self-signed certificate"),
-                &["no connection to https://app/: the server's certificate is not accepted: self-signed certificate"],
+                &[
+                    "no connection to https://app/: the server's certificate is not accepted: self-signed certificate",
+                ],
             ),
             (
                 failed(127, "openssl is not installed"),
-                &["no connection to https://app/: openssl is not installed in the guest, and https is spoken through it"],
+                &[
+                    "no connection to https://app/: openssl is not installed in the guest, and https is spoken through it",
+                ],
             ),
             (failed(1, "connect:errno=111"), &["no connection to https://app/"]),
         ],

@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn what_a_guest_says_on_the_side_has_no_secret_either() {
         let mut secrets = Secrets::default();
-        secrets.add("PASSWORD", "hunter2".to_owned().into()).expect("a secret");
+        secrets
+            .add("PASSWORD", "hunter2".to_owned().into())
+            .expect("a secret");
         let (cell, role) = (CellId::new("web", "debian-12"), "web".to_owned());
         let facts = Facts {
             unit_logs: [("app.service".to_owned(), "login with hunter2\n".to_owned())].into(),
@@ -88,7 +90,10 @@ mod tests {
         };
         for told in [observed, failed] {
             let text = serde_json::to_string(&event(told, &secrets.mask())).expect("JSON");
-            assert!(text.contains("[secret PASSWORD]") && !text.contains("hunter2"), "{text}");
+            assert!(
+                text.contains("[secret PASSWORD]") && !text.contains("hunter2"),
+                "{text}"
+            );
         }
     }
 }
