@@ -271,6 +271,37 @@ fn every_step_of_an_each_counts() {
 }
 
 #[test]
+fn what_a_scenario_expands_to_is_bounded() {
+    let start = "title = \"t\"\nowner = \"o\"\n";
+    let items: Vec<String> = (0..100).map(|item| format!("\"{item}\"")).collect();
+    let bomb = |bytes: usize| {
+        format!(
+            "{start}[[step]]\nname = \"n\"\non = \"app\"\neach = [{}]\nrun = \"true {}\"\n",
+            items.join(","),
+            "x".repeat(bytes)
+        )
+    };
+    assert_eq!(findings(&bomb(9_000)), Vec::<String>::new());
+    assert!(findings(&bomb(20_000)).join("\n").contains("at most 1 MiB"));
+    let capturing = |steps: usize| {
+        let step = |number: usize| {
+            let names: Vec<String> = (0..50)
+                .map(|name| format!("v{number}_{name} = \"output\""))
+                .collect();
+            let names = names.join(", ");
+            format!("[[step]]\nname = \"n{number}\"\non = \"app\"\nrun = \"true\"\ncapture = {{ {names} }}\n")
+        };
+        format!("{start}{}", (0..steps).map(step).collect::<String>())
+    };
+    assert_eq!(findings(&capturing(4)), Vec::<String>::new());
+    assert!(
+        findings(&capturing(5))
+            .join("\n")
+            .contains("at most 200 are taken")
+    );
+}
+
+#[test]
 fn links_out_of_the_folder_and_huge_files_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let department = folder.path().join("erp");

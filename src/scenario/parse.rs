@@ -20,6 +20,9 @@ use crate::units::Period;
 /// Steps of one scenario, each entry of an `each` counted.
 const STEP_LIMIT: usize = 200;
 
+/// Bytes of all steps of one list, each entry of an `each` counted: the plan and every journal hold them.
+const SIZE_LIMIT: usize = 1024 * 1024;
+
 /// Constants of one scenario.
 const VARS_LIMIT: usize = 100;
 
@@ -210,6 +213,24 @@ fn entries<'a>(
     let count = entries.iter().map(|entry| entry.steps().len()).sum();
     if count > STEP_LIMIT {
         too_many(reader, value.span(), count);
+        return None;
+    }
+    let size: usize = entries
+        .iter()
+        .map(|entry| {
+            let step = serde_json::to_vec(&entry.step).map_or(0, |json| json.len());
+            step.saturating_mul(entry.items.len().max(1))
+        })
+        .fold(0, usize::saturating_add);
+    if size > SIZE_LIMIT {
+        reader.hinted(
+            value.span(),
+            format!(
+                "the steps have {} KiB with every entry of `each`; at most 1 MiB is taken",
+                size / 1024
+            ),
+            "put long texts into a `script`, or split the scenario",
+        );
         return None;
     }
     read_all.then_some(entries)

@@ -19,6 +19,9 @@ const TEMPLATES: [&str; 8] = [
     "expect", "http", "tcp", "service", "file", "package", "sql", "log",
 ];
 
+/// Variables of one scenario: a guest's command gets them all in its environment, which the kernel bounds (execve(2)).
+const LIMIT: usize = 200;
+
 /// Complains of a name that no variable can have.
 pub(super) fn name(reader: &mut Reader<'_>, name: &Spanned<String>) {
     if !template::is_variable(name.get_ref()) || name.get_ref() == ITEM {
@@ -53,6 +56,20 @@ pub(super) fn check(
                 .map(move |name| (name.get_ref().as_str(), entry))
         })
         .collect();
+    let names: BTreeSet<&str> = known.iter().chain(captured.keys()).copied().collect();
+    if let (true, Some(last)) = (
+        names.len() > LIMIT,
+        steps.iter().rev().find_map(|entry| entry.captures.last()),
+    ) {
+        reader.hinted(
+            last.span(),
+            format!(
+                "the scenario has {} variables; at most {LIMIT} are taken",
+                names.len()
+            ),
+            "capture what later steps use, and split the scenario where that is too much",
+        );
+    }
     let of = |when: When| steps.iter().filter(move |entry| entry.step.when == when);
     let order = of(When::BeforeUpdates)
         .chain(of(When::AfterReboot))
