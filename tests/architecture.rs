@@ -13,7 +13,7 @@ const PURE: [&str; 11] = [
     "scenario::model",
     "scenario::evaluate",
     "guest",
-    "facts",
+    "observation",
     "update",
     "units",
 ];

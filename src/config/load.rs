@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::config::drift;
 use crate::config::model::{
     DeadlinesSection, GroupSection, HostSection, ImageSection, Lab, LabFile, LabSection, RoleSection,
 };
@@ -135,7 +136,7 @@ fn neighbours(dir: &Path, path: &Path) -> String {
 fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
     reader.known(
         root,
-        &["lab", "host", "image", "role", "group", "deadlines"],
+        &["lab", "host", "image", "role", "group", "deadlines", "drift"],
         MISPLACED,
     );
     LabFile {
@@ -145,6 +146,7 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         role: named(reader, root, "role", "web", role),
         group: named(reader, root, "group", "shop", group),
         deadlines: deadlines(reader, root),
+        drift: drift::section(reader, root, "[drift]").unwrap_or_default(),
     }
 }
 
@@ -376,7 +378,7 @@ const MOST_MEMORY: Mib = Mib(16 * 1024 * 1024);
 fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSection {
     reader.known(
         section,
-        &["owner", "admin", "os", "roles", "scenarios", "required"],
+        &["owner", "admin", "os", "roles", "scenarios", "required", "drift"],
         &[
             ("exclude", "it belongs below [lab]"),
             ("updates", "it belongs below [lab]"),
@@ -411,6 +413,7 @@ fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSection {
             "the departments whose scenarios test it; without one nothing is tested",
         ),
         required: reader.flag(section, "required").unwrap_or(true),
+        drift: drift::section(reader, section, "[group.NAME.drift]"),
     }
 }
 

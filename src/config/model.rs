@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use toml::Spanned;
 
+use crate::config::drift::DriftSection;
 use crate::error::Source;
 use crate::plan::model::{Accel, UpdateMode};
 use crate::units::{Mib, Period};
@@ -38,6 +39,8 @@ pub struct LabFile {
     pub group: BTreeMap<Spanned<String>, GroupSection>,
     /// `[deadlines]`
     pub deadlines: DeadlinesSection,
+    /// `[drift]`
+    pub drift: DriftSection,
 }
 
 /// `[lab]`
@@ -105,6 +108,8 @@ pub struct GroupSection {
     pub scenarios: Spanned<Vec<Spanned<String>>>,
     /// Whether the gate needs its cells; true unless said otherwise.
     pub required: bool,
+    /// `[group.NAME.drift]`: what it says beyond `[drift]`.
+    pub drift: Option<DriftSection>,
 }
 
 /// `[deadlines]`, each with a default that fits TCG.

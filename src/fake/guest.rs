@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::FakeLab;
+use super::look::{self, LookCall, Sections};
 use crate::guest::GuestCommand;
 use crate::outcome::Arm;
 use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
@@ -57,6 +58,8 @@ pub struct StepCall<'a> {
 
 type Steps = Arc<dyn Fn(&StepCall<'_>) -> ExecOutput + Send + Sync>;
 
+type Shows = Arc<dyn Fn(LookCall, &mut Sections) + Send + Sync>;
+
 /// How a guest behaves.
 #[derive(Clone)]
 pub struct GuestScript {
@@ -76,6 +79,8 @@ pub struct GuestScript {
     pub comes_back: bool,
     /// How its actions end.
     pub steps: Steps,
+    /// What it shows of itself beside good health.
+    pub shows: Shows,
     /// How long every command takes.
     pub delay: Duration,
 }
@@ -100,6 +105,7 @@ impl Default for GuestScript {
             apply: Apply::Good,
             comes_back: true,
             steps: Arc::new(|_| ok("")),
+            shows: Arc::new(|_, _| {}),
             delay: Duration::ZERO,
         }
     }
@@ -206,6 +212,17 @@ impl Domain {
         ok("")
     }
 
+    fn sections(&self) -> Sections {
+        let mut sections = look::healthy();
+        let call = LookCall {
+            arm: self.spec.tag.arm,
+            updated: self.updated,
+            boots: self.boots,
+        };
+        (self.script.shows)(call, &mut sections);
+        sections
+    }
+
     /// dpkg's view.
     fn states(&self) -> String {
         self.packages
@@ -239,9 +256,8 @@ impl Domain {
             "give the node its name" | "fetch the update set" => ok(""),
             "install the update set" => self.install(),
             "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),
-            "read the node's facts" => {
-                ok("@@ kernel\n6.1.0\n@@ services\nnginx.service loaded active running\n")
-            }
+            "observe the node" => ok(&look::answer(&self.sections(), false)),
+            "observe the node's files" => ok(&look::answer(&self.sections(), true)),
             "run" | "http" | "tcp" | "service" | "file" | "package" => {
                 let call = StepCall {
                     command,

@@ -2,6 +2,7 @@
 //! that no script declares fails.
 
 mod guest;
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 pub use guest::{Agent, Apply, GuestScript, StepCall};
+pub use look::{LookCall, Section, Sections};
 
 use crate::outcome::Cause;
 use crate::port::{

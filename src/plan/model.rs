@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::drift::DriftPolicy;
 use crate::scenario::model::Scenario;
 use crate::units::{Mib, Period};
 
@@ -33,6 +34,9 @@ pub struct Plan {
     pub lab: String,
     /// Which updates are applied.
     pub updates: UpdatePolicy,
+    /// What is made of differences between the arms; in plans of older versions absent, and then nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
     /// The host that runs the cells.
     pub host: HostPlan,
     /// The cells, sorted by id.
@@ -47,6 +51,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What is made of drift in a cell.
+    pub fn drift_of<'a>(&'a self, cell: &'a CellPlan) -> Option<&'a DriftPolicy> {
+        cell.drift.as_ref().or(self.drift.as_ref())
+    }
+
     /// The cell of that id.
     pub fn cell(&self, id: &CellId) -> Option<&CellPlan> {
         self.cells.iter().find(|cell| cell.id == *id)
@@ -141,6 +150,9 @@ pub struct CellPlan {
     pub scenarios: Vec<String>,
     /// How long its waits may take.
     pub deadlines: Deadlines,
+    /// What is made of drift in this cell, where its group says something of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
 }
 
 impl CellPlan {

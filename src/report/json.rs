@@ -4,11 +4,13 @@ use serde::Serialize;
 
 use super::{Summary, times};
 use crate::event::StepReport;
-use crate::facts;
 use crate::gate::{Counts, Gate, Reason};
+use crate::observation;
 use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::update::{Proof, UpdateSet};
-use crate::verdict::{ArmOutcome, CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+use crate::verdict::{
+    ArmOutcome, CellJudgement, NodeDrift, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
+};
 
 /// The number of the shape below.
 const FORMAT: u32 = 1;
@@ -96,6 +98,8 @@ struct Node<'a> {
     set: Option<&'a UpdateSet>,
     proof: Option<&'a Proof>,
     differences: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'a NodeDrift>,
 }
 
 #[derive(Serialize)]
@@ -251,16 +255,17 @@ fn of_scenario<'a>(summary: &Summary<'a>, scenario: &'a ScenarioJudgement) -> Sc
 }
 
 fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgement) -> Node<'a> {
-    let facts = |arm| summary.facts(&cell.id, arm, &node.role);
+    let seen = |arm| summary.observation(&cell.id, arm, &node.role);
     Node {
         role: &node.role,
         state: node.state,
         reboot_needed: node.reboot_needed.as_deref(),
         set: node.set.as_ref(),
         proof: node.proof.as_ref(),
-        differences: facts(Arm::Control)
-            .zip(facts(Arm::Treatment))
-            .map(|(control, treatment)| facts::differences(control, treatment, node.set.as_ref())),
+        differences: seen(Arm::Control)
+            .zip(seen(Arm::Treatment))
+            .map(|(control, treatment)| observation::differences(control, treatment, node.set.as_ref())),
+        drift: node.drift.as_ref(),
     }
 }
 

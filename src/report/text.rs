@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::evidence::{self, Evidence};
 use super::table::{self, Paint, Painted};
-use super::{Summary, count, length, safe, times};
+use super::{Summary, count, drift, length, safe, times};
 use crate::gate::{Counts, Gate, Reason, Severity};
 use crate::outcome::Arm;
 use crate::update::UpdateSet;
-use crate::verdict::{ArmOutcome, CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+use crate::verdict::{
+    ArmOutcome, CellJudgement, DriftState, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
+};
 
 /// From this width on, control stands beside treatment.
 const SIDE_BY_SIDE: usize = 100;
@@ -42,6 +44,7 @@ pub fn render(summary: &Summary<'_>, style: Style) -> String {
     text.why();
     text.evidence();
     text.faults();
+    text.drift();
     text.cells();
     text.updates();
     text.times();
@@ -248,6 +251,26 @@ impl Text<'_> {
                 for line in evidence::fault_lines(fault) {
                     self.wrapped(4, &line);
                 }
+            }
+        }
+    }
+
+    fn drift(&mut self) {
+        let shown = drift::shown(&self.summary);
+        if shown.is_empty() {
+            return;
+        }
+        self.heading(drift::HEADING);
+        for (name, drift) in shown {
+            let paint = match drift.state {
+                DriftState::None => Paint::Green,
+                DriftState::Warned | DriftState::Undecided => Paint::Yellow,
+                DriftState::Failed => Paint::Red,
+            };
+            let state = paint.on(drift.state.words(), self.style.colour);
+            self.line(&format!("  {}: {state}", safe::line(&name)));
+            for line in drift::lines(drift) {
+                self.wrapped(4, &line);
             }
         }
     }

@@ -4,6 +4,7 @@ mod arm;
 mod dispatcher;
 mod names;
 mod node;
+mod observe;
 mod resources;
 mod scenario;
 mod scheduler;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::drift::Looks;
 use crate::event::{Event, Record, StepReport};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
 use crate::plan::model::CellId;
@@ -33,12 +34,13 @@ pub(super) struct RunSeen<'a> {
     pub(super) outcome: Option<ScenarioOutcome>,
 }
 
-/// A node of the treatment arm.
+/// A node: its updates in the treatment arm, and what was seen of it in both.
 #[derive(Default)]
 pub(super) struct NodeSeen<'a> {
     pub(super) sets: Vec<&'a UpdateSet>,
     pub(super) proofs: Vec<&'a Proof>,
     pub(super) reboot_needed: Option<&'a str>,
+    pub(super) looks: Looks<'a>,
 }
 
 fn step_rank(outcome: StepOutcome) -> u8 {
@@ -88,8 +90,17 @@ impl<'a> Seen<'a> {
             | Event::HostChosen { .. }
             | Event::ArmStarted { .. }
             | Event::StageStarted { .. }
-            | Event::StageFinished { .. }
-            | Event::Observed { .. } => {}
+            | Event::StageFinished { .. } => {}
+            Event::Observed {
+                cell,
+                arm,
+                role,
+                moment,
+                observation,
+            } => {
+                let node = self.nodes.entry((cell, role)).or_default();
+                node.looks.add(*arm, *moment, observation);
+            }
             Event::Resolved { cell, role, set } => {
                 self.nodes.entry((cell, role)).or_default().sets.push(set);
             }

@@ -31,7 +31,7 @@ fn an_update_that_breaks_the_service_after_the_reboot_closes_it() {
         text(&output)
     );
     assert!(
-        last_line(&output).ends_with(" cells=0/1 regressed=1 inconclusive=0"),
+        last_line(&output).ends_with(" cells=0/1 regressed=2 inconclusive=0"),
         "{}",
         text(&output)
     );

@@ -10,6 +10,7 @@ use patchgate::fake::{FakeLab, GuestScript};
 use patchgate::gate::{self, Decision};
 use patchgate::journal;
 use patchgate::outcome::{Arm, Cause};
+use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdateMode, UpdatePolicy,
 };
@@ -18,7 +19,7 @@ use patchgate::run::{self, RunError, Setup};
 use patchgate::scenario::model::{Action, Retry, Run, Scenario, Step, TextExpectation, When};
 use patchgate::state::{Ledger, State};
 use patchgate::units::{Mib, Period};
-use patchgate::verdict::{self, Judgement, Verdict};
+use patchgate::verdict::{self, Judgement, NodeDrift, Verdict};
 use tokio_util::sync::CancellationToken;
 
 struct Quiet;
@@ -109,6 +110,7 @@ fn plan() -> Plan {
             apply: Period::seconds(600),
             reboot: Period::seconds(60),
         },
+        drift: None,
     };
     Plan {
         lab: "test".into(),
@@ -118,6 +120,7 @@ fn plan() -> Plan {
             exclude: Vec::new(),
             expect_updates: true,
         },
+        drift: Some(DriftPolicy::default()),
         host: HostPlan {
             uri: "auto".into(),
             accel: Accel::Tcg,
@@ -134,6 +137,11 @@ fn plan() -> Plan {
 impl Lab {
     pub fn script(&self, script: GuestScript) {
         self.fake.script("web", script);
+    }
+
+    pub fn with_drift(mut self, drift: Option<DriftPolicy>) -> Self {
+        self.plan.drift = drift;
+        self
     }
 
     fn scenario(&mut self) -> &mut Scenario {
@@ -259,6 +267,21 @@ impl End {
             .collect();
         faults.sort();
         faults
+    }
+
+    /// What differs between the arms of the node.
+    pub fn drift(&self) -> &NodeDrift {
+        let node = &self.judgement.cells[0].nodes[0];
+        node.drift.as_ref().expect("the plan asks for it")
+    }
+
+    /// The reasons for the decision, in words.
+    pub fn reasons(&self) -> Vec<&str> {
+        self.decision
+            .reasons
+            .iter()
+            .map(|reason| reason.text.as_str())
+            .collect()
     }
 
     pub fn failed_step(&self) -> &StepReport {
