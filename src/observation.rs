@@ -22,7 +22,8 @@ pub enum Class {
     Kernel,
     /// Installed packages: `name:arch` to the version, or to dpkg's state where one is not fully installed.
     Package,
-    /// Files below /etc that are not as their package has them: path to the start of a digest, or `missing`.
+    /// Files below /etc that are not as their package has them, or of no package: path to the start of a digest, with
+    /// [`EDITED`] before it in the first case, or [`MISSING`].
     Config,
     /// What the kernel says of its own health: `flags` to its taint, and its oopses.
     Taint,
@@ -268,6 +269,10 @@ pub fn words(class: Class, item: &str, change: &Change) -> String {
         (Class::Service, Change::New { to }) => format!("{to} (not in control)"),
         (Class::Service, Change::Gone { from }) => format!("stopped ({from} in control)"),
         (Class::Service, Change::Changed { from, to }) => format!("{to} ({from} in control)"),
+        (Class::Config, Change::New { to }) if is_packaged(to) => format!("{to} (as packaged in control)"),
+        (Class::Config, Change::Gone { from }) if is_packaged(from) => {
+            format!("as packaged ({from} in control)")
+        }
         (_, Change::Changed { from, to }) => match class.unit() {
             Some(unit) => format!("{from} {unit} -> {to} {unit}"),
             None => format!("{from} -> {to}"),
@@ -277,6 +282,17 @@ pub fn words(class: Class, item: &str, change: &Change) -> String {
     };
     format!("{class} {item} {what}")
 }
+
+/// Whether a value of [`Class::Config`] is of a package's file, which is only listed where it is not as packaged.
+fn is_packaged(value: &str) -> bool {
+    value == MISSING || value.starts_with(EDITED)
+}
+
+/// The value of a package's configuration file that is not there.
+pub const MISSING: &str = "missing";
+
+/// What the value of a package's configuration file begins with that is not as packaged; a digest follows.
+pub const EDITED: &str = "edited ";
 
 /// The value of a unit that failed.
 pub const FAILED: &str = "failed";

@@ -154,7 +154,7 @@ fn lines_become_items() {
         [
             pair("/etc/app.conf", "0123456789ab"),
             pair("/etc/gone.conf", "missing"),
-            pair("/etc/nginx/nginx.conf", "ba9876543210"),
+            pair("/etc/nginx/nginx.conf", "edited ba9876543210"),
         ]
     );
     assert_eq!(
@@ -315,6 +315,9 @@ fn any_observation() -> impl Strategy<Value = Observation> {
 }
 
 proptest! {
+    // Regular expressions are slow without optimisation.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn normalising_twice_is_normalising_once(text in "(\\PC|[0-9a-f:. /]|/tmp/|0x){0,400}") {
         let once = normalise(&text);
@@ -352,4 +355,82 @@ proptest! {
         });
         prop_assert_eq!(same.state == DriftState::Undecided, gap || one.is_empty());
     }
+}
+
+/// A web server of Debian 12 after a reboot, and the same one after nginx was stopped, its configuration changed, a file
+/// laid beside it, a user made, an error logged, a program deleted while it runs, and a unit masked.
+fn recorded(drifted: bool) -> Observation {
+    let outputs = if drifted {
+        [
+            include_str!("transcripts/debian-12/observe-state-drifted.txt"),
+            include_str!("transcripts/debian-12/observe-files-drifted.txt"),
+        ]
+    } else {
+        [
+            include_str!("transcripts/debian-12/observe-state.txt"),
+            include_str!("transcripts/debian-12/observe-files.txt"),
+        ]
+    };
+    let mut observation = observe::parse(&outputs).expect("a recorded guest");
+    // Packages are dpkg's to tell, by another command.
+    let packages = Reading::Items(BTreeMap::new());
+    observation.readings.insert(Class::Package, packages);
+    observation
+}
+
+#[test]
+fn a_recorded_guest_is_read_whole() {
+    let seen = recorded(false);
+    let sizes: Vec<String> = Class::ALL
+        .into_iter()
+        .map(|class| match &seen.readings[&class] {
+            Reading::Items(items) => format!("{class} {}", items.len()),
+            Reading::Absent(what) => format!("{class}: {what}"),
+            Reading::Unreadable(why) => format!("{class} failed: {why}"),
+        })
+        .collect();
+    insta::assert_snapshot!(sizes.join("\n"));
+    assert_eq!(seen.kernel(), Some("6.1.0-50-cloud-amd64"));
+    let is = |class, item: &str| seen.items(class).and_then(|items| items.get(item)).cloned();
+    assert_eq!(is(Class::Service, "nginx.service").as_deref(), Some("running"));
+    assert_eq!(is(Class::Listening, "tcp 0.0.0.0:80").as_deref(), Some("nginx"));
+    assert_eq!(is(Class::Mount, "/").as_deref(), Some("ext4 rw"));
+}
+
+#[test]
+fn drift_of_a_recorded_guest_is_found_and_nothing_else() {
+    let (good, drifted) = (recorded(false), recorded(true));
+    let drift = judged(
+        &DriftPolicy::default(),
+        &[good.clone(), good.clone(), good, drifted],
+    );
+    let words: Vec<String> = drift
+        .findings
+        .iter()
+        .map(|finding| format!("{}: {}", finding.effect, finding.words()))
+        .collect();
+    insta::assert_snapshot!(words.join("\n"));
+    assert_eq!((drift.state, drift.undecided.len()), (DriftState::Failed, 0));
+}
+
+#[test]
+fn journals_of_before_are_read_and_have_no_drift() {
+    let line = r#"{"seq":1,"at":"2026-11-23T14:09:12Z","event":"observed","cell":"web/debian-12","arm":"control","role":"web",
+        "facts":{"kernel":"6.1","services":["nginx.service"],"failed":[],"listening":[],"packages":{"a:all":"1"}}}"#;
+    let record: Record = serde_json::from_str(line).expect("readable");
+    let Event::Observed {
+        moment, observation, ..
+    } = &record.event
+    else {
+        panic!("{record:?}");
+    };
+    assert_eq!(*moment, Moment::AfterReboot);
+    assert!(observation.is_empty());
+    let judgement = judge(&plan(None), &[record]);
+    assert_eq!(judgement.cells[0].nodes[0].drift, None);
+    let json = serde_json::to_string(&plan(None)).expect("JSON");
+    assert!(
+        !json.contains("drift"),
+        "a plan without it has the digest that it had"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::observation::{EXPIRES, FAILED, normalise};
+use crate::observation::{EDITED, EXPIRES, FAILED, MISSING, normalise};
 
 type Items = BTreeMap<String, String>;
 
@@ -174,33 +174,32 @@ pub fn listening(lines: &[&str]) -> Items {
         .collect()
 }
 
-/// Lines `KIND [DIGEST] PATH` of the files below /etc: `m` is a package's file that was changed, `x` one that is not
-/// there, `o` any other, `l` one that an installation left.
-fn files<'a>(lines: &[&'a str], wanted: &'static [&str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+/// Lines `KIND [DIGEST] PATH` of the files below /etc: `m` is a package's file that was edited, `x` one that is not
+/// there, `o` a file of no package; those that the system writes anew are left out.
+pub fn config(lines: &[&str]) -> Items {
     lines
         .iter()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(kind, _)| wanted.contains(kind))
-}
-
-/// Files below /etc that are the admin's, or that nobody but the system wrote; those that it writes anew are left out.
-pub fn config(lines: &[&str]) -> Items {
-    let there = files(lines, &["m", "o"]).filter_map(|(_, rest)| rest.split_once(' '));
-    let missing = files(lines, &["x"]).map(|(_, path)| ("missing", path));
-    there
-        .chain(missing)
-        .filter(|(_, path)| {
+        .filter_map(|line| {
+            let (kind, rest) = line.split_once(' ')?;
+            let (value, path) = match (kind, rest.split_once(' ')) {
+                ("m", Some((digest, path))) => (format!("{EDITED}{digest}"), path),
+                ("o", Some((digest, path))) => (digest.to_owned(), path),
+                ("x", _) => (MISSING.to_owned(), rest),
+                _ => return None,
+            };
             let host_key = path.starts_with("/etc/ssh/ssh_host_");
-            !host_key && !GENERATED.iter().any(|generated| path.starts_with(generated))
+            let is_generated = GENERATED.iter().any(|generated| path.starts_with(generated));
+            (!host_key && !is_generated).then(|| (path.to_owned(), value))
         })
-        .map(|(digest, path)| (path.to_owned(), digest.to_owned()))
         .collect()
 }
 
-/// What dpkg or ucf laid beside a file.
+/// What dpkg or ucf laid beside a file: lines `l PATH`.
 pub fn leftovers(lines: &[&str]) -> Items {
-    files(lines, &["l"])
-        .map(|(_, path)| (path.to_owned(), String::new()))
+    lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("l "))
+        .map(|path| (path.to_owned(), String::new()))
         .collect()
 }
 

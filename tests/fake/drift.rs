@@ -86,11 +86,11 @@ async fn what_the_updates_did_and_no_scenario_saw_closes_the_gate() {
                     &["m ffff00001111 /etc/nginx/sites-available/default"],
                 );
             },
-            "config /etc/nginx/sites-available/default 0123456789ab -> ffff00001111",
+            "config /etc/nginx/sites-available/default edited 0123456789ab -> edited ffff00001111",
         ),
         (
             |_, sections| set(sections, "etc", &[]),
-            "config /etc/nginx/sites-available/default gone (0123456789ab)",
+            "config /etc/nginx/sites-available/default as packaged (edited 0123456789ab in control)",
         ),
         (
             |_, sections| set(sections, "taint", &["512"]),
