@@ -103,3 +103,47 @@ fn problem(pattern: &str) -> Option<(String, String)> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config::load::parse;
+    use crate::error::Source;
+
+    const LAB: &str = r#"
+[lab]
+name = "hq"
+
+[drift]
+listening = "warn"
+ignore = ["journal:nginx: *"]
+
+[group.shop]
+owner = "Shop"
+admin = "Servers"
+os = ["debian-12"]
+roles = ["web"]
+scenarios = ["web"]
+
+[group.shop.drift]
+listening = "ignore"
+boot = "fail"
+ignore = ["user:*", "journal:nginx: *"]
+"#;
+
+    #[test]
+    fn a_group_says_more_than_the_lab_and_the_lab_more_than_the_defaults() {
+        let lab = parse(Source::new(Path::new("patchgate.toml"), LAB), PathBuf::from(".")).expect("a lab");
+        let of_lab = lab.file.drift.over(DriftPolicy::default());
+        let own = lab.file.group["shop"].drift.as_ref().expect("a section");
+        let of_group = own.over(of_lab.clone());
+        let effects =
+            |policy: &DriftPolicy| [Class::Listening, Class::Boot, Class::User].map(|c| policy.effect(c));
+        assert_eq!(effects(&of_lab), [Effect::Warn, Effect::Warn, Effect::Fail]);
+        assert_eq!(effects(&of_group), [Effect::Ignore, Effect::Fail, Effect::Fail]);
+        assert_eq!(of_lab.ignore, ["journal:nginx: *"]);
+        assert_eq!(of_group.ignore, ["journal:nginx: *", "user:*"]);
+    }
+}
