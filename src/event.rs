@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Facts;
+use crate::observation::{Moment, Observation};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::plan::model::{CellId, Plan};
 use crate::scenario::results::SubResult;
@@ -160,7 +160,7 @@ pub enum Event {
         /// What it said.
         proof: Proof,
     },
-    /// Facts were read from a node.
+    /// A node was looked at, whether or not a scenario does.
     Observed {
         /// Its cell.
         cell: CellId,
@@ -168,8 +168,12 @@ pub enum Event {
         arm: Arm,
         /// The node's role.
         role: String,
-        /// The facts.
-        facts: Facts,
+        /// When in the arm's life.
+        #[serde(default)]
+        moment: Moment,
+        /// What was seen.
+        #[serde(alias = "facts")]
+        observation: Observation,
     },
     /// A step ended.
     StepFinished {

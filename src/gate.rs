@@ -12,6 +12,8 @@ use crate::outcome::{Arm, Blame, Cause, Fault, Stage, StepOutcome};
 use crate::plan::model::{CellId, Plan};
 use crate::verdict::{CellJudgement, Judgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
+mod drift;
+
 /// The decision over all verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,9 +76,10 @@ pub struct Counts {
     pub passed: usize,
     /// Cells of the plan.
     pub planned: usize,
-    /// Scenarios, in all cells, that regressed.
+    /// Scenarios, in all cells, that regressed, and nodes whose drift closes the gate.
     pub regressed: usize,
-    /// Scenarios, in all cells, that are inconclusive.
+    /// Scenarios, in all cells, that are inconclusive, and nodes whose arms could not be compared though both came to
+    /// their end.
     pub inconclusive: usize,
 }
 
@@ -130,16 +133,23 @@ pub fn decide(plan: &Plan, judgement: &Judgement) -> Decision {
     };
 
     let scenarios = || judgement.cells.iter().flat_map(|cell| &cell.scenarios);
+    let nodes = || judgement.cells.iter().flat_map(|cell| &cell.nodes);
+    let whole = judgement.cells.iter().filter(|cell| !is_explained(cell));
     Decision {
         gate,
         reasons,
         counts: Counts {
             passed: judgement.cells.iter().filter(|cell| cell.passed).count(),
             planned: judgement.cells.len(),
-            regressed: scenarios().filter(|s| s.verdict == Verdict::Regressed).count(),
+            regressed: scenarios().filter(|s| s.verdict == Verdict::Regressed).count()
+                + nodes().filter(|node| drift::fails(node)).count(),
             inconclusive: scenarios()
                 .filter(|s| matches!(s.verdict, Verdict::Inconclusive(_)))
-                .count(),
+                .count()
+                + whole
+                    .flat_map(|cell| &cell.nodes)
+                    .filter(|node| drift::is_undecided(node))
+                    .count(),
         },
     }
 }
@@ -234,7 +244,7 @@ fn of_cell(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
             Some("run this cell again".to_owned()),
         ));
     }
-    let explained = !cell.faults.is_empty() || !cell.unended.is_empty();
+    let explained = is_explained(cell);
     for node in &cell.nodes {
         if let Some((severity, text)) = of_node(node, explained) {
             reasons.push(Reason {
@@ -283,6 +293,14 @@ fn of_cell(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
             ..about(severity, text, Some(remedy))
         });
     }
+    for node in &cell.nodes {
+        for (severity, text, remedy) in drift::reasons(node, explained) {
+            reasons.push(Reason {
+                role: Some(node.role.clone()),
+                ..about(severity, text, remedy.map(str::to_owned))
+            });
+        }
+    }
     if !cell.scenarios.iter().any(|scenario| scenario.required) {
         let text = "it has no required scenario, so it cannot pass".to_owned();
         reasons.push(about(
@@ -300,6 +318,11 @@ fn of_cell(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
         ));
     }
     reasons
+}
+
+/// Whether a fault or a missing end tells why something of a cell has no result.
+fn is_explained(cell: &CellJudgement) -> bool {
+    !cell.faults.is_empty() || !cell.unended.is_empty()
 }
 
 /// Whether a verdict stands for the lack of a result.

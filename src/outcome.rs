@@ -50,7 +50,7 @@ pub enum Stage {
     Apply,
     /// From the reboot request until the agent answers with a new boot id.
     Reboot,
-    /// The set is compared with what the guest says is installed, and facts are read.
+    /// The set is compared with what the guest says is installed, and the node is observed.
     Prove,
     /// The scenarios run.
     Scenarios,

@@ -15,9 +15,11 @@ use crate::scenario::model::{Scenario, When};
 use crate::update::{Proof, UpdateSet};
 
 mod arm;
+mod drift;
 mod measured;
 mod seen;
 
+pub use drift::{DriftFinding, DriftState, NodeDrift};
 pub use measured::{Measured, MeasuredStep};
 use seen::Seen;
 
@@ -93,7 +95,7 @@ pub struct CellJudgement {
     /// Arms and roles of nodes that were promised to be isolated and never shown to be.
     pub exposed: Vec<(Arm, String)>,
     /// Whether it has a required scenario, every required scenario passed, every treatment node has its pinned set,
-    /// no node is exposed, and both arms ended in order.
+    /// no node is exposed or has drift that fails or could not be judged, and both arms ended in order.
     pub passed: bool,
 }
 
@@ -172,7 +174,7 @@ pub struct ArmResult {
     pub cleanup: Vec<(usize, StepReport)>,
 }
 
-/// What became of a node in the treatment arm.
+/// What became of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeJudgement {
     /// Its role.
@@ -185,6 +187,18 @@ pub struct NodeJudgement {
     pub reboot_needed: Option<String>,
     /// Whether it ended with exactly its pinned set.
     pub state: NodeState,
+    /// What else differs between its arms; absent where the plan does not ask for it.
+    pub drift: Option<NodeDrift>,
+}
+
+impl NodeJudgement {
+    /// Whether its drift, where the plan asks for it, keeps nothing from passing.
+    fn is_calm(&self) -> bool {
+        self.drift.as_ref().is_none_or(|drift| match drift.state {
+            DriftState::None | DriftState::Warned => true,
+            DriftState::Undecided | DriftState::Failed => false,
+        })
+    }
 }
 
 /// Whether a treatment node ended with exactly its pinned update set.
@@ -246,7 +260,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     let nodes: Vec<_> = cell
         .nodes
         .iter()
-        .map(|node| judge_node(&cell.id, &node.role, plan.updates.expect_updates, seen))
+        .map(|node| judge_node(plan, cell, &node.role, seen))
         .collect();
     let mut faults = Vec::new();
     let mut unended = Vec::new();
@@ -275,7 +289,9 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     let passed = required.peek().is_some()
         && required.all(|scenario| scenario.verdict == Verdict::Pass)
         && !nodes.is_empty()
-        && nodes.iter().all(|node| node.state == NodeState::Proved)
+        && nodes
+            .iter()
+            .all(|node| node.state == NodeState::Proved && node.is_calm())
         && faults.is_empty()
         && exposed.is_empty()
         && unended.is_empty();
@@ -291,8 +307,8 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     }
 }
 
-fn judge_node(cell: &CellId, role: &str, expect_updates: bool, seen: &Seen<'_>) -> NodeJudgement {
-    let node = seen.node(cell, role);
+fn judge_node(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -> NodeJudgement {
+    let node = seen.node(&cell.id, role);
     let set = node.and_then(|node| node.sets.first().copied());
     let contradicts = node.is_some_and(|node| {
         node.sets.iter().any(|&other| Some(other) != set)
@@ -311,7 +327,7 @@ fn judge_node(cell: &CellId, role: &str, expect_updates: bool, seen: &Seen<'_>) 
         (_, Some(proof)) if differs(proof) => NodeState::Differs,
         (None, _) => NodeState::NotResolved,
         (Some(_), _) if contradicts => NodeState::SetDamaged,
-        (Some(set), _) if set.is_empty() && expect_updates => NodeState::NothingPending,
+        (Some(set), _) if set.is_empty() && plan.updates.expect_updates => NodeState::NothingPending,
         (Some(_), None) => NodeState::NotProved,
         (Some(_), Some(proof)) if proof.holds() => NodeState::Proved,
         (Some(_), Some(_)) => NodeState::NotRebooted,
@@ -322,6 +338,9 @@ fn judge_node(cell: &CellId, role: &str, expect_updates: bool, seen: &Seen<'_>) 
         proof: proof.cloned(),
         reboot_needed: node.and_then(|node| node.reboot_needed.map(str::to_owned)),
         state,
+        drift: plan
+            .drift_of(cell)
+            .map(|policy| drift::judge(policy, node.map(|node| &node.looks), set)),
     }
 }
 

@@ -13,8 +13,8 @@ const PURE: [&str; 12] = [
     "scenario::model",
     "scenario::evaluate",
     "guest",
-    "facts",
     "measure",
+    "observation",
     "update",
     "units",
 ];

@@ -217,8 +217,6 @@ proptest! {
         let _ = debian::parse_simulation(&format!("Inst {text}\nRemv {text}\n"));
         let _ = debian::parse_packages(&text);
         let _ = debian::reboot_reason(&text, &UpdateSet::pin(Vec::new()));
-        let _ = linux::parse_facts(&text);
-        let _ = linux::parse_facts(&format!("@@ kernel\n6.1\n@@ listening\n{text}\n@@ log x\n{text}"));
         let _ = linux::parse_boot_id(&text);
         let _ = linux::parse_properties(&text);
     }

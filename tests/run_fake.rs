@@ -1,5 +1,7 @@
 //! Whole runs on the fake lab: every fault has its cause, nothing is left behind, and no strictness is violated.
 
+#[path = "fake/drift.rs"]
+mod drift;
 mod support;
 
 use std::time::Duration;
@@ -103,10 +105,7 @@ async fn faults_of_the_lab_are_inconclusive_with_their_cause() {
             agent(Agent::Garbles("read the package states")),
             Cause::GuestProtocol,
         ),
-        (
-            agent(Agent::Garbles("read the node's facts")),
-            Cause::GuestProtocol,
-        ),
+        (agent(Agent::Garbles("observe the node")), Cause::GuestProtocol),
         (
             agent(Agent::PowersOffAt("fetch the update set")),
             Cause::GuestStopped,

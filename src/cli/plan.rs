@@ -12,7 +12,9 @@ use crate::cli::check::{self, Format};
 use crate::config::model::Lab;
 use crate::config::words::count;
 use crate::error::{Finding, UserError};
+use crate::observation::Class;
 use crate::plan::build::{ImageChoice, build_selected};
+use crate::plan::drift::Effect;
 use crate::plan::model::{Accel, HostPlan, Plan, UpdateMode, UpdatePolicy};
 use crate::plan::select::Selection;
 
@@ -144,6 +146,7 @@ fn totals(plan: &Plan) -> String {
             count(steps, "step"),
         ),
         format!("updates: {}", updates(&plan.updates)),
+        format!("drift: {}", drift(plan)),
         format!("host: {}", host(&plan.host)),
     ];
     if let Some(largest) = plan.cells.iter().max_by_key(|cell| cell.arm_memory()) {
@@ -193,6 +196,32 @@ fn updates(policy: &UpdatePolicy) -> String {
         text.push_str("; none pending is no fault");
     }
     text
+}
+
+fn drift(plan: &Plan) -> String {
+    let Some(policy) = &plan.drift else {
+        return "is not judged".to_owned();
+    };
+    let classes = |effect: Effect| {
+        let classes = Class::ALL
+            .into_iter()
+            .filter(|&class| policy.effect(class) == effect);
+        classes.map(Class::word).collect::<Vec<_>>().join(", ")
+    };
+    let effects = [Effect::Fail, Effect::Warn, Effect::Ignore].map(|effect| (effect, classes(effect)));
+    let mut parts: Vec<String> = effects
+        .iter()
+        .filter(|(_, classes)| !classes.is_empty())
+        .map(|(effect, classes)| format!("{effect} on {classes}"))
+        .collect();
+    if !policy.ignore.is_empty() {
+        parts.push(format!("{} left out", count(policy.ignore.len(), "pattern")));
+    }
+    let own = plan.cells.iter().filter(|cell| cell.drift.is_some()).count();
+    if own > 0 {
+        parts.push(format!("{} otherwise", count(own, "cell")));
+    }
+    parts.join("; ")
 }
 
 fn host(host: &HostPlan) -> String {

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::config::model::{HostSection, Lab, LabFile, LabSection, NetworkSection};
+use crate::config::drift;
+use crate::config::model::{HostSection, Lab, LabFile, LabSection};
 use crate::config::policy;
 use crate::config::read::{self, Reader, Section};
 use crate::config::secret;
 use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
-use crate::plan::model::{Accel, NetworkMode, UpdateMode};
-use crate::update;
+use crate::plan::model::{Accel, UpdateMode};
 
 /// The lab file's name.
 pub const FILE_NAME: &str = "patchgate.toml";
@@ -149,12 +149,13 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
             "secret",
             "deadlines",
             "performance",
+            "drift",
         ],
         MISPLACED,
     );
     LabFile {
         lab: lab_section(reader, root),
-        network: network(reader, root),
+        network: policy::network(reader, root),
         host: hosts(reader, root),
         image: named(reader, root, "image", "debian-12", image),
         role: named(reader, root, "role", "web", role),
@@ -162,6 +163,7 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         secret: named(reader, root, "secret", "ERP_PASSWORD", secret::read),
         deadlines: policy::deadlines(reader, root),
         performance: policy::performance(reader, root),
+        drift: drift::section(reader, root, "[drift]").unwrap_or_default(),
     }
 }
 
@@ -229,47 +231,6 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         lab.scenarios = folder;
     }
     lab
-}
-
-fn network(reader: &mut Reader<'_>, root: &Section<'_>) -> NetworkSection {
-    let mut network = NetworkSection {
-        mode: absent(NetworkMode::Isolated),
-        sources: Vec::new(),
-    };
-    let section = root
-        .get("network")
-        .and_then(|value| reader.section("[network]", value, "[network]"));
-    let Some(section) = section else { return network };
-    reader.known(
-        &section,
-        &["mode", "sources"],
-        &[
-            (
-                "proxy",
-                "patchgate starts a proxy of its own; list what it may let through as `sources`",
-            ),
-            ("allow", "it is called `sources`"),
-        ],
-    );
-    let modes = [("isolated", NetworkMode::Isolated), ("open", NetworkMode::Open)];
-    if let Some(mode) = reader.choice(&section, "mode", &modes) {
-        network.mode = Spanned::new(section.span_of("mode"), mode);
-    }
-    let example = "[\"http://deb.debian.org/debian\"]";
-    network.sources = list(reader, &section, "sources", example);
-    for source in &network.sources {
-        if update::Source::parse(source.get_ref()).is_none() {
-            reader.hinted(
-                source.span(),
-                format!(
-                    "{} is not the address of an update source",
-                    show(source.get_ref())
-                ),
-                format!("write it like this: sources = {example}; the proxy speaks http and https"),
-            );
-        }
-    }
-    network
 }
 
 fn hosts(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Spanned<HostSection>> {
@@ -368,7 +329,12 @@ pub(super) fn path(
     Some(Spanned::new(text.span(), PathBuf::from(text.into_inner())))
 }
 
-fn list(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, example: &str) -> Vec<Spanned<String>> {
+pub(super) fn list(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    key: &str,
+    example: &str,
+) -> Vec<Spanned<String>> {
     reader
         .texts(section, key, example)
         .map(Spanned::into_inner)

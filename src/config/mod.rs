@@ -1,5 +1,6 @@
 //! The lab file `patchgate.toml`.
 
+pub mod drift;
 pub mod load;
 pub mod model;
 mod policy;

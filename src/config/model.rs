@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use toml::Spanned;
 
+use crate::config::drift::DriftSection;
 use crate::config::secret::SecretSection;
 use crate::error::Source;
 use crate::measure::Performance;
@@ -47,6 +48,8 @@ pub struct LabFile {
     pub deadlines: DeadlinesSection,
     /// `[performance]`
     pub performance: Performance,
+    /// `[drift]`
+    pub drift: DriftSection,
 }
 
 /// `[lab]`
@@ -129,6 +132,8 @@ pub struct GroupSection {
     pub scenarios: Spanned<Vec<Spanned<String>>>,
     /// Whether the gate needs its cells; true unless said otherwise.
     pub required: bool,
+    /// `[group.NAME.drift]`: what it says beyond `[drift]`.
+    pub drift: Option<DriftSection>,
 }
 
 /// `[deadlines]`, each with a default that fits TCG.

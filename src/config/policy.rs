@@ -1,12 +1,58 @@
-//! The sections `[deadlines]` and `[performance]`.
+//! The sections `[network]`, `[deadlines]` and `[performance]`.
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::config::model::DeadlinesSection;
+use crate::config::load::{absent, list};
+use crate::config::model::{DeadlinesSection, NetworkSection};
 use crate::config::read::{Reader, Section};
+use crate::config::words::show;
 use crate::measure::{Performance, Statistic};
+use crate::plan::model::NetworkMode;
 use crate::units::Period;
+use crate::update;
+
+/// Reads `[network]`.
+pub(super) fn network(reader: &mut Reader<'_>, root: &Section<'_>) -> NetworkSection {
+    let mut network = NetworkSection {
+        mode: absent(NetworkMode::Isolated),
+        sources: Vec::new(),
+    };
+    let section = root
+        .get("network")
+        .and_then(|value| reader.section("[network]", value, "[network]"));
+    let Some(section) = section else { return network };
+    reader.known(
+        &section,
+        &["mode", "sources"],
+        &[
+            (
+                "proxy",
+                "patchgate starts a proxy of its own; list what it may let through as `sources`",
+            ),
+            ("allow", "it is called `sources`"),
+        ],
+    );
+    let modes = [("isolated", NetworkMode::Isolated), ("open", NetworkMode::Open)];
+    if let Some(mode) = reader.choice(&section, "mode", &modes) {
+        network.mode = Spanned::new(section.span_of("mode"), mode);
+    }
+    let example = "[\"http://deb.debian.org/debian\"]";
+    network.sources = list(reader, &section, "sources", example);
+    for source in &network.sources {
+        if update::Source::parse(source.get_ref()).is_none() {
+            reader.hinted(
+                source.span(),
+                format!(
+                    "{} is not the address of an update source",
+                    show(source.get_ref())
+                ),
+                format!("write it like this: sources = {example}; the proxy speaks http and https"),
+            );
+        }
+    }
+    network
+}
 
 /// Reads `[deadlines]`.
 pub(super) fn deadlines(reader: &mut Reader<'_>, root: &Section<'_>) -> DeadlinesSection {

@@ -3,6 +3,7 @@
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::config::drift;
 use crate::config::load::{absent, path, required_list};
 use crate::config::model::{GroupSection, ImageSection, RoleSection};
 use crate::config::read::{Reader, Section};
@@ -123,7 +124,16 @@ const MOST_MEMORY: Mib = Mib(16 * 1024 * 1024);
 pub(super) fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSection {
     reader.known(
         section,
-        &["owner", "admin", "os", "roles", "reboot", "scenarios", "required"],
+        &[
+            "owner",
+            "admin",
+            "os",
+            "roles",
+            "reboot",
+            "scenarios",
+            "required",
+            "drift",
+        ],
         &[
             ("exclude", "it belongs below [lab]"),
             ("updates", "it belongs below [lab]"),
@@ -159,5 +169,6 @@ pub(super) fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSect
             "the departments whose scenarios test it; without one nothing is tested",
         ),
         required: reader.flag(section, "required").unwrap_or(true),
+        drift: drift::section(reader, section, "[group.NAME.drift]"),
     }
 }

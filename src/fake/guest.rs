@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use super::FakeLab;
+use super::look::{self, LookCall, Sections};
 use crate::guest::{GuestCommand, timing};
 use crate::hex;
 use crate::outcome::Arm;
@@ -63,6 +64,8 @@ pub struct StepCall<'a> {
 type Times = Arc<dyn Fn(&StepCall<'_>) -> String + Send + Sync>;
 type Steps = Arc<dyn Fn(&StepCall<'_>) -> ExecOutput + Send + Sync>;
 
+type Shows = Arc<dyn Fn(LookCall, &mut Sections) + Send + Sync>;
+
 /// How a guest behaves.
 #[derive(Clone)]
 pub struct GuestScript {
@@ -86,6 +89,8 @@ pub struct GuestScript {
     pub steps: Steps,
     /// What a timed action says of its time, in microseconds; anything else is garbage.
     pub times: Times,
+    /// What it shows of itself beside good health.
+    pub shows: Shows,
     /// How long every command takes.
     pub delay: Duration,
 }
@@ -112,6 +117,7 @@ impl Default for GuestScript {
             comes_back: true,
             steps: Arc::new(|_| ok("")),
             times: Arc::new(|_| "10000".to_owned()),
+            shows: Arc::new(|_, _| {}),
             delay: Duration::ZERO,
         }
     }
@@ -220,6 +226,17 @@ impl Domain {
         ok("")
     }
 
+    fn sections(&self) -> Sections {
+        let mut sections = look::healthy();
+        let call = LookCall {
+            arm: self.spec.tag.arm,
+            updated: self.updated,
+            boots: self.boots,
+        };
+        (self.script.shows)(call, &mut sections);
+        sections
+    }
+
     /// dpkg's view.
     fn states(&self) -> String {
         self.packages
@@ -266,9 +283,8 @@ impl Domain {
             "install the update set" => self.install(),
             "see what the node can reach" => ok(self.script.reach),
             "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),
-            "read the node's facts" => {
-                ok("@@ kernel\n6.1.0\n@@ services\nnginx.service loaded active running\n")
-            }
+            "observe the node" => ok(&look::answer(&self.sections(), false)),
+            "observe the node's files" => ok(&look::answer(&self.sections(), true)),
             "mark the log" => ok("boot b1\ncursor s=1\n"),
             "put a file into the guest" => self.put(command)?,
             "check the file in the guest" => {

@@ -2,6 +2,7 @@
 //! that no script declares fails.
 
 mod guest;
+mod look;
 mod proxy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
+pub use look::{LookCall, Section, Sections};
 pub use proxy::FakeProxies;
 
 use crate::outcome::Cause;

@@ -252,6 +252,16 @@ pub struct PackageStates {
     pub unfinished: BTreeMap<String, String>,
 }
 
+impl PackageStates {
+    /// Every package with its version, or with dpkg's state where it is not fully installed.
+    pub fn states(&self) -> BTreeMap<String, String> {
+        let mut states = self.installed.clone();
+        let unfinished = self.unfinished.iter();
+        states.extend(unfinished.map(|(name, state)| (name.clone(), format!("in dpkg's state `{state}`"))));
+        states
+    }
+}
+
 /// Reads the answer to [`packages`].
 pub fn parse_packages(output: &str) -> Result<PackageStates, ParseError> {
     let mut states = PackageStates::default();

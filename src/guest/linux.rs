@@ -4,17 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{GuestCommand, OUTPUT_LIMIT, ParseError};
-use crate::facts::Facts;
 use crate::scenario::model::Action;
 
 /// How long a question that a live guest answers at once may take, under TCG and load.
 const QUESTION: Duration = Duration::from_secs(60);
-
-/// Log lines that are kept of a failed unit.
-const UNIT_LOG_LINES: usize = 12;
-
-/// Services that come and go with a console or a login and tell nothing of the server.
-const NOISE: [&str; 4] = ["getty@", "serial-getty@", "user@", "user-runtime-dir@"];
 
 /// A command of our own: its output is small by nature.
 pub(super) fn question(what: &str, argv: &[&str]) -> GuestCommand {
@@ -166,89 +159,6 @@ pub fn settle(patience: Duration) -> GuestCommand {
     );
     command.timeout = patience + QUESTION;
     command
-}
-
-/// Reads the facts that are the same for every distribution; packages are the family's own.
-pub fn facts() -> GuestCommand {
-    const TEXT: &str = r#"export LC_ALL=C SYSTEMD_COLORS=0
-echo '@@ kernel'; uname -r
-echo '@@ services'; systemctl list-units --type=service --state=running --plain --no-legend --no-pager | head -n 500
-echo '@@ failed'; systemctl list-units --failed --plain --no-legend --no-pager | head -n 100
-echo '@@ listening'; ss -H -l -n -t -u | head -n 500
-for unit in $(systemctl list-units --failed --plain --no-legend --no-pager | head -n 8 | cut -d' ' -f1); do
-  echo "@@ log $unit"; journalctl -b -u "$unit" -n "$1" --no-pager -o cat | cut -c1-300
-done
-exit 0"#;
-    let lines = UNIT_LOG_LINES.to_string();
-    bounded(
-        "read the node's facts",
-        &["/bin/bash", "-c", TEXT, "patchgate", &lines],
-        &[],
-        QUESTION,
-    )
-}
-
-/// Reads the answer to [`facts`]; packages stay empty.
-pub fn parse_facts(output: &str) -> Result<Facts, ParseError> {
-    let mut facts = Facts::default();
-    let mut section = "";
-    for line in output.lines() {
-        if let Some(name) = line.strip_prefix("@@ ") {
-            section = name;
-            continue;
-        }
-        let first = line.split_whitespace().next().unwrap_or("");
-        if first.is_empty() {
-            continue;
-        }
-        match section {
-            "kernel" => first.clone_into(&mut facts.kernel),
-            "services" => {
-                if !NOISE.iter().any(|noise| first.starts_with(noise)) {
-                    facts.services.insert(first.to_owned());
-                }
-            }
-            "failed" => {
-                facts.failed.insert(first.to_owned());
-            }
-            "listening" => {
-                if let Some(socket) = socket(line) {
-                    facts.listening.insert(socket);
-                }
-            }
-            log => {
-                if let Some(unit) = log.strip_prefix("log ") {
-                    let text: &mut String = facts.unit_logs.entry(unit.to_owned()).or_default();
-                    text.push_str(line);
-                    text.push('\n');
-                }
-            }
-        }
-    }
-    if facts.kernel.is_empty() {
-        return Err(ParseError {
-            what: "facts",
-            problem: format!("no kernel release in `{}`", clip(output)),
-        });
-    }
-    Ok(facts)
-}
-
-/// One line of `ss -H -l -n -t -u` (ss(8)): `tcp LISTEN 0 511 0.0.0.0:80 0.0.0.0:*`. Clients' own ports (DHCP: 68) come
-/// and go and are no service.
-fn socket(line: &str) -> Option<String> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let (protocol, local) = (fields.first()?, fields.get(4)?);
-    let local = local.split('%').next().unwrap_or(local);
-    let port = fields.get(4)?.rsplit(':').next()?;
-    if !matches!(*protocol, "tcp" | "udp") || (*protocol == "udp" && port == "68") {
-        return None;
-    }
-    if local.ends_with(&format!(":{port}")) {
-        Some(format!("{protocol} {local}"))
-    } else {
-        Some(format!("{protocol} {local}:{port}"))
-    }
 }
 
 /// The command that performs a scenario's action; none where it takes more than one command, or is the family's own.

@@ -8,6 +8,8 @@ pub mod debian;
 pub mod http;
 pub mod linux;
 pub mod log;
+pub mod observe;
+mod observe_items;
 pub mod probe;
 pub mod script;
 pub mod sql;

@@ -9,6 +9,7 @@ use crate::config::read::unplaced;
 use crate::config::words::{did_you_mean, show};
 use crate::error::Finding;
 use crate::hex;
+use crate::plan::drift::DriftPolicy;
 use crate::plan::model::{
     CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan, UpdatePolicy,
 };
@@ -56,11 +57,13 @@ pub fn build_selected(
     let slots = selected(lab, slots(lab)?, selection)?;
     let scenarios: Vec<&Scenario> = scenarios.iter().collect();
     let mut findings = Vec::new();
+    let drift = lab.file.drift.over(DriftPolicy::default());
     let mut plan = Plan {
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
+        drift: Some(drift.clone()),
         host: host_plan(lab),
         cells: Vec::new(),
         scenarios: BTreeMap::new(),
@@ -102,6 +105,7 @@ pub fn build_selected(
             nodes,
             scenarios: asked.iter().map(|scenario| scenario.name.clone()).collect(),
             deadlines: deadlines(&lab.file.deadlines),
+            drift: slot.section.drift.as_ref().map(|own| own.over(drift.clone())),
         });
     }
     if !findings.is_empty() {

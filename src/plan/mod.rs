@@ -1,6 +1,7 @@
 //! The immutable plan: every choice that a run makes is made here, before anything starts. Pure.
 
 pub mod build;
+pub mod drift;
 pub mod lint;
 pub mod lint_group;
 mod lint_secret;

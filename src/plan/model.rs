@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Performance;
+use crate::plan::drift::DriftPolicy;
 use crate::scenario::model::{Action, Scenario};
 use crate::units::{Mib, Period};
 
@@ -40,6 +41,9 @@ pub struct Plan {
     /// When a measured step counts as slower.
     #[serde(default)]
     pub performance: Performance,
+    /// What is made of differences between the arms; in plans of older versions absent, and then nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
     /// The host that runs the cells.
     pub host: HostPlan,
     /// The cells, sorted by id.
@@ -54,6 +58,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What is made of drift in a cell.
+    pub fn drift_of<'a>(&'a self, cell: &'a CellPlan) -> Option<&'a DriftPolicy> {
+        cell.drift.as_ref().or(self.drift.as_ref())
+    }
+
     /// The cell of that id.
     pub fn cell(&self, id: &CellId) -> Option<&CellPlan> {
         self.cells.iter().find(|cell| cell.id == *id)
@@ -180,6 +189,9 @@ pub struct CellPlan {
     pub scenarios: Vec<String>,
     /// How long its waits may take.
     pub deadlines: Deadlines,
+    /// What is made of drift in this cell, where its group says something of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
 }
 
 impl CellPlan {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Summary, count, length, safe};
 use crate::event::StepReport;
-use crate::facts;
+use crate::observation;
 use crate::outcome::{Arm, Fault, StepOutcome};
 use crate::scenario::model::Step;
 use crate::verdict::{ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
@@ -163,14 +163,14 @@ fn changes(summary: &Summary<'_>, cell: &CellJudgement, first: Option<&str>) -> 
         .into_iter()
         .map(|node| {
             let role = safe::line(&node.role);
-            let facts = |arm| summary.facts(&cell.id, arm, &node.role);
-            let (Some(control), Some(treatment)) = (facts(Arm::Control), facts(Arm::Treatment)) else {
-                return (format!("{role}: no facts were read in both arms"), Vec::new());
+            let seen = |arm| summary.observation(&cell.id, arm, &node.role);
+            let (Some(control), Some(treatment)) = (seen(Arm::Control), seen(Arm::Treatment)) else {
+                return (format!("{role}: nobody looked at it in both arms"), Vec::new());
             };
-            let mut all = facts::differences(control, treatment, node.set.as_ref());
+            let mut all = observation::differences(control, treatment, node.set.as_ref());
             if Some(node.role.as_str()) != first {
                 // What was meant to change is listed with the updates.
-                all.retain(|line| !line.starts_with("pinned package "));
+                all.retain(|line| !line.starts_with("pinned "));
             }
             let limit = if Some(node.role.as_str()) == first {
                 CHANGES

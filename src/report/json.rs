@@ -4,14 +4,15 @@ use serde::Serialize;
 
 use super::{Summary, times};
 use crate::event::{StepReport, Traffic};
-use crate::facts;
 use crate::gate::{Counts, Gate, Reason};
 use crate::measure::Comparison;
+use crate::observation;
 use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::NetworkPolicy;
 use crate::update::{Proof, UpdateSet};
 use crate::verdict::{
-    self, ArmOutcome, CellJudgement, MeasuredStep, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
+    self, ArmOutcome, CellJudgement, MeasuredStep, NodeDrift, NodeJudgement, NodeState, ScenarioJudgement,
+    Verdict,
 };
 
 /// The number of the shape below.
@@ -127,6 +128,8 @@ struct Node<'a> {
     set: Option<&'a UpdateSet>,
     proof: Option<&'a Proof>,
     differences: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'a NodeDrift>,
 }
 
 #[derive(Serialize)]
@@ -323,16 +326,17 @@ fn of_measured(step: &MeasuredStep) -> Measured<'_> {
 }
 
 fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgement) -> Node<'a> {
-    let facts = |arm| summary.facts(&cell.id, arm, &node.role);
+    let seen = |arm| summary.observation(&cell.id, arm, &node.role);
     Node {
         role: &node.role,
         state: node.state,
         reboot_needed: node.reboot_needed.as_deref(),
         set: node.set.as_ref(),
         proof: node.proof.as_ref(),
-        differences: facts(Arm::Control)
-            .zip(facts(Arm::Treatment))
-            .map(|(control, treatment)| facts::differences(control, treatment, node.set.as_ref())),
+        differences: seen(Arm::Control)
+            .zip(seen(Arm::Treatment))
+            .map(|(control, treatment)| observation::differences(control, treatment, node.set.as_ref())),
+        drift: node.drift.as_ref(),
     }
 }
 

@@ -10,7 +10,9 @@ use super::{Summary, evidence, learned, length, measured, safe};
 use crate::event::StepReport;
 use crate::gate::{Gate, Severity};
 use crate::outcome::Arm;
-use crate::verdict::{CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+use crate::verdict::{
+    CellJudgement, DriftState, NodeDrift, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
+};
 
 /// The whole report as XML.
 pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
@@ -26,6 +28,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
         suite.add_property(("required", if cell.required { "true" } else { "false" }));
         for node in &cell.nodes {
             suite.add_test_case(of_node(cell, node));
+            suite.add_test_cases(node.drift.as_ref().map(|drift| of_drift(cell, node, drift)));
         }
         for scenario in &cell.scenarios {
             let evidence = evidence
@@ -123,6 +126,26 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
             lines.extend(items.iter().map(|item| safe::line(&format!("{what}: {item}"))));
         }
     }
+    if !lines.is_empty() {
+        case.set_system_out(lines.join("\n"));
+    }
+    case
+}
+
+fn of_drift(cell: &CellJudgement, node: &NodeJudgement, drift: &NodeDrift) -> TestCase {
+    let lines = super::drift::lines(drift);
+    let status = |kind, name| {
+        let mut status = not_passed(cell.required, kind, name, drift.state.words());
+        status.set_description(lines.join("\n"));
+        status
+    };
+    let status = match drift.state {
+        DriftState::None | DriftState::Warned => TestCaseStatus::success(),
+        DriftState::Failed => status(NonSuccessKind::Failure, "drift"),
+        DriftState::Undecided => status(NonSuccessKind::Error, "drift-undecided"),
+    };
+    let mut case = TestCase::new(safe::line(&format!("drift of {}", node.role)), status);
+    case.set_classname(safe::line(&format!("{}/{}", cell.id, node.role)));
     if !lines.is_empty() {
         case.set_system_out(lines.join("\n"));
     }

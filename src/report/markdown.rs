@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Summary, count, evidence, learned, length, measured, safe, times};
+use super::{Summary, count, drift, evidence, learned, length, measured, safe, times};
 use crate::gate::{Counts, Severity};
 use crate::outcome::Arm;
 use crate::verdict::Verdict;
@@ -67,6 +67,7 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
         write_evidence(out, &evidence)?;
     }
     write_faults(out, summary)?;
+    write_drift(out, summary)?;
     write_verdicts(out, summary)?;
     write_measured(out, summary)?;
     write_learned(out, summary)?;
@@ -153,6 +154,22 @@ fn write_faults(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
                 safe::md_block(&evidence::fault_lines(fault)).trim_end()
             )?;
         }
+    }
+    Ok(())
+}
+
+fn write_drift(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    for (number, (name, found)) in drift::shown(summary).into_iter().enumerate() {
+        if number == 0 {
+            writeln!(out, "\n## {}", drift::HEADING)?;
+        }
+        writeln!(
+            out,
+            "\n**{}**: {}\n\n{}",
+            safe::md(&name),
+            found.state.words(),
+            safe::md_block(&drift::lines(found)).trim_end()
+        )?;
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::event::{Event, Record, RunId, Traffic};
-use crate::facts::Facts;
 use crate::gate::Decision;
 use crate::journal::Loaded;
+use crate::observation::{Moment, Observation};
 use crate::outcome::Arm;
 use crate::plan::model::{CellId, NetworkMode, Plan};
 use crate::verdict::Judgement;
 
+mod drift;
 mod evidence;
 pub mod json;
 pub mod junit;
@@ -116,14 +117,16 @@ impl<'a> Summary<'a> {
         }
     }
 
-    fn facts(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Facts> {
+    /// What was seen of a node after the reboot.
+    fn observation(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Observation> {
         self.records.iter().rev().find_map(|record| match &record.event {
             Event::Observed {
                 cell,
                 arm,
                 role,
-                facts,
-            } if cell == of && *arm == in_arm && role == node => Some(facts),
+                moment: Moment::AfterReboot,
+                observation,
+            } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => Some(observation),
             _ => None,
         })
     }

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::outlet::Outlet;
 use super::pair::Seat;
-use super::{Context, Setup, names, scenario, updates};
+use super::{Context, Setup, names, observe, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
 use crate::guest::linux::Place;
 use crate::guest::{Family, linux};
+use crate::observation::Moment;
 use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::{CellPlan, NodePlan};
 use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
@@ -167,7 +168,11 @@ impl<'a> ArmRun<'a> {
             .await?;
         let mut before = Vec::new();
         for node in &nodes {
-            before.push(updates::packages(node, Stage::Seed).await?);
+            before.push(
+                observe::look(self, node, Stage::Seed, Moment::BeforeUpdates)
+                    .await?
+                    .packages,
+            );
         }
         let sets = match self.arm {
             Arm::Control => nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(),
@@ -377,7 +382,7 @@ impl<'a> ArmRun<'a> {
         Ok(sets)
     }
 
-    /// Reads every node after the reboot: that the set is installed, and the facts to be compared between arms.
+    /// Looks at every node after the reboot: that the set is installed, and all that is compared between the arms.
     async fn look(
         &self,
         nodes: &[Node<'_>],
@@ -387,11 +392,9 @@ impl<'a> ArmRun<'a> {
     ) -> Result<(), Fault> {
         let mut broken = None;
         for (((node, set), before), old_boot) in nodes.iter().zip(sets).zip(before).zip(old_boots) {
-            let after = updates::packages(node, Stage::Prove).await?;
-            let output = node.ask(Stage::Prove, &linux::facts()).await?;
-            let mut facts =
-                linux::parse_facts(&output).map_err(|error| node.garbled(Stage::Prove, &error))?;
-            let proof = debian::prove(set, before, &after, *old_boot != node.boot_id(), &facts.kernel);
+            let seen = observe::look(self, node, Stage::Prove, Moment::AfterReboot).await?;
+            let new_boot = *old_boot != node.boot_id();
+            let proof = debian::prove(set, before, &seen.packages, new_boot, &seen.kernel);
             if !proof.holds() {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()
@@ -400,14 +403,7 @@ impl<'a> ArmRun<'a> {
                     .collect();
                 broken = Some(node.fault(Stage::Prove, Cause::SetNotInstalled, words.join("; ")));
             }
-            facts.packages = after.installed;
             let (cell, arm, role) = (self.cell.id.clone(), self.arm, node.plan.role.clone());
-            self.emit(Event::Observed {
-                cell: cell.clone(),
-                arm,
-                role: role.clone(),
-                facts,
-            });
             self.emit(Event::Proved {
                 cell,
                 arm,

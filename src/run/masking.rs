@@ -1,6 +1,7 @@
 //! The last gate before the journal: no event carries a secret past it, wherever its texts came from.
 
 use crate::event::{Event, StepReport};
+use crate::observation::{Observation, Reading};
 use crate::secret::Mask;
 
 /// The event with every text that a guest can have written masked. Names, which the plan fixes, stay as they are.
@@ -13,11 +14,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
             fault.message = mask.apply(&fault.message);
             fault.detail = mask.apply(&fault.detail);
         }
-        Event::Observed { facts, .. } => {
-            for log in facts.unit_logs.values_mut() {
-                *log = mask.apply(log);
-            }
-        }
+        Event::Observed { observation, .. } => observed(observation, mask),
         Event::Measured { failures, .. } => {
             for failure in failures {
                 *failure = mask.apply(failure);
@@ -45,6 +42,24 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
     event
 }
 
+/// Masks what a node showed of itself: names of files and programs, log lines and all the rest.
+fn observed(observation: &mut Observation, mask: &Mask) {
+    for log in observation.unit_logs.values_mut() {
+        *log = mask.apply(log);
+    }
+    for reading in observation.readings.values_mut() {
+        match reading {
+            Reading::Items(items) => {
+                *items = std::mem::take(items)
+                    .into_iter()
+                    .map(|(item, value)| (mask.apply(&item), mask.apply(&value)))
+                    .collect();
+            }
+            Reading::Absent(words) | Reading::Unreadable(words) => *words = mask.apply(words),
+        }
+    }
+}
+
 /// Masks every text of a step's report.
 pub fn report(report: &mut StepReport, mask: &Mask) {
     let texts = [&mut report.did, &mut report.stdout, &mut report.stderr];
@@ -65,7 +80,7 @@ pub fn report(report: &mut StepReport, mask: &Mask) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Facts;
+    use crate::observation::{Class, Moment};
     use crate::outcome::{Arm, Cause, Fault, Stage};
     use crate::plan::model::CellId;
     use crate::secret::Secrets;
@@ -77,15 +92,17 @@ mod tests {
             .add("PASSWORD", "hunter2".to_owned().into())
             .expect("a secret");
         let (cell, role) = (CellId::new("web", "debian-12"), "web".to_owned());
-        let facts = Facts {
+        let processes = [("login hunter2".to_owned(), "hunter2".to_owned())];
+        let observation = Observation {
             unit_logs: [("app.service".to_owned(), "login with hunter2\n".to_owned())].into(),
-            ..Facts::default()
+            readings: [(Class::Stale, Reading::Items(processes.into()))].into(),
         };
         let observed = Event::Observed {
             cell: cell.clone(),
             arm: Arm::Control,
             role: role.clone(),
-            facts,
+            moment: Moment::AfterReboot,
+            observation,
         };
         let failed = Event::ArmFailed {
             cell,

@@ -5,6 +5,7 @@ mod dispatcher;
 mod masking;
 mod names;
 mod node;
+mod observe;
 mod outlet;
 mod pair;
 mod resources;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::drift::Looks;
 use crate::event::{Event, Record, StepReport};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
 use crate::plan::model::CellId;
@@ -55,12 +56,13 @@ pub(super) struct RunSeen<'a> {
     pub(super) outcome: Option<ScenarioOutcome>,
 }
 
-/// A node of the treatment arm.
+/// A node: its updates in the treatment arm, and what was seen of it in both.
 #[derive(Default)]
 pub(super) struct NodeSeen<'a> {
     pub(super) sets: Vec<&'a UpdateSet>,
     pub(super) proofs: Vec<&'a Proof>,
     pub(super) reboot_needed: Option<&'a str>,
+    pub(super) looks: Looks<'a>,
 }
 
 fn step_rank(outcome: StepOutcome) -> u8 {
@@ -111,10 +113,19 @@ impl<'a> Seen<'a> {
             | Event::ArmStarted { .. }
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
-            | Event::Fetched(_)
-            | Event::Observed { .. } => {}
+            | Event::Fetched(_) => {}
             Event::Isolated { cell, arm, role } => {
                 self.arms.entry((cell, *arm)).or_default().isolated.insert(role);
+            }
+            Event::Observed {
+                cell,
+                arm,
+                role,
+                moment,
+                observation,
+            } => {
+                let node = self.nodes.entry((cell, role)).or_default();
+                node.looks.add(*arm, *moment, observation);
             }
             Event::Resolved { cell, role, set } => {
                 self.nodes.entry((cell, role)).or_default().sets.push(set);

@@ -3,11 +3,13 @@
 use patchgate::event::Event;
 use patchgate::gate::{Decision, Gate};
 use patchgate::journal::Loaded;
+use patchgate::observation::{Class, Moment};
 use patchgate::outcome::{Arm, Cause, Stage};
 use patchgate::report::text::Style;
 use patchgate::report::{Summary, json, junit, markdown, text};
 use patchgate::verdict::Judgement;
 
+use super::looks::plant;
 use super::story::{Go, Story, all_pass, fault, two_cells};
 
 fn with<T>(story: &Story, make: impl Fn(&Summary<'_>) -> T) -> T {
@@ -75,7 +77,7 @@ fn interrupted() -> Story {
 }
 
 fn died() -> Story {
-    let mut story = regressed();
+    let mut story = Story::whole(two_cells(), all_pass);
     story.events.truncate(story.events.len() / 2);
     story
 }
@@ -155,7 +157,8 @@ fn json_of_a_regression() {
     let text = with(&regressed(), json::render).expect("JSON");
     let value: serde_json::Value = serde_json::from_str(&text).expect("valid");
     assert_eq!(value["gate"], "closed");
-    assert_eq!(value["counts"]["regressed"], 1);
+    // The scenario, and the node under it.
+    assert_eq!(value["counts"]["regressed"], 2);
     let scenario = &value["cells"][0]["scenarios"][1];
     assert_eq!(scenario["verdict"], "regressed");
     assert_eq!(scenario["control"]["outcome"], "passed");
@@ -167,7 +170,15 @@ fn json_of_a_regression() {
     );
     assert_eq!(
         value["cells"][0]["nodes"][1]["differences"][0],
-        "failed unit new: nginx.service"
+        "service nginx.service failed (running in control)"
+    );
+    let drift = &value["cells"][0]["nodes"][1]["drift"];
+    assert_eq!(drift["state"], "failed");
+    assert_eq!(
+        drift["findings"][1],
+        serde_json::json!({
+            "effect": "fail", "class": "listening", "item": "tcp 0.0.0.0:80", "change": "gone", "from": "nginx"
+        })
     );
 }
 
@@ -206,7 +217,7 @@ fn the_last_line_is_the_decision() {
     for (story, line) in [
         (
             regressed(),
-            "gate: CLOSED run=20261123-140912-7c1f cells=1/2 regressed=1 inconclusive=0",
+            "gate: CLOSED run=20261123-140912-7c1f cells=1/2 regressed=2 inconclusive=0",
         ),
         (
             ends_before_scenarios(Cause::AgentSilent, Stage::Boot),
@@ -235,9 +246,14 @@ fn hostile() -> Story {
                 report.did = evil.into();
                 report.failures = vec![evil.to_owned()];
             }
-            Event::Observed { facts, .. } => {
-                facts.failed.insert(evil.to_owned());
-                facts.packages.insert(evil.to_owned(), evil.to_owned());
+            Event::Observed {
+                observation,
+                arm: Arm::Treatment,
+                moment: Moment::AfterReboot,
+                ..
+            } => {
+                plant(observation, Class::Service, evil, "failed");
+                plant(observation, Class::Package, evil, evil);
             }
             Event::Resolved { set, .. } => {
                 set.updates[0].origin = evil.into();

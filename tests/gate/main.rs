@@ -2,6 +2,7 @@
 
 mod goldens;
 mod journal;
+mod looks;
 mod matrix;
 mod measured;
 mod properties;

@@ -7,6 +7,7 @@ use patchgate::scenario::model::When;
 use patchgate::update::{Proof, UpdateSet};
 use patchgate::verdict::{ArmOutcome, NodeState, Verdict, judge, verdict};
 
+use super::looks::seen;
 use super::story::{Go, Story, all_pass, cell, fault, good_proof, nginx_set, plan, scenario, two_cells};
 
 fn one_cell() -> patchgate::plan::model::Plan {
@@ -300,6 +301,12 @@ fn each_treatment_node_must_prove_its_own_set() {
             Event::Proved { proof: told, .. } => proof.clone().map(|proof| *told = proof).is_some(),
             _ => true,
         });
+        if set.as_ref().is_some_and(UpdateSet::is_empty) {
+            // Nothing was pinned and nothing changed.
+            story.drift("web/debian-12", "web", |observation| {
+                *observation = seen(false, false);
+            });
+        }
         let judgement = judge(&story.plan, &story.records());
         let gate = decide(&story.plan, &judgement).gate;
         (judgement.cells[0].nodes[0].state, gate)

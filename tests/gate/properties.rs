@@ -2,6 +2,7 @@
 
 use patchgate::event::{Event, Record};
 use patchgate::gate::{Gate, Severity, decide};
+use patchgate::observation::Moment;
 use patchgate::outcome::{Arm, Blame, Cause, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::plan::model::{NetworkMode, Plan};
 use patchgate::scenario::model::When;
@@ -220,10 +221,21 @@ fn may_open(plan: &Plan, records: &[Record]) -> bool {
                             if *cell == planned.id && *arm == wanted && *role == node.role)
                     })
             };
+            // Every look at the node is there, and nothing differs but what was pinned.
+            let looked = Arm::BOTH.iter().all(|wanted| {
+                [Moment::BeforeUpdates, Moment::AfterReboot].iter().all(|when| {
+                    events().any(|event| {
+                        matches!(event, Event::Observed { cell, arm, role, moment, .. }
+                            if *cell == planned.id && arm == wanted && *role == node.role && moment == when)
+                    })
+                })
+            });
+            let explained = sets.iter().all(|set| !set.is_empty());
             Arm::BOTH.into_iter().all(cut_off)
+                && looked
+                && explained
                 && !sets.is_empty()
                 && sets.iter().all(|set| *set == sets[0])
-                && (!sets[0].is_empty() || !plan.updates.expect_updates)
                 && !proofs.is_empty()
                 && proofs.iter().all(|proof| proof.holds())
         });
@@ -264,6 +276,8 @@ fn may_close(plan: &Plan, records: &[Record]) -> bool {
                     && proof.unexpected.is_empty()
                     && proof.half_configured.is_empty())
         }
+        // What changed in the guest and was not pinned.
+        Event::Resolved { cell, set, .. } => required(cell) && set.is_empty(),
         Event::StepFinished {
             cell,
             arm: Arm::Treatment,
@@ -349,6 +363,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
         let removed = fewer.remove(at).event;
         let matters = match removed {
             Event::Resolved { .. }
+            | Event::Observed { .. }
             | Event::Proved { .. }
             | Event::Isolated { .. }
             | Event::StepFinished { .. }
@@ -363,8 +378,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
             | Event::Fetched(_)
-            | Event::CleanedUp { .. }
-            | Event::Observed { .. } => false,
+            | Event::CleanedUp { .. } => false,
             Event::ArmFailed { .. } | Event::Interrupted { .. } | Event::Measured { .. } => {
                 panic!("not in a good run without measured steps")
             }

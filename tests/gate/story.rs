@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use patchgate::event::{Event, Record, StepReport, Traffic};
-use patchgate::facts::Facts;
 use patchgate::gate::{Decision, decide};
 use patchgate::journal::Loaded;
 use patchgate::measure::Performance;
+use patchgate::observation::{Moment, Observation};
 use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
+use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
     UpdateMode, UpdatePolicy,
@@ -17,6 +18,8 @@ use patchgate::scenario::model::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
 use patchgate::update::{Proof, Update, UpdateSet};
 use patchgate::verdict::{Judgement, judge};
+
+use super::looks::seen;
 
 /// How one whole run of a scenario goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +107,7 @@ pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
             apply: Period::seconds(3600),
             reboot: Period::seconds(600),
         },
+        drift: None,
     }
 }
 
@@ -121,6 +125,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             sources: vec!["http://deb.debian.org/debian".to_owned()],
         },
         performance: Performance::default(),
+        drift: Some(DriftPolicy::default()),
         host: HostPlan {
             uri: "auto".to_owned(),
             accel: Accel::Auto,
@@ -214,32 +219,6 @@ pub fn fault(cause: Cause, stage: Stage) -> Fault {
     }
 }
 
-fn facts(updated: bool, broken: bool) -> Facts {
-    let pick = |old: &str, new: &str| if updated { new.to_owned() } else { old.to_owned() };
-    let mut facts = Facts {
-        kernel: pick("6.1.0-37-amd64", "6.1.0-40-amd64"),
-        packages: [
-            ("nginx:amd64".to_owned(), pick("1.22.1-9", "1.22.1-9+deb12u2")),
-            (
-                "libssl3:amd64".to_owned(),
-                pick("3.0.11-1~deb12u2", "3.0.17-1~deb12u3"),
-            ),
-            ("bash:amd64".to_owned(), "5.2.15-2".to_owned()),
-        ]
-        .into(),
-        ..Facts::default()
-    };
-    if broken {
-        facts.failed.insert("nginx.service".to_owned());
-        let log = "nginx: [emerg] unknown directive \"more_headers\" in /etc/nginx/nginx.conf:12\n";
-        facts.unit_logs.insert("nginx.service".to_owned(), log.to_owned());
-    } else {
-        facts.services.insert("nginx.service".to_owned());
-        facts.listening.insert("tcp 0.0.0.0:80".to_owned());
-    }
-    facts
-}
-
 /// A run as it is being told.
 pub struct Story {
     pub plan: Plan,
@@ -293,6 +272,7 @@ impl Story {
                 arm,
                 role: node.role.clone(),
             });
+            self.look(id, arm, &node.role, Moment::BeforeUpdates, seen(false, false));
         }
         if arm == Arm::Treatment {
             for node in &cell.nodes {
@@ -319,13 +299,19 @@ impl Story {
                     proof: good_proof(),
                 });
             }
-            self.events.push(Event::Observed {
-                cell: id.clone(),
-                arm,
-                role: node.role.clone(),
-                facts: facts(arm == Arm::Treatment, false),
-            });
+            let updated = arm == Arm::Treatment;
+            self.look(id, arm, &node.role, Moment::AfterReboot, seen(updated, false));
         }
+    }
+
+    pub fn look(&mut self, cell: &CellId, arm: Arm, role: &str, moment: Moment, observation: Observation) {
+        self.events.push(Event::Observed {
+            cell: cell.clone(),
+            arm,
+            role: role.to_owned(),
+            moment,
+            observation,
+        });
     }
 
     pub fn stage(&mut self, cell: &CellId, arm: Arm, stage: Stage, millis: u64) {
@@ -441,21 +427,27 @@ impl Story {
         });
     }
 
-    /// Marks nginx as broken in what was observed of a treatment node.
-    pub fn break_nginx(&mut self, id: &str, node: &str) {
+    /// Changes what was seen of a node after the reboot in treatment.
+    pub fn drift(&mut self, id: &str, node: &str, change: impl Fn(&mut Observation)) {
         for event in &mut self.events {
             if let Event::Observed {
                 cell,
                 arm: Arm::Treatment,
                 role,
-                facts: seen,
+                moment: Moment::AfterReboot,
+                observation,
             } = event
                 && cell.0 == id
                 && role == node
             {
-                *seen = facts(true, true);
+                change(observation);
             }
         }
+    }
+
+    /// Marks nginx as broken in what was seen of a treatment node.
+    pub fn break_nginx(&mut self, id: &str, node: &str) {
+        self.drift(id, node, |observation| *observation = seen(true, true));
     }
 
     pub fn records(&self) -> Vec<Record> {

@@ -41,7 +41,7 @@ fn a_good_update_opens_the_gate_on_clones_that_reach_nothing_else() {
 fn an_update_that_breaks_the_service_after_the_reboot_closes_it() {
     let lab = LiveLab::new("pg-bad", "app", "auto");
     let output = lab.patchgate(&["run", "--plain"]);
-    let (stdout, _) = ended(&output, 1, "CLOSED", "cells=0/1 regressed=1 inconclusive=0");
+    let (stdout, _) = ended(&output, 1, "CLOSED", "cells=0/1 regressed=2 inconclusive=0");
     let parts = [
         "app/service",
         "the service answers",

@@ -15,6 +15,7 @@ use patchgate::hex;
 use patchgate::journal::{self, Loaded};
 use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause};
+use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
     UpdateMode, UpdatePolicy,
@@ -28,7 +29,7 @@ use patchgate::scenario::parse::parse;
 use patchgate::secret::Secrets;
 use patchgate::state::{Ledger, State};
 use patchgate::units::{Mib, Period};
-use patchgate::verdict::{self, Judgement, Verdict};
+use patchgate::verdict::{self, Judgement, NodeDrift, Verdict};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -131,6 +132,7 @@ fn plan() -> Plan {
             apply: Period::seconds(600),
             reboot: Period::seconds(60),
         },
+        drift: None,
     };
     Plan {
         lab: "test".into(),
@@ -145,6 +147,7 @@ fn plan() -> Plan {
             sources: vec!["http://deb.debian.org/debian".into()],
         },
         performance: Performance::default(),
+        drift: Some(DriftPolicy::default()),
         host: HostPlan {
             uri: "auto".into(),
             accel: Accel::Tcg,
@@ -161,6 +164,11 @@ fn plan() -> Plan {
 impl Lab {
     pub fn script(&self, script: GuestScript) {
         self.fake.script("web", script);
+    }
+
+    pub fn with_drift(mut self, drift: Option<DriftPolicy>) -> Self {
+        self.plan.drift = drift;
+        self
     }
 
     /// The one scenario, to be changed.
@@ -406,6 +414,21 @@ impl End {
             .collect();
         faults.sort();
         faults
+    }
+
+    /// What differs between the arms of the node.
+    pub fn drift(&self) -> &NodeDrift {
+        let node = &self.judgement.cells[0].nodes[0];
+        node.drift.as_ref().expect("the plan asks for it")
+    }
+
+    /// The reasons for the decision, in words.
+    pub fn reasons(&self) -> Vec<&str> {
+        self.decision
+            .reasons
+            .iter()
+            .map(|reason| reason.text.as_str())
+            .collect()
     }
 
     pub fn failed_step(&self) -> &StepReport {

@@ -1,0 +1,48 @@
+//! Looking at a node without any scenario: what it said goes to the journal, to be compared between the arms.
+
+use super::arm::ArmRun;
+use super::node::Node;
+use super::updates;
+use crate::event::Event;
+use crate::guest::debian::PackageStates;
+use crate::guest::{linux, observe};
+use crate::observation::{Class, Moment, Reading};
+use crate::outcome::{Cause, Fault, Stage};
+
+/// What of a look the arm itself goes on with.
+pub struct Seen {
+    /// dpkg's word on every package.
+    pub packages: PackageStates,
+    /// The running kernel's release.
+    pub kernel: String,
+}
+
+/// Looks at a node and sends what was seen. A command that is ended at its time leaves what it did not come to
+/// unreadable; an answer that means nothing is a fault.
+pub async fn look(arm: &ArmRun<'_>, node: &Node<'_>, stage: Stage, moment: Moment) -> Result<Seen, Fault> {
+    let packages = updates::packages(node, stage).await?;
+    let mut outputs = Vec::new();
+    for command in observe::commands() {
+        let output = node.exec(stage, &command).await?;
+        if output.exit != Some(0) && !linux::is_timeout(output.exit) {
+            tracing::warn!(role = node.plan.role, exit = ?output.exit, "could not {}", command.what);
+        }
+        outputs.push(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let mut observation = observe::parse(&outputs).map_err(|error| node.garbled(stage, &error))?;
+    let Some(kernel) = observation.kernel().map(str::to_owned) else {
+        return Err(node.fault(stage, Cause::GuestProtocol, "the guest did not tell its kernel"));
+    };
+    observation
+        .readings
+        .insert(Class::Package, Reading::Items(packages.states()));
+    arm.emit(Event::Observed {
+        cell: arm.cell.id.clone(),
+        arm: arm.arm,
+        role: node.plan.role.clone(),
+        moment,
+        observation,
+    });
+    Ok(Seen { packages, kernel })
+}
