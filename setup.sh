@@ -7,6 +7,7 @@ packages=(
     qemu-system-x86 qemu-utils                                   # virtual machines and their disks
     libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients
     dnsmasq-base iptables nftables iproute2                             # libvirt's networks
+    squid                                                        # the clones' one way out
     mmdebstrap debian-archive-keyring grub-pc-bin grub-common e2fsprogs fdisk zstd xz-utils   # images
     util-linux mount tar
     gcc libc6-dev make pkg-config libvirt-dev                    # building patchgate
@@ -122,9 +123,20 @@ share_kvm() {
     as_root chmod 660 /dev/kvm
 }
 
+# patchgate starts a squid of its own for each run. The package's service, which listens on every address, is switched
+# off where it came with us; one that was there before is the admin's.
+quiet_squid() {
+    if [ -d /run/systemd/system ]; then
+        as_root systemctl disable --quiet --now squid.service
+    fi
+}
+
 mapfile -t needed < <(missing "${packages[@]}")
 if [ ${#needed[@]} -gt 0 ]; then
     install_packages "${needed[@]}"
+    if printf '%s\n' "${needed[@]}" | grep -qx squid; then
+        quiet_squid
+    fi
     mapfile -t needed < <(missing "${packages[@]}")
     if [ ${#needed[@]} -gt 0 ]; then
         fail "not installed in the end: ${needed[*]}"

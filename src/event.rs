@@ -215,6 +215,17 @@ pub enum Event {
         /// Its arm.
         arm: Arm,
     },
+    /// A node was found to be cut off from everything but its update sources.
+    Isolated {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The node's role.
+        role: String,
+    },
+    /// What passed the run's proxy.
+    Fetched(Traffic),
     /// The run was asked to stop.
     Interrupted {
         /// By what, such as `SIGINT`.
@@ -225,6 +236,20 @@ pub enum Event {
         /// What could not be removed, in words; empty when all was.
         left_behind: Vec<String>,
     },
+}
+
+/// What passed the proxy of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Answers that clones were given.
+    pub requests: u64,
+    /// Bytes that were fetched from the update sources.
+    pub mirror_bytes: u64,
+    /// Bytes that clones were given without asking the update sources for them.
+    pub cache_bytes: u64,
+    /// What clones asked for and were refused, each once, such as `GET http://bank.example/`; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 /// How a step ended, with all that a reader needs to believe it. Every text is bounded.

@@ -241,6 +241,18 @@ fn of_cell(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
             });
         }
     }
+    if let (false, Some((arm, role))) = (explained, cell.exposed.first()) {
+        let more = match cell.exposed.len() {
+            1 => String::new(),
+            n => format!(", nor {} more", n - 1),
+        };
+        let text = format!("{arm}: nobody showed that node {role} is cut off from the world{more}");
+        reasons.push(about(
+            Severity::Undecides,
+            text,
+            Some("run this cell again".to_owned()),
+        ));
+    }
     for scenario in &cell.scenarios {
         // One fault, one reason: the scenarios that it took with it are counted in it.
         if explained && lacks_result(scenario.verdict) {
@@ -336,6 +348,7 @@ fn guest_went(cause: Cause) -> bool {
         | Cause::HostDisk
         | Cause::GuestDisk
         | Cause::HostRefused
+        | Cause::NotIsolated
         | Cause::ImageDamaged
         | Cause::MirrorUnreachable
         | Cause::ResolveFailed

@@ -147,6 +147,7 @@ fn decides(event: &Event) -> bool {
         Event::Planned { .. }
         | Event::Resolved { .. }
         | Event::Proved { .. }
+        | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }
         | Event::ArmFailed { .. }
         | Event::ArmFinished { .. }
@@ -158,6 +159,7 @@ fn decides(event: &Event) -> bool {
         | Event::StageFinished { .. }
         | Event::RebootNeeded { .. }
         | Event::Observed { .. }
+        | Event::Fetched(_)
         | Event::StepFinished { .. } => false,
     }
 }

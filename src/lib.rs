@@ -31,6 +31,7 @@ pub mod libvirt;
 pub mod outcome;
 pub mod plan;
 pub mod port;
+pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -38,6 +38,8 @@ pub enum Stage {
     Clone,
     /// From power-on until the guest agent answers and the node has its identity.
     Boot,
+    /// The nodes are shown to be cut off from everything but their update sources.
+    Isolate,
     /// Scenario steps that are to run before the updates.
     Seed,
     /// Pending updates become a pinned set.
@@ -62,6 +64,7 @@ impl fmt::Display for Stage {
             Self::Queue => "queue",
             Self::Clone => "clone",
             Self::Boot => "boot",
+            Self::Isolate => "isolate",
             Self::Seed => "seed",
             Self::Resolve => "resolve",
             Self::Download => "download",
@@ -112,6 +115,8 @@ pub enum Cause {
     GuestDisk,
     /// libvirt refused or failed.
     HostRefused,
+    /// A clone can reach what it must not.
+    NotIsolated,
     /// A sealed image is not what its manifest says.
     ImageDamaged,
     /// The update sources could not be read or fetched from.
@@ -149,6 +154,7 @@ impl Cause {
             | Self::HostDisk
             | Self::GuestDisk
             | Self::HostRefused
+            | Self::NotIsolated
             | Self::ImageDamaged
             | Self::MirrorUnreachable
             | Self::NoUpdates
@@ -171,6 +177,7 @@ impl Cause {
             Self::HostDisk => "the host's disk is full",
             Self::GuestDisk => "the guest's disk is full",
             Self::HostRefused => "libvirt refused",
+            Self::NotIsolated => "a clone is not cut off from the world",
             Self::ImageDamaged => "a sealed image is damaged",
             Self::MirrorUnreachable => "the update sources cannot be reached",
             Self::ResolveFailed => "the pending updates cannot be resolved",

@@ -1,13 +1,14 @@
 //! What `run` needs of the world, as traits: libvirt and the guest agent implement them for real, [`crate::fake`]
 //! implements them for tests, more strictly than reality.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Record, RunId};
+use crate::event::{Record, RunId, Traffic};
 use crate::guest::GuestCommand;
 use crate::outcome::{Arm, Cause};
 use crate::plan::model::CellId;
@@ -68,6 +69,8 @@ pub enum ResourceKind {
     Domain,
     /// A virtual network.
     Network,
+    /// A filter of what may pass a VM's interface.
+    Filter,
     /// A disk in a pool.
     Volume,
     /// A run's storage pool, with its folder.
@@ -80,6 +83,7 @@ impl ResourceKind {
         match self {
             Self::Domain => "domain",
             Self::Network => "network",
+            Self::Filter => "filter",
             Self::Volume => "volume",
             Self::Pool => "pool",
         }
@@ -110,31 +114,62 @@ pub struct Tag {
     pub run_dir: PathBuf,
 }
 
-/// A network for the nodes of one arm.
+/// The network between the nodes of one arm: a wire, on which the host itself has no address. The nodes give themselves
+/// theirs, which can therefore be the same in every arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
     /// Its name.
     pub name: String,
     /// Whom it belongs to.
     pub tag: Tag,
-    /// Its nodes, in start order.
-    pub nodes: Vec<NetworkNode>,
 }
 
-/// A node's place in its network.
+/// The network that all clones of a run share to get their updates, with addresses by DHCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkNode {
-    /// Its host name, which is its role.
-    pub host: String,
+pub struct OutletSpec {
+    /// Its name.
+    pub name: String,
+    /// The run.
+    pub run: RunId,
+    /// The run's folder on the machine that runs patchgate.
+    pub run_dir: PathBuf,
+    /// How many VMs it must have an address for.
+    pub clients: usize,
+    /// Whether it leads anywhere (NAT and DNS), or to the host alone.
+    pub open: bool,
+}
+
+/// What came of an outlet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutletInfo {
+    /// The host's own address in it.
+    pub gateway: Ipv4Addr,
+    /// The length of its prefix.
+    pub prefix: u8,
+}
+
+/// A filter that lets a VM ask for an address, speak to one port of the host, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterSpec {
+    /// Its name.
+    pub name: String,
+    /// The host's address.
+    pub gateway: Ipv4Addr,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// A network interface of a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nic {
+    /// The network; `None` for the hypervisor's user-mode network.
+    pub network: Option<String>,
     /// Its MAC address, `52:54:00:xx:xx:xx`.
     pub mac: String,
-}
-
-/// What came of a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkInfo {
-    /// The nodes' IPv4 addresses, in the order of the request; `None` where the network hands out its own.
-    pub addresses: Vec<Option<String>>,
+    /// Whether it is one of many clones' on that network, which are nothing to each other.
+    pub apart: bool,
+    /// The filter on it.
+    pub filter: Option<String>,
 }
 
 /// A VM to create.
@@ -152,10 +187,8 @@ pub struct VmSpec {
     pub base: String,
     /// The overlay volume to fork from it.
     pub overlay: String,
-    /// The arm's network; `None` for the hypervisor's user-mode network.
-    pub network: Option<String>,
-    /// The MAC address.
-    pub mac: String,
+    /// Its network interfaces, in the order in which the guest finds them.
+    pub nics: Vec<Nic>,
     /// Guest memory.
     pub memory: Mib,
     /// Guest vCPUs.
@@ -193,8 +226,14 @@ pub trait Hypervisor: Send + Sync {
     async fn create_pool(&self, pool: &str) -> Result<(), LabError>;
     /// Copies a sealed image into the pool as `volume`, checking while it reads that it is `sha256`.
     async fn place_image(&self, pool: &str, volume: &str, file: &Path, sha256: &str) -> Result<(), LabError>;
-    /// Makes a network.
-    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkInfo, LabError>;
+    /// Whether guests on it can be kept from everything but their update sources; the error says why not.
+    fn can_isolate(&self) -> Result<(), LabError>;
+    /// Makes an arm's network.
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), LabError>;
+    /// Makes a run's outlet.
+    async fn create_outlet(&self, spec: &OutletSpec) -> Result<OutletInfo, LabError>;
+    /// Makes a filter.
+    async fn create_filter(&self, spec: &FilterSpec) -> Result<(), LabError>;
     /// Makes a node's overlay over its base.
     async fn create_overlay(&self, spec: &VmSpec) -> Result<(), LabError>;
     /// Defines and starts a VM.
@@ -259,6 +298,46 @@ pub trait GuestAgent: Send + Sync {
     async fn ping(&self, timeout: Duration) -> Result<(), AgentError>;
     /// Runs a command to its end, within its own time-out and limits.
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError>;
+}
+
+/// What a proxy is to let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxySpec {
+    /// The outlet that it serves.
+    pub outlet: OutletInfo,
+    /// The update sources, as `http://host[:port]/path`; nothing else is let through.
+    pub sources: Vec<String>,
+}
+
+/// Starts proxies.
+#[async_trait]
+pub trait ProxyLauncher: Send + Sync {
+    /// Starts one, which answers when this returns.
+    async fn start(&self, spec: &ProxySpec) -> Result<Box<dyn Proxy>, LabError>;
+}
+
+/// The one way out of a run's clones: a caching proxy for their update sources.
+#[async_trait]
+pub trait Proxy: Send + Sync {
+    /// Where it listens.
+    fn address(&self) -> SocketAddrV4;
+    /// What no clone may reach, for a probe from inside.
+    fn forbidden(&self) -> Forbidden;
+    /// What got through to what nobody may reach, in words; empty where the isolation holds.
+    fn breaches(&self) -> Vec<String>;
+    /// Ends it and says what passed.
+    async fn stop(&self) -> Traffic;
+}
+
+/// Addresses that a clone must find unreachable. Those on this machine belong to listeners that take note.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forbidden {
+    /// TCP: listeners of this machine, and the update sources themselves, which only the proxy may ask.
+    pub tcp: Vec<SocketAddr>,
+    /// UDP: listeners of this machine.
+    pub udp: Vec<SocketAddr>,
+    /// A name that must not resolve: an update source's.
+    pub name: Option<String>,
 }
 
 /// Watches a run from outside; must not block.

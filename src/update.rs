@@ -86,3 +86,73 @@ impl Proof {
             && self.half_configured.is_empty()
     }
 }
+
+/// One update source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Whether it is asked over TLS; then nothing of it can be cached.
+    pub tls: bool,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its path, with a slash at both ends.
+    pub path: String,
+}
+
+impl Source {
+    /// Reads `http[s]://host[:port][/path]`; `None` for what is no such address.
+    pub fn parse(uri: &str) -> Option<Self> {
+        let (tls, rest) = match (uri.strip_prefix("http://"), uri.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return None,
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port > 0)?),
+            None => (authority, if tls { 443 } else { 80 }),
+        };
+        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if host.is_empty() || !host.chars().all(named) || !path.chars().all(|c| c.is_ascii_graphic()) {
+            return None;
+        }
+        Some(Self {
+            tls,
+            host: host.to_ascii_lowercase(),
+            port,
+            path: format!("/{}/", path.trim_matches('/')).replace("//", "/"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_addresses_of_web_servers() {
+        let source = |uri| Source::parse(uri).map(|s| (s.tls, s.host, s.port, s.path));
+        let is = |tls, host: &str, port, path: &str| Some((tls, host.to_owned(), port, path.to_owned()));
+        assert_eq!(
+            source("http://deb.debian.org/debian"),
+            is(false, "deb.debian.org", 80, "/debian/")
+        );
+        assert_eq!(
+            source("https://Repo.Example:8443/"),
+            is(true, "repo.example", 8443, "/")
+        );
+        assert_eq!(source("http://mirror"), is(false, "mirror", 80, "/"));
+        for wrong in [
+            "file:/srv/repo",
+            "http://",
+            "http://a b/",
+            "http://h:0/",
+            "http://h/a b",
+            "ftp://h/",
+            "http://h\n/",
+        ] {
+            assert_eq!(source(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Record, StepReport};
 use crate::outcome::{Arm, Cause, Fault};
-use crate::plan::model::{CellId, CellPlan, Plan};
+use crate::plan::model::{CellId, CellPlan, NetworkMode, Plan};
 use crate::scenario::model::{Scenario, When};
 use crate::update::{Proof, UpdateSet};
 
@@ -88,8 +88,10 @@ pub struct CellJudgement {
     pub faults: Vec<(Arm, Fault)>,
     /// Arms that have no end in the journal: they died.
     pub unended: Vec<Arm>,
+    /// Arms and roles of nodes that were promised to be isolated and never shown to be.
+    pub exposed: Vec<(Arm, String)>,
     /// Whether it has a required scenario, every required scenario passed, every treatment node has its pinned set,
-    /// and both arms ended in order.
+    /// no node is exposed, and both arms ended in order.
     pub passed: bool,
 }
 
@@ -242,6 +244,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
         .collect();
     let mut faults = Vec::new();
     let mut unended = Vec::new();
+    let mut exposed = Vec::new();
     for arm in Arm::BOTH {
         let of_arm = seen.arm(&cell.id, arm);
         faults.extend(
@@ -253,6 +256,14 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
         if of_arm.is_none_or(|seen| !seen.over) {
             unended.push(arm);
         }
+        let shown = |role: &str| of_arm.is_some_and(|seen| seen.isolated.contains(role));
+        match plan.network.mode {
+            NetworkMode::Isolated => {
+                let roles = cell.nodes.iter().map(|node| &node.role);
+                exposed.extend(roles.filter(|role| !shown(role)).map(|role| (arm, role.clone())));
+            }
+            NetworkMode::Open => {}
+        }
     }
     let mut required = scenarios.iter().filter(|scenario| scenario.required).peekable();
     let passed = required.peek().is_some()
@@ -260,6 +271,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
         && !nodes.is_empty()
         && nodes.iter().all(|node| node.state == NodeState::Proved)
         && faults.is_empty()
+        && exposed.is_empty()
         && unended.is_empty();
     CellJudgement {
         id: cell.id.clone(),
@@ -268,6 +280,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
         nodes,
         faults,
         unended,
+        exposed,
         passed,
     }
 }

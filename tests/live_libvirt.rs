@@ -10,7 +10,8 @@ use patchgate::libvirt::{LibvirtHost, accel, connect};
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{Accel, CellId, HostPlan};
 use patchgate::port::{
-    AgentError, Hypervisor, NetworkNode, NetworkSpec, Resource, ResourceKind, Tag, VmSpec, VmState,
+    AgentError, FilterSpec, Hypervisor, NetworkSpec, Nic, OutletSpec, Resource, ResourceKind, Tag, VmSpec,
+    VmState,
 };
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
@@ -103,6 +104,30 @@ async fn console(host: &LibvirtHost, domain: &str, wanted: &str) {
     }
 }
 
+/// The networks of the run that is tried.
+const NETWORKS: [&str; 4] = ["net", "other", "out", "out2"];
+
+/// Interfaces as a run's clone has them: one behind the filter on the outlet, one to its cell.
+fn nics(run: &RunId, network: Option<&str>, mac: &str) -> Vec<Nic> {
+    let nic = |network: Option<String>, mac: String| Nic {
+        network,
+        mac,
+        apart: false,
+        filter: None,
+    };
+    match network {
+        None => vec![nic(None, mac.into())],
+        Some(cell) => vec![
+            Nic {
+                apart: true,
+                filter: Some(format!("pg-{run}")),
+                ..nic(Some(format!("pg-{run}-out")), mac.replace("70:67", "70:68"))
+            },
+            nic(Some(cell.into()), mac.into()),
+        ],
+    }
+}
+
 /// The names of what the run has on the host, in the order of removal.
 async fn marked(host: &LibvirtHost, run: &RunId) -> Vec<String> {
     let mut marked: Vec<_> = host
@@ -159,26 +184,31 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
         let spec = NetworkSpec {
             name: format!("pg-{run}-net"),
             tag: tag.clone(),
-            nodes: vec![
-                NetworkNode {
-                    host: "off".into(),
-                    mac: "52:54:00:70:67:11".into(),
-                },
-                NetworkNode {
-                    host: "halt".into(),
-                    mac: "52:54:00:70:67:12".into(),
-                },
-            ],
         };
         let other = NetworkSpec {
             name: format!("pg-{run}-other"),
             ..spec.clone()
         };
-        let (info, other) = tokio::join!(host.create_network(&spec), host.create_network(&other));
-        let (info, other) = (info.expect("a network"), other.expect("a network"));
-        assert_eq!(info.addresses.len(), 2);
-        assert!(info.addresses.iter().all(Option::is_some), "{info:?}");
-        assert_ne!(info.addresses, other.addresses);
+        let (made, other) = tokio::join!(host.create_network(&spec), host.create_network(&other));
+        made.expect("a network");
+        other.expect("a network");
+        let outlet = |name: &str| OutletSpec {
+            name: format!("pg-{run}-{name}"),
+            run: run.clone(),
+            run_dir: tag.run_dir.clone(),
+            clients: 2,
+            open: false,
+        };
+        let (info, second) = (outlet("out"), outlet("out2"));
+        let (info, second) = tokio::join!(host.create_outlet(&info), host.create_outlet(&second));
+        let (info, second) = (info.expect("an outlet"), second.expect("an outlet"));
+        assert_ne!(info.gateway, second.gateway);
+        let filter = FilterSpec {
+            name: pool.clone(),
+            gateway: info.gateway,
+            port: 3128,
+        };
+        host.create_filter(&filter).await.expect("a filter");
         network = Some(spec.name);
     }
 
@@ -189,8 +219,7 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
         pool: pool.clone(),
         base: format!("{role}.base"),
         overlay: format!("{role}.overlay"),
-        network: network.clone(),
-        mac: mac.into(),
+        nics: nics(&run, network.as_deref(), mac),
         memory: Mib(64),
         vcpus: 1,
         kvm: false,
@@ -214,7 +243,8 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
 
     let mut expected = vec![format!("domain {}", halt.name), format!("domain {}", off.name)];
     if host.has_networks() {
-        expected.extend(["net", "other"].map(|name| format!("network pg-{run}-{name}")));
+        expected.extend(NETWORKS.map(|name| format!("network pg-{run}-{name}")));
+        expected.push(format!("filter {pool}"));
     }
     expected.push(format!("pool {pool}"));
     assert_eq!(marked(host, &run).await, expected);
@@ -226,7 +256,8 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
         .filter(|mark| mark.run == run)
         .collect();
     for mark in dirs {
-        let dir = (mark.resource.kind != ResourceKind::Pool).then(|| tag.run_dir.clone());
+        let nameless = matches!(mark.resource.kind, ResourceKind::Pool | ResourceKind::Filter);
+        let dir = (!nameless).then(|| tag.run_dir.clone());
         assert_eq!(mark.run_dir, dir, "{}", mark.resource);
     }
 
@@ -242,13 +273,16 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
                 .await
                 .expect("no volume");
         }
-        for name in ["net", "other"] {
-            let name = format!("pg-{run}-{name}");
-            if host.has_networks() {
+        if host.has_networks() {
+            for name in NETWORKS {
+                let name = format!("pg-{run}-{name}");
                 host.remove(&resource(host, ResourceKind::Network, &name))
                     .await
                     .expect("no network");
             }
+            host.remove(&resource(host, ResourceKind::Filter, &pool))
+                .await
+                .expect("no filter");
         }
         host.remove(&resource(host, ResourceKind::Pool, &pool))
             .await

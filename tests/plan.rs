@@ -48,6 +48,10 @@ fn choice(os: &str, role: &str) -> ImageChoice {
             sha256: (os != "debian-11").then(|| "5ea1".repeat(16)),
         },
         recipes: BTreeMap::from([(format!("images/{os}.toml"), "0a".repeat(32))]),
+        sources: vec![
+            format!("deb [trusted=yes] http://deb.debian.org/debian {os} main"),
+            "deb file:/srv/repository ./".to_owned(),
+        ],
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use patchgate::fake::{Agent, Apply, GuestScript};
 use patchgate::outcome::{Arm, Cause};
+use patchgate::plan::model::{NetworkPolicy, NodePlan, Ready};
 use patchgate::port::{Capacity, ExecOutput, LabError};
-use patchgate::units::Mib;
+use patchgate::scenario::model::{Action, Tcp};
+use patchgate::units::{Mib, Period};
 use patchgate::verdict::Verdict;
 use std::sync::Arc;
 use support::{Lab, exit};
@@ -249,4 +251,161 @@ async fn a_hanging_step_is_ended_and_named_and_output_is_bounded() {
         "{}",
         &report.stdout[report.stdout.len() - 40..]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clone_that_is_not_cut_off_is_inconclusive_and_nothing_is_tested_on_it() {
+    let reaching = |reach| GuestScript {
+        reach,
+        ..GuestScript::default()
+    };
+    for (reach, cause) in [
+        (
+            "open tcp/10.213.0.1/4711\nsource 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
+            Cause::NotIsolated,
+        ),
+        ("source 200\nunlisted 200\n", Cause::NotIsolated),
+        (
+            "source squid ERR_CONNECT_FAIL 111\nunlisted squid ERR_ACCESS_DENIED 0\n",
+            Cause::MirrorUnreachable,
+        ),
+        ("", Cause::GuestProtocol),
+    ] {
+        let lab = Lab::default();
+        lab.script(reaching(reach));
+        let end = lab.run().await;
+        end.line("UNDECIDED");
+        assert_eq!(
+            end.faults(),
+            [(Arm::Control, cause), (Arm::Treatment, cause)],
+            "{reach}"
+        );
+        assert!(
+            end.steps().is_empty(),
+            "a step ran on a clone that may reach production"
+        );
+        end.left_nothing();
+    }
+    let lab = Lab::default();
+    lab.proxies.breach();
+    let end = lab.run().await;
+    assert_eq!(end.verdict(), Verdict::Inconclusive(Cause::NotIsolated));
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_isolate_is_refused_before_anything_is_made() {
+    let lab = Lab::default();
+    lab.fake
+        .refuse("isolate", LabError::new(Cause::HostRefused, "a session"));
+    assert_eq!(lab.refused().await.message, "a session");
+    assert_eq!(lab.fake.present(), Vec::<String>::new());
+
+    let mut lab = Lab::default();
+    lab.fake
+        .refuse("isolate", LabError::new(Cause::HostRefused, "a session"));
+    lab.plan.network = NetworkPolicy::default();
+    let end = lab.run().await;
+    assert_eq!(end.line("OPEN"), "cells=1/1 regressed=0 inconclusive=0");
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_proxy_or_a_filter_no_clone_is_started() {
+    let error = || LabError::new(Cause::HostRefused, "not today");
+    let lab = Lab::default();
+    lab.proxies.refuse(error());
+    let end = lab.run().await;
+    end.line("UNDECIDED");
+    assert!(!end.fake.calls().iter().any(|call| call.starts_with("create_vm")));
+    end.left_nothing();
+
+    for operation in ["create_outlet", "create_filter"] {
+        let lab = Lab::default();
+        lab.fake.refuse(operation, error());
+        let end = lab.run().await;
+        end.line("UNDECIDED");
+        assert!(!end.fake.calls().iter().any(|call| call.starts_with("create_vm")));
+        end.left_nothing();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nodes_of_a_cell_start_and_reboot_in_their_own_orders_each_ready_before_the_next() {
+    let mut lab = Lab::default();
+    let not_yet = |call: &patchgate::fake::StepCall<'_>| exit(i32::from(call.calls < 2), "");
+    lab.fake.script(
+        "database",
+        GuestScript {
+            steps: Arc::new(not_yet),
+            ..GuestScript::default()
+        },
+    );
+    let cell = &mut lab.plan.cells[0];
+    let web = cell.nodes[0].clone();
+    cell.nodes.insert(
+        0,
+        NodePlan {
+            role: "database".into(),
+            host: "db".into(),
+            ready: Some(Ready {
+                check: Action::Tcp(Tcp {
+                    host: "localhost".into(),
+                    port: 5432,
+                    open: true,
+                }),
+                within: Period::seconds(60),
+            }),
+            ..web
+        },
+    );
+    cell.reboot_order = vec![1, 0];
+    let end = lab.run().await;
+    assert_eq!(end.line("OPEN"), "cells=1/1 regressed=0 inconclusive=0");
+    let asked: Vec<String> = end
+        .fake
+        .asked()
+        .into_iter()
+        .filter(|(domain, _)| domain.contains("control"))
+        .filter(|(_, what)| ["tcp", "give the node its name", "reboot"].contains(&what.as_str()))
+        .map(|(domain, what)| format!("{}: {what}", domain.rsplit('-').next().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "database: give the node its name",
+            "database: tcp",
+            "database: tcp",
+            "database: tcp",
+            "web: give the node its name",
+            "web: reboot",
+            "database: reboot",
+            "database: tcp",
+        ]
+    );
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_never_ready_is_a_deadline_before_the_updates() {
+    let mut lab = Lab::default();
+    lab.script(GuestScript {
+        steps: Arc::new(|_| exit(1, "")),
+        ..GuestScript::default()
+    });
+    lab.plan.cells[0].nodes[0].ready = Some(Ready {
+        check: Action::Tcp(Tcp {
+            host: "localhost".into(),
+            port: 80,
+            open: true,
+        }),
+        within: Period::seconds(60),
+    });
+    let end = lab.run().await;
+    end.line("UNDECIDED");
+    assert_eq!(
+        end.faults(),
+        [(Arm::Control, Cause::Deadline), (Arm::Treatment, Cause::Deadline)]
+    );
+    end.left_nothing();
 }

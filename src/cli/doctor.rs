@@ -1,5 +1,6 @@
 //! `patchgate doctor`: every check of the host, its result and its remedy.
 
+mod network;
 mod show;
 
 use std::io::Write;
@@ -14,9 +15,8 @@ use crate::error::UserError;
 use crate::event::RunId;
 use crate::exit_code;
 use crate::libvirt::{self, LibvirtHost, accel};
-use crate::outcome::Arm;
-use crate::plan::model::{Accel, CellId, HostPlan, NODE_OVERHEAD_MIB};
-use crate::port::{Hypervisor, LabError, NetworkNode, NetworkSpec, Resource, ResourceKind, Tag};
+use crate::plan::model::{Accel, HostPlan, NODE_OVERHEAD_MIB};
+use crate::port::{Hypervisor, LabError, ResourceKind};
 use crate::units::Mib;
 
 /// Memory below which not even one small node can run.
@@ -87,7 +87,8 @@ pub async fn examine(host: &HostPlan) -> Vec<Check> {
             checks.extend(capacity(&lab, host).await);
             let run = look_run();
             checks.push(pool(&lab, &run).await);
-            checks.push(network(&lab, &run).await);
+            checks.push(network::networks(&lab, &run).await);
+            checks.push(network::isolation(&lab, &run).await);
             if lab.is_local() {
                 checks.extend(helpers(&lab));
             }
@@ -197,63 +198,11 @@ fn amount(name: &'static str, found: &str, has: Mib, (needed, wanted): (Mib, Mib
 async fn pool(lab: &LibvirtHost, run: &RunId) -> Check {
     let name = format!("pg-{run}");
     let made = lab.create_pool(&name).await;
-    let removed = remove(lab, ResourceKind::Pool, &name).await;
+    let removed = network::remove(lab, ResourceKind::Pool, &name).await;
     match made.and(removed) {
         Ok(()) => Check::ok("pool", "a storage pool can be made and removed"),
         Err(error) => Check::failed("pool", error),
     }
-}
-
-async fn network(lab: &LibvirtHost, run: &RunId) -> Check {
-    if !lab.has_networks() {
-        return Check::warning(
-            "network",
-            format!(
-                "{} gives each VM a network of its own: the nodes of a cell cannot reach each other",
-                lab.uri()
-            ),
-            "for cells of more than one role that talk to each other, set uri = \"qemu:///system\" in [[host]]",
-        );
-    }
-    let name = format!("pg-{run}-look");
-    let spec = NetworkSpec {
-        name: name.clone(),
-        tag: Tag {
-            run: run.clone(),
-            cell: CellId::new("patchgate", "doctor"),
-            arm: Arm::Control,
-            run_dir: std::env::temp_dir().join(format!("patchgate-{run}")),
-        },
-        nodes: vec![NetworkNode {
-            host: "look".into(),
-            mac: "52:54:00:70:67:01".into(),
-        }],
-    };
-    let made = lab.create_network(&spec).await;
-    let removed = remove(lab, ResourceKind::Network, &name).await;
-    match made.and_then(|info| removed.map(|()| info)) {
-        Ok(info) => Check::ok(
-            "network",
-            format!(
-                "a NAT network can be made and removed (tried one with {})",
-                info.addresses
-                    .into_iter()
-                    .flatten()
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        ),
-        Err(error) => Check::failed("network", error),
-    }
-}
-
-async fn remove(lab: &LibvirtHost, kind: ResourceKind, name: &str) -> Result<(), LabError> {
-    let resource = Resource {
-        kind,
-        name: name.into(),
-        uri: lab.uri().into(),
-    };
-    lab.remove(&resource).await
 }
 
 /// Programs that libvirt itself needs beside QEMU.

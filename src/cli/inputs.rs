@@ -6,7 +6,7 @@ use super::plan::{self, Planned};
 use crate::config::load;
 use crate::config::model::Lab;
 use crate::error::{Finding, UserError};
-use crate::image::catalogue::{self, ImageDef, Store};
+use crate::image::catalogue::{self, ImageDef, Origin, Store};
 use crate::plan::build::ImageChoice;
 
 /// A lab, planned.
@@ -82,6 +82,10 @@ pub fn choices(images: &[ImageDef]) -> Vec<ImageChoice> {
                 role: image.role.clone()?,
                 pin: image.pin(),
                 recipes: image.recipes.clone(),
+                sources: match &image.origin {
+                    Origin::Build { os, .. } => os.sources.clone(),
+                    Origin::Imported { .. } => Vec::new(),
+                },
             })
         })
         .collect()

@@ -12,6 +12,7 @@ use crate::event::{Event, Record};
 use crate::outcome::{Arm, Stage};
 use crate::plan::model::{CellId, Plan};
 use crate::port::Observer;
+use crate::report;
 
 /// Shows a run's events as they happen.
 pub struct Progress {
@@ -149,6 +150,7 @@ impl Inner {
                 self.line(&text);
             }
             Event::ArmFinished { cell, arm } => self.arm(cell, *arm, "done", Some("done")),
+            Event::Fetched(traffic) => self.line(&format!("updates: {}", report::traffic(traffic))),
             Event::Interrupted { by } => self.line(&format!("interrupted by {by}: stopping and cleaning up")),
             Event::Finished { .. } => {
                 if let Some(bars) = &self.bars {
@@ -161,6 +163,7 @@ impl Inner {
             | Event::RebootNeeded { .. }
             | Event::Proved { .. }
             | Event::Observed { .. }
+            | Event::Isolated { .. }
             | Event::StepFinished { .. } => {}
         }
     }

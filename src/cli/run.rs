@@ -21,6 +21,7 @@ use crate::image::catalogue::{ImageDef, Store};
 use crate::libvirt::{self, accel};
 use crate::outcome::Cause;
 use crate::port::{Hypervisor, LabError, Observer};
+use crate::proxy::SquidLauncher;
 use crate::run::{self, RunError, Setup};
 use crate::state::{Ledger, State};
 
@@ -71,6 +72,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     }
     let images = sealed(&inputs)?;
     let plan = inputs.planned.plan;
+    let proxies = SquidLauncher::new(inputs.store.dir().with_file_name("proxy"));
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
     progress.notice("looking at the host");
@@ -94,6 +96,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         },
         kvm: choice.kvm,
         host: Arc::new(host),
+        proxies: Arc::new(proxies),
         jobs: args.jobs.map(usize::from),
         keep_failed: args.keep == Some(Keep::Failed),
         observer: progress.clone(),
@@ -101,7 +104,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         now: Timestamp::now,
         plan,
     };
-    run::preflight(&setup).await.map_err(|error| refused(&error))?;
+    let budget = run::preflight(&setup).await.map_err(|error| refused(&error))?;
     if args.dry_run {
         print!("{}", super::plan::text(&setup.plan));
         println!("dry run: the host can hold this plan; nothing was started");
@@ -111,7 +114,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     progress.notice(&format!("run {run_id}: {} cells", setup.plan.cells.len()));
     let signals = tokio::spawn(on_signals(stop, run_dir.resources(), progress.clone()));
     let kept = args.keep.is_some().then(|| run_dir.path().join(KEPT));
-    let left_behind = match run::execute(setup, &run_dir).await {
+    let left_behind = match run::execute(setup, budget, &run_dir).await {
         Ok(left_behind) => left_behind,
         Err(RunError::Host(error)) => return Err(refused(&error)),
         Err(error @ (RunError::Journal(_) | RunError::Ledger(_))) => {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::config::model::{
-    DeadlinesSection, GroupSection, HostSection, ImageSection, Lab, LabFile, LabSection, RoleSection,
-};
+use crate::config::model::{DeadlinesSection, HostSection, Lab, LabFile, LabSection, NetworkSection};
 use crate::config::read::{self, Reader, Section};
+use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
-use crate::plan::model::{Accel, UpdateMode};
-use crate::units::{Mib, Period};
+use crate::plan::model::{Accel, NetworkMode, UpdateMode};
+use crate::units::Period;
+use crate::update;
 
 /// The lab file's name.
 pub const FILE_NAME: &str = "patchgate.toml";
@@ -135,11 +135,12 @@ fn neighbours(dir: &Path, path: &Path) -> String {
 fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
     reader.known(
         root,
-        &["lab", "host", "image", "role", "group", "deadlines"],
+        &["lab", "network", "host", "image", "role", "group", "deadlines"],
         MISPLACED,
     );
     LabFile {
         lab: lab_section(reader, root),
+        network: network(reader, root),
         host: hosts(reader, root),
         image: named(reader, root, "image", "debian-12", image),
         role: named(reader, root, "role", "web", role),
@@ -214,6 +215,47 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     lab
 }
 
+fn network(reader: &mut Reader<'_>, root: &Section<'_>) -> NetworkSection {
+    let mut network = NetworkSection {
+        mode: absent(NetworkMode::Isolated),
+        sources: Vec::new(),
+    };
+    let section = root
+        .get("network")
+        .and_then(|value| reader.section("[network]", value, "[network]"));
+    let Some(section) = section else { return network };
+    reader.known(
+        &section,
+        &["mode", "sources"],
+        &[
+            (
+                "proxy",
+                "patchgate starts a proxy of its own; list what it may let through as `sources`",
+            ),
+            ("allow", "it is called `sources`"),
+        ],
+    );
+    let modes = [("isolated", NetworkMode::Isolated), ("open", NetworkMode::Open)];
+    if let Some(mode) = reader.choice(&section, "mode", &modes) {
+        network.mode = Spanned::new(section.span_of("mode"), mode);
+    }
+    let example = "[\"http://deb.debian.org/debian\"]";
+    network.sources = list(reader, &section, "sources", example);
+    for source in &network.sources {
+        if update::Source::parse(source.get_ref()).is_none() {
+            reader.hinted(
+                source.span(),
+                format!(
+                    "{} is not the address of an update source",
+                    show(source.get_ref())
+                ),
+                format!("write it like this: sources = {example}; the proxy speaks http and https"),
+            );
+        }
+    }
+    network
+}
+
 fn hosts(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Spanned<HostSection>> {
     let Some(value) = root.get("host") else {
         return Vec::new();
@@ -286,134 +328,6 @@ fn named<T>(
         .collect()
 }
 
-fn image(reader: &mut Reader<'_>, section: &Section<'_>) -> ImageSection {
-    reader.known(
-        section,
-        &["build", "imported"],
-        &[
-            ("file", "import the disk with `patchgate image import FILE --os OS`, and write imported = \"<sha256>\""),
-            ("sha256", "it is called `imported`"),
-            ("recipe", "it is called `build`"),
-        ],
-    );
-    let image = ImageSection {
-        build: path(reader, section, "build", "\"images/debian-12.toml\""),
-        imported: reader.text(
-            section,
-            "imported",
-            "\"<the sha256 that `patchgate image import` printed>\"",
-        ),
-    };
-    let remedy = "give one of them: build = \"images/debian-12.toml\", or imported = \"<the sha256 that \
-                  `patchgate image import` printed>\"";
-    match (section.get("build"), section.get("imported")) {
-        (Some(_), Some(_)) => {
-            let message = format!("{} has both `build` and `imported`", section.what);
-            reader.hinted(section.key_span("imported"), message, remedy);
-        }
-        (None, None) => {
-            let message = format!("{} has neither `build` nor `imported`", section.what);
-            reader.hinted(section.span.clone(), message, remedy);
-        }
-        (Some(_), None) | (None, Some(_)) => {}
-    }
-    if let Some(digest) = &image.imported
-        && !(digest.get_ref().len() == 64
-            && digest
-                .get_ref()
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-    {
-        reader.hinted(
-            digest.span(),
-            format!(
-                "`imported` of {} is not a SHA-256: 64 digits of 0-9 and a-f",
-                section.what
-            ),
-            "`patchgate image list` shows what is imported, with its SHA-256",
-        );
-    }
-    image
-}
-
-fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> RoleSection {
-    reader.known(
-        section,
-        &["recipe", "memory", "vcpus"],
-        &[
-            ("build", "it is called `recipe`"),
-            ("cpus", "it is called `vcpus`"),
-        ],
-    );
-    let memory = reader.parsed(section, "memory", "\"512MiB\"");
-    if let Some(memory) = &memory
-        && !(LEAST_MEMORY..=MOST_MEMORY).contains(memory.get_ref())
-    {
-        reader.hinted(
-            memory.span(),
-            format!(
-                "`memory` of {} must be from {LEAST_MEMORY} to {MOST_MEMORY}",
-                section.what
-            ),
-            "512MiB does for a small server",
-        );
-    }
-    RoleSection {
-        recipe: path(reader, section, "recipe", "\"images/roles/web.toml\""),
-        memory: memory.map_or(Mib(512), Spanned::into_inner),
-        vcpus: reader
-            .number(section, "vcpus", 1..=1024)
-            .unwrap_or_else(|| absent(1)),
-    }
-}
-
-/// Memory with which a Debian kernel and its initramfs still start.
-const LEAST_MEMORY: Mib = Mib(128);
-
-/// Memory beyond which QEMU's machine types have no guest: 16 TiB, and sums of it stay far from overflow.
-const MOST_MEMORY: Mib = Mib(16 * 1024 * 1024);
-
-fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSection {
-    reader.known(
-        section,
-        &["owner", "admin", "os", "roles", "scenarios", "required"],
-        &[
-            ("exclude", "it belongs below [lab]"),
-            ("updates", "it belongs below [lab]"),
-        ],
-    );
-    GroupSection {
-        owner: reader
-            .required(section, "owner", "\"Web shop <shop@example.org>\"")
-            .into_inner(),
-        admin: reader
-            .required(section, "admin", "\"Server team <servers@example.org>\"")
-            .into_inner(),
-        os: required_list(
-            reader,
-            section,
-            "os",
-            "[\"debian-12\"]",
-            "its OS versions, one cell each",
-        ),
-        roles: required_list(
-            reader,
-            section,
-            "roles",
-            "[\"web\"]",
-            "its roles in start order, one VM each",
-        ),
-        scenarios: required_list(
-            reader,
-            section,
-            "scenarios",
-            "[\"web\"]",
-            "the departments whose scenarios test it; without one nothing is tested",
-        ),
-        required: reader.flag(section, "required").unwrap_or(true),
-    }
-}
-
 fn deadlines(reader: &mut Reader<'_>, root: &Section<'_>) -> DeadlinesSection {
     let section = root
         .get("deadlines")
@@ -437,11 +351,11 @@ fn deadlines(reader: &mut Reader<'_>, root: &Section<'_>) -> DeadlinesSection {
 }
 
 /// A default: its empty span tells that the file does not have it.
-fn absent<T>(value: T) -> Spanned<T> {
+pub(super) fn absent<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-fn path(
+pub(super) fn path(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     key: &str,
@@ -467,7 +381,7 @@ fn list(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, example: &str
         .unwrap_or_default()
 }
 
-fn required_list(
+pub(super) fn required_list(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     key: &str,

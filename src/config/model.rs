@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 use crate::error::Source;
-use crate::plan::model::{Accel, UpdateMode};
+use crate::plan::model::{Accel, NetworkMode, Ready, UpdateMode};
 use crate::units::{Mib, Period};
 
 /// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
@@ -27,6 +27,8 @@ pub struct Lab {
 pub struct LabFile {
     /// `[lab]`
     pub lab: LabSection,
+    /// `[network]`
+    pub network: NetworkSection,
     /// `[[host]]`; none means one host with every default.
     pub host: Vec<Spanned<HostSection>>,
     /// `[image.NAME]`; NAME is an OS version such as `debian-12`, or `debian-12+web` for an imported disk that has its
@@ -55,6 +57,15 @@ pub struct LabSection {
     pub expect_updates: bool,
     /// The folder of the departments' scenarios; `scenarios` unless said otherwise.
     pub scenarios: Spanned<PathBuf>,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, Serialize)]
+pub struct NetworkSection {
+    /// How far the clones' network leads; `isolated` unless said otherwise.
+    pub mode: Spanned<NetworkMode>,
+    /// Update sources beside those of the images' recipes, as `http://host[:port]/path`.
+    pub sources: Vec<Spanned<String>>,
 }
 
 /// `[[host]]`
@@ -88,6 +99,10 @@ pub struct RoleSection {
     pub memory: Mib,
     /// Guest vCPUs of its nodes; 1 unless said otherwise.
     pub vcpus: Spanned<u32>,
+    /// The name by which its node is known in a cell; the role's own unless said otherwise.
+    pub host: Option<Spanned<String>>,
+    /// What must hold before the next node is started; its services have settled in any case.
+    pub ready: Option<Ready>,
 }
 
 /// `[group.NAME]`
@@ -101,6 +116,8 @@ pub struct GroupSection {
     pub os: Spanned<Vec<Spanned<String>>>,
     /// Its roles in start order; one node each.
     pub roles: Spanned<Vec<Spanned<String>>>,
+    /// The order in which its nodes reboot; the start order unless said otherwise.
+    pub reboot: Option<Spanned<Vec<Spanned<String>>>>,
     /// Departments (`web`) or single scenarios (`web/page`).
     pub scenarios: Spanned<Vec<Spanned<String>>>,
     /// Whether the gate needs its cells; true unless said otherwise.
@@ -120,4 +137,11 @@ pub struct DeadlinesSection {
     pub apply: Option<Period>,
     /// From the reboot request to the agent's answer with a new boot id; 10 minutes.
     pub reboot: Option<Period>,
+}
+
+impl RoleSection {
+    /// The name by which its node is known in a cell, given the role's own.
+    pub fn host_or<'a>(&'a self, role: &'a str) -> &'a str {
+        self.host.as_ref().map_or(role, |host| host.get_ref())
+    }
 }

@@ -70,6 +70,8 @@ pub struct GuestScript {
     pub pending: Vec<Update>,
     /// Whether the mirror answers.
     pub mirror: bool,
+    /// What the probe of the node's isolation prints.
+    pub reach: &'static str,
     /// How installing goes.
     pub apply: Apply,
     /// Whether it comes back from a reboot.
@@ -97,6 +99,7 @@ impl Default for GuestScript {
                 origin: "Debian-Security:12/oldstable-security".into(),
             }],
             mirror: true,
+            reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
             apply: Apply::Good,
             comes_back: true,
             steps: Arc::new(|_| ok("")),
@@ -238,6 +241,7 @@ impl Domain {
             "list the pending updates" | "resolve the update set" => ok(&self.simulation()),
             "give the node its name" | "fetch the update set" => ok(""),
             "install the update set" => self.install(),
+            "see what the node can reach" => ok(self.script.reach),
             "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),
             "read the node's facts" => {
                 ok("@@ kernel\n6.1.0\n@@ services\nnginx.service loaded active running\n")
@@ -295,6 +299,10 @@ impl GuestAgent for FakeAgent {
     }
 
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {
+        self.lab
+            .state()
+            .asked
+            .push((self.domain.clone(), command.what.clone()));
         let delay = self.with(|domain| Ok(domain.script.delay))?;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;

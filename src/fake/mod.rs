@@ -2,19 +2,22 @@
 //! that no script declares fails.
 
 mod guest;
+mod proxy;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 pub use guest::{Agent, Apply, GuestScript, StepCall};
+pub use proxy::FakeProxies;
 
 use crate::outcome::Cause;
 use crate::port::{
-    Capacity, GuestAgent, Hypervisor, LabError, Marked, NetworkInfo, NetworkSpec, Resource, ResourceKind,
-    VmSpec, VmState,
+    Capacity, FilterSpec, GuestAgent, Hypervisor, LabError, Marked, NetworkSpec, Nic, OutletInfo, OutletSpec,
+    Resource, ResourceKind, VmSpec, VmState,
 };
 use crate::units::Mib;
 
@@ -32,11 +35,13 @@ struct State {
     pools: BTreeSet<String>,
     volumes: BTreeSet<String>,
     networks: BTreeSet<String>,
+    filters: BTreeSet<String>,
     domains: BTreeMap<String, guest::Domain>,
     refusals: BTreeMap<String, LabError>,
     stuck: BTreeSet<String>,
     violations: Vec<String>,
     calls: Vec<String>,
+    asked: Vec<(String, String)>,
 }
 
 impl Default for FakeLab {
@@ -67,8 +72,8 @@ impl FakeLab {
         self.state().capacity = Some(capacity);
     }
 
-    /// Makes an operation fail from now on: `create_pool`, `place_image`, `create_network`, `create_overlay`,
-    /// `create_vm`.
+    /// Makes an operation fail from now on: `create_pool`, `place_image`, `create_network`, `create_outlet`,
+    /// `create_filter`, `create_overlay`, `create_vm`; or `isolate`, what the host may be asked for.
     pub fn refuse(&self, operation: &str, error: LabError) {
         self.state().refusals.insert(operation.to_owned(), error);
     }
@@ -83,6 +88,11 @@ impl FakeLab {
         self.state().violations.clone()
     }
 
+    /// Every command that a guest was given, in order: its domain, and what the command is for.
+    pub fn asked(&self) -> Vec<(String, String)> {
+        self.state().asked.clone()
+    }
+
     /// Every call, in order: `operation name`.
     pub fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
@@ -93,6 +103,7 @@ impl FakeLab {
         let state = self.state();
         let mut names: Vec<String> = state.domains.keys().cloned().collect();
         names.extend(state.networks.iter().cloned());
+        names.extend(state.filters.iter().cloned());
         names.extend(state.volumes.iter().cloned());
         names.extend(state.pools.iter().cloned());
         names
@@ -107,6 +118,17 @@ impl State {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    fn wire(&mut self, operation: &str, name: &str) -> Result<(), LabError> {
+        self.call(operation, name)?;
+        let new = self.networks.insert(name.to_owned());
+        self.require(new, &format!("network {name} is made twice"));
+        Ok(())
+    }
+
+    fn nics(&self) -> impl Iterator<Item = &Nic> {
+        self.domains.values().flat_map(|domain| &domain.spec.nics)
     }
 
     fn require(&mut self, holds: bool, violation: &str) {
@@ -151,14 +173,31 @@ impl Hypervisor for FakeLab {
         Ok(())
     }
 
-    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkInfo, LabError> {
-        let mut state = self.state();
-        state.call("create_network", &spec.name)?;
-        let new = state.networks.insert(spec.name.clone());
-        state.require(new, &format!("network {} is made twice", spec.name));
-        Ok(NetworkInfo {
-            addresses: spec.nodes.iter().map(|_| None).collect(),
+    fn can_isolate(&self) -> Result<(), LabError> {
+        match self.state().refusals.get("isolate") {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), LabError> {
+        self.state().wire("create_network", &spec.name)
+    }
+
+    async fn create_outlet(&self, spec: &OutletSpec) -> Result<OutletInfo, LabError> {
+        self.state().wire("create_outlet", &spec.name)?;
+        Ok(OutletInfo {
+            gateway: Ipv4Addr::new(10, 213, 0, 1),
+            prefix: 24,
         })
+    }
+
+    async fn create_filter(&self, spec: &FilterSpec) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_filter", &spec.name)?;
+        let new = state.filters.insert(spec.name.clone());
+        state.require(new, &format!("filter {} is made twice", spec.name));
+        Ok(())
     }
 
     async fn create_overlay(&self, spec: &VmSpec) -> Result<(), LabError> {
@@ -176,11 +215,18 @@ impl Hypervisor for FakeLab {
         state.call("create_vm", &spec.name)?;
         let disk = state.volumes.contains(&format!("{}/{}", spec.pool, spec.overlay));
         state.require(disk, &format!("{} has no disk", spec.name));
-        let wired = spec
-            .network
-            .as_ref()
-            .is_none_or(|network| state.networks.contains(network));
-        state.require(wired, &format!("{} is on no network", spec.name));
+        for nic in &spec.nics {
+            let wired = nic
+                .network
+                .as_ref()
+                .is_none_or(|name| state.networks.contains(name));
+            state.require(wired, &format!("{} is on no network", spec.name));
+            let filtered = nic
+                .filter
+                .as_ref()
+                .is_none_or(|name| state.filters.contains(name));
+            state.require(filtered, &format!("{} has a filter that is not there", spec.name));
+        }
         let Some(script) = state.scripts.get(&spec.role).cloned() else {
             state.violations.push(format!("role {} has no script", spec.role));
             return Err(LabError::new(Cause::Internal, "no script"));
@@ -221,12 +267,14 @@ impl Hypervisor for FakeLab {
                 state.domains.remove(name);
             }
             ResourceKind::Network => {
-                let used = state
-                    .domains
-                    .values()
-                    .any(|domain| domain.spec.network.as_ref() == Some(name));
+                let used = state.nics().any(|nic| nic.network.as_ref() == Some(name));
                 state.require(!used, &format!("network {name} is removed under a domain"));
                 state.networks.remove(name);
+            }
+            ResourceKind::Filter => {
+                let used = state.nics().any(|nic| nic.filter.as_ref() == Some(name));
+                state.require(!used, &format!("filter {name} is removed under a domain"));
+                state.filters.remove(name);
             }
             ResourceKind::Volume => {
                 let volume = |domain: &guest::Domain| format!("{}/{}", domain.spec.pool, domain.spec.overlay);

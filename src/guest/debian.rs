@@ -31,19 +31,26 @@ fn apt(what: &str, args: &[&str], timeout: Duration) -> GuestCommand {
     linux::bounded(what, &line, &ENV, timeout)
 }
 
-/// Reads the update sources (apt-get(8), `update`).
-pub fn refresh(timeout: Duration) -> GuestCommand {
-    apt(
-        "read the update sources",
-        &[
-            "-o",
-            "Acquire::Retries=2",
-            "-o",
-            "APT::Update::Error-Mode=any",
-            "update",
-        ],
-        timeout,
-    )
+/// apt's options for a proxy (apt-transport-http(1)).
+fn by_way_of(proxy: Option<&str>) -> Vec<String> {
+    let option = |scheme: &str, proxy: &str| ["-o".to_owned(), format!("Acquire::{scheme}::Proxy={proxy}")];
+    proxy
+        .map(|proxy| [option("http", proxy), option("https", proxy)].concat())
+        .unwrap_or_default()
+}
+
+/// Reads the update sources (apt-get(8), `update`), through a proxy where one is given.
+pub fn refresh(proxy: Option<&str>, timeout: Duration) -> GuestCommand {
+    let proxy = by_way_of(proxy);
+    let mut args: Vec<&str> = proxy.iter().map(String::as_str).collect();
+    args.extend([
+        "-o",
+        "Acquire::Retries=2",
+        "-o",
+        "APT::Update::Error-Mode=any",
+        "update",
+    ]);
+    apt("read the update sources", &args, timeout)
 }
 
 /// What of [`refresh`]'s error output says that a source could not be read; before apt 2.3 it exits 0 then. The `Err:`
@@ -75,32 +82,28 @@ pub fn simulate(updates: &[Update], timeout: Duration) -> GuestCommand {
     apt("resolve the update set", &args, timeout)
 }
 
-/// Fetches a pinned set into apt's cache.
-pub fn download(set: &UpdateSet, timeout: Duration) -> GuestCommand {
-    install(
-        "fetch the update set",
-        set,
-        &["--download-only", "-o", "Acquire::Retries=2"],
-        timeout,
-    )
+/// Fetches a pinned set into apt's cache, through a proxy where one is given.
+pub fn download(set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
+    let proxy = by_way_of(proxy);
+    let mut options = vec!["--download-only", "-o", "Acquire::Retries=2"];
+    options.extend(proxy.iter().map(String::as_str));
+    install("fetch the update set", set, &options, timeout)
 }
 
 /// Installs a pinned set from apt's cache: without prompting, changed conffiles staying the admin's (dpkg(1),
 /// `--force-confdef --force-confold`), and without a way to the mirror, so that a failure here is the packages' own. The
 /// way is barred by a proxy on the discard port: with `--no-download` apt does not find what a `file:` source has.
 pub fn apply(set: &UpdateSet, timeout: Duration) -> GuestCommand {
-    let args = [
-        "-o",
-        "Acquire::http::Proxy=http://127.0.0.1:9/",
-        "-o",
-        "Acquire::https::Proxy=http://127.0.0.1:9/",
+    let barred = by_way_of(Some("http://127.0.0.1:9/"));
+    let mut args: Vec<&str> = barred.iter().map(String::as_str).collect();
+    args.extend([
         "-o",
         "Dpkg::Options::=--force-confdef",
         "-o",
         "Dpkg::Options::=--force-confold",
         "-o",
         "Dpkg::Options::=--force-unsafe-io",
-    ];
+    ]);
     install("install the update set", set, &args, timeout)
 }
 

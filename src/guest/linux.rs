@@ -82,14 +82,69 @@ pub fn parse_boot_id(output: &str) -> Result<String, ParseError> {
     }
 }
 
-/// Gives the node its name, for itself too; its neighbours' names come from the network's DNS.
-pub fn identify(name: &str) -> GuestCommand {
+/// A node's place in the network of its cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The MAC address of its interface there.
+    pub mac: String,
+    /// Its own address, with the length of the prefix.
+    pub address: String,
+    /// Address and name of every node of the cell, itself among them.
+    pub hosts: Vec<(String, String)>,
+}
+
+/// Gives the node its name and, where it has a place in a network, its address and its neighbours' names. The address
+/// is given anew at every boot, before the network is said to be up (systemd.special(7), `network-pre.target`).
+pub fn identify(name: &str, place: Option<&Place>) -> GuestCommand {
     const TEXT: &str = r#"set -e
-printf '%s\n' "$1" > /etc/hostname
-printf '%s' "$1" > /proc/sys/kernel/hostname
+name=$1 mac=$2 address=$3; shift 3
+printf '%s\n' "$name" > /etc/hostname
+printf '%s' "$name" > /proc/sys/kernel/hostname
 hosts=$(sed '/# patchgate$/d' /etc/hosts 2>/dev/null || true)
-printf '%s\n127.0.1.1 %s # patchgate\n' "$hosts" "$1" > /etc/hosts"#;
-    script("give the node its name", TEXT, &[name])
+printf '%s\n' "$hosts" > /etc/hosts
+for line in "$@"; do printf '%s # patchgate\n' "$line"; done >> /etc/hosts
+[ -n "$mac" ] || exit 0
+mkdir -p /etc/patchgate /etc/systemd/system/multi-user.target.wants
+printf 'mac=%s\naddress=%s\n' "$mac" "$address" > /etc/patchgate/network
+cat >> /etc/patchgate/network <<'END'
+tries=0
+while [ $tries -lt 100 ]; do
+  for dir in /sys/class/net/*; do
+    read -r is < $dir/address || continue
+    if [ "$is" = "$mac" ]; then
+      ip link set "${dir##*/}" up
+      exec ip address replace "$address" dev "${dir##*/}"
+    fi
+  done
+  tries=$((tries + 1))
+  sleep 0.1
+done
+exit 1
+END
+cat > /etc/systemd/system/patchgate-network.service <<'END'
+[Unit]
+Description=Address in the network of the cell
+DefaultDependencies=no
+After=local-fs.target
+Before=network-pre.target
+Wants=network-pre.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh /etc/patchgate/network
+END
+ln -sf ../patchgate-network.service /etc/systemd/system/multi-user.target.wants/
+exec /bin/sh /etc/patchgate/network"#;
+    let alone = [(String::from("127.0.1.1"), name.to_owned())];
+    let hosts = place.map_or(&alone[..], |place| &place.hosts);
+    let lines: Vec<String> = hosts
+        .iter()
+        .map(|(address, name)| format!("{address} {name}"))
+        .collect();
+    let (mac, address) = place.map_or(("", ""), |place| (&place.mac, &place.address));
+    let mut args = vec![name, mac, address];
+    args.extend(lines.iter().map(String::as_str));
+    script("give the node its name", TEXT, &args)
 }
 
 /// Asks for a reboot and answers before it begins: the agent is one of the first to be stopped. The agent's own

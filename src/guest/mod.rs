@@ -7,6 +7,7 @@ use crate::scenario::model::Action;
 pub mod debian;
 pub mod http;
 pub mod linux;
+pub mod probe;
 
 /// Output of a guest's command that is kept, in bytes, for each of standard output and error. The guest's agent fails
 /// above some 3 MiB, so every command is cut inside the guest.

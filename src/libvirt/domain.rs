@@ -10,10 +10,10 @@ use virt::domain::{
 use virt::error::ErrorNumber;
 use virt::sys;
 
+use super::describe::describe;
 use super::error::{doing, found, is_absent, lab_error};
-use super::xml::{Element, Mark, child, element, mark, parse, read_mark};
+use super::xml::{Mark, child, parse, read_mark};
 use super::{pool, volume};
-use crate::plan::model::TB_CACHE_MIB;
 use crate::port::{LabError, VmSpec, VmState};
 
 /// The first libvirt that knows `<tb-cache>` (<https://libvirt.org/formatdomain.html#hypervisor-features>).
@@ -40,103 +40,6 @@ pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
         let _ = domain.undefine();
         error
     })
-}
-
-/// The domain's XML (<https://libvirt.org/formatdomain.html>).
-pub fn describe(spec: &VmSpec, disk: &str, folder: &str, tb_cache: bool) -> Element {
-    // Measured under TCG, boot to agent: qemu64 needs a fifth less of the host's time than `maximum`; q35 and pc are
-    // alike.
-    let (kind, cpu) = if spec.kvm {
-        ("kvm", element("cpu").with("mode", "host-passthrough"))
-    } else {
-        let model = element("model").with("fallback", "forbid").text("qemu64");
-        (
-            "qemu",
-            element("cpu")
-                .with("mode", "custom")
-                .with("match", "exact")
-                .child(model),
-        )
-    };
-    let mut features = element("features").child(element("acpi")).child(element("apic"));
-    if tb_cache && !spec.kvm {
-        let size = element("tb-cache").with("unit", "MiB").text(TB_CACHE_MIB);
-        features = features.child(element("tcg").child(size));
-    }
-    element("domain")
-        .with("type", kind)
-        .child(element("name").text(&spec.name))
-        .child(mark(&spec.tag, Some(&spec.role)))
-        .child(element("memory").with("unit", "MiB").text(spec.memory.0))
-        .child(element("vcpu").text(spec.vcpus))
-        .child(
-            element("os")
-                .child(
-                    element("type")
-                        .with("arch", "x86_64")
-                        .with("machine", "q35")
-                        .text("hvm"),
-                )
-                .child(element("boot").with("dev", "hd")),
-        )
-        .child(features)
-        .child(cpu)
-        .child(element("clock").with("offset", "utc"))
-        .child(element("on_poweroff").text("destroy"))
-        .child(element("on_reboot").text("restart"))
-        .child(element("on_crash").text("destroy"))
-        .child(devices(spec, disk, folder))
-}
-
-fn devices(spec: &VmSpec, disk: &str, folder: &str) -> Element {
-    let disk = element("disk")
-        .with("type", "file")
-        .with("device", "disk")
-        // A clone is thrown away, so nothing is lost with the host.
-        .child(
-            element("driver")
-                .with("name", "qemu")
-                .with("type", "qcow2")
-                .with("cache", "unsafe")
-                .with("discard", "unmap"),
-        )
-        .child(element("source").with("file", disk))
-        .child(element("target").with("dev", "vda").with("bus", "virtio"));
-    let interface = match &spec.network {
-        Some(network) => element("interface")
-            .with("type", "network")
-            .child(element("source").with("network", network)),
-        None => element("interface").with("type", "user"),
-    }
-    .child(element("mac").with("address", &spec.mac))
-    .child(element("model").with("type", "virtio"))
-    // Without a boot ROM the firmware does not look for a network to boot from.
-    .child(element("rom").with("enabled", "no"));
-    // The log is virtlogd's, which bounds it (2 MiB, then rotated); in the pool's folder it goes with the run.
-    let console = element("serial")
-        .with("type", "pty")
-        .child(
-            element("log")
-                .with("file", format!("{folder}/{}.console", spec.name))
-                .with("append", "off"),
-        )
-        .child(element("target").with("port", 0));
-    let agent = element("channel").with("type", "unix").child(
-        element("target")
-            .with("type", "virtio")
-            .with("name", "org.qemu.guest_agent.0"),
-    );
-    let random = element("rng")
-        .with("model", "virtio")
-        .child(element("backend").with("model", "random").text("/dev/urandom"));
-    element("devices")
-        .child(disk)
-        .child(element("controller").with("type", "usb").with("model", "none"))
-        .child(interface)
-        .child(console)
-        .child(agent)
-        .child(random)
-        .child(element("memballoon").with("model", "none"))
 }
 
 /// What a VM is doing.
@@ -278,152 +181,11 @@ mod tests {
     use virt::domain::{DomainPausedReasonEnum, DomainShutoffReasonEnum};
 
     use super::*;
-    use crate::outcome::Arm;
-    use crate::plan::model::CellId;
-    use crate::port::Tag;
-    use crate::units::Mib;
-
-    fn spec(kvm: bool, network: Option<&str>) -> VmSpec {
-        VmSpec {
-            name: "pg-7c1f-1-web".into(),
-            tag: Tag {
-                run: "20261123-140912-7c1f".parse().expect("a run id"),
-                cell: CellId::new("R&D", "debian-12"),
-                arm: Arm::Control,
-                run_dir: "/srv/lab/runs/1".into(),
-            },
-            role: "web".into(),
-            pool: "pg-20261123-140912-7c1f".into(),
-            base: "base.qcow2".into(),
-            overlay: "web.qcow2".into(),
-            network: network.map(Into::into),
-            mac: "52:54:00:01:02:03".into(),
-            memory: Mib(512),
-            vcpus: 1,
-            kvm,
-        }
-    }
 
     #[test]
-    fn a_tcg_node_on_its_arms_network() {
-        let xml = describe(&spec(false, Some("pg-net")), "/p/web.qcow2", "/p", true).render();
-        insta::assert_snapshot!(xml, @r#"
-        <domain type="qemu">
-          <name>pg-7c1f-1-web</name>
-          <metadata>
-            <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" cell="R&amp;D/debian-12" arm="control" role="web" dir="/srv/lab/runs/1"/>
-          </metadata>
-          <memory unit="MiB">512</memory>
-          <vcpu>1</vcpu>
-          <os>
-            <type arch="x86_64" machine="q35">hvm</type>
-            <boot dev="hd"/>
-          </os>
-          <features>
-            <acpi/>
-            <apic/>
-            <tcg>
-              <tb-cache unit="MiB">256</tb-cache>
-            </tcg>
-          </features>
-          <cpu mode="custom" match="exact">
-            <model fallback="forbid">qemu64</model>
-          </cpu>
-          <clock offset="utc"/>
-          <on_poweroff>destroy</on_poweroff>
-          <on_reboot>restart</on_reboot>
-          <on_crash>destroy</on_crash>
-          <devices>
-            <disk type="file" device="disk">
-              <driver name="qemu" type="qcow2" cache="unsafe" discard="unmap"/>
-              <source file="/p/web.qcow2"/>
-              <target dev="vda" bus="virtio"/>
-            </disk>
-            <controller type="usb" model="none"/>
-            <interface type="network">
-              <source network="pg-net"/>
-              <mac address="52:54:00:01:02:03"/>
-              <model type="virtio"/>
-              <rom enabled="no"/>
-            </interface>
-            <serial type="pty">
-              <log file="/p/pg-7c1f-1-web.console" append="off"/>
-              <target port="0"/>
-            </serial>
-            <channel type="unix">
-              <target type="virtio" name="org.qemu.guest_agent.0"/>
-            </channel>
-            <rng model="virtio">
-              <backend model="random">/dev/urandom</backend>
-            </rng>
-            <memballoon model="none"/>
-          </devices>
-        </domain>
-        "#);
-    }
-
-    #[test]
-    fn a_kvm_node_on_the_user_network() {
-        let xml = describe(&spec(true, None), "/p/a&b.qcow2", "/p", true).render();
-        insta::assert_snapshot!(xml, @r#"
-        <domain type="kvm">
-          <name>pg-7c1f-1-web</name>
-          <metadata>
-            <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" cell="R&amp;D/debian-12" arm="control" role="web" dir="/srv/lab/runs/1"/>
-          </metadata>
-          <memory unit="MiB">512</memory>
-          <vcpu>1</vcpu>
-          <os>
-            <type arch="x86_64" machine="q35">hvm</type>
-            <boot dev="hd"/>
-          </os>
-          <features>
-            <acpi/>
-            <apic/>
-          </features>
-          <cpu mode="host-passthrough"/>
-          <clock offset="utc"/>
-          <on_poweroff>destroy</on_poweroff>
-          <on_reboot>restart</on_reboot>
-          <on_crash>destroy</on_crash>
-          <devices>
-            <disk type="file" device="disk">
-              <driver name="qemu" type="qcow2" cache="unsafe" discard="unmap"/>
-              <source file="/p/a&amp;b.qcow2"/>
-              <target dev="vda" bus="virtio"/>
-            </disk>
-            <controller type="usb" model="none"/>
-            <interface type="user">
-              <mac address="52:54:00:01:02:03"/>
-              <model type="virtio"/>
-              <rom enabled="no"/>
-            </interface>
-            <serial type="pty">
-              <log file="/p/pg-7c1f-1-web.console" append="off"/>
-              <target port="0"/>
-            </serial>
-            <channel type="unix">
-              <target type="virtio" name="org.qemu.guest_agent.0"/>
-            </channel>
-            <rng model="virtio">
-              <backend model="random">/dev/urandom</backend>
-            </rng>
-            <memballoon model="none"/>
-          </devices>
-        </domain>
-        "#);
-    }
-
-    #[test]
-    fn an_old_libvirt_gets_no_translation_cache_and_the_mark_is_read_back() {
-        let xml = describe(&spec(false, None), "/p/d", "/p", false).render();
-        assert!(!xml.contains("tb-cache"), "{xml}");
-        let mark = read_mark(&xml).expect("a mark");
-        assert_eq!(
-            (mark.cell.as_str(), mark.role.as_deref()),
-            ("R&D/debian-12", Some("web"))
-        );
-        assert_eq!(console_file(&xml).as_deref(), Some("/p/pg-7c1f-1-web.console"));
+    fn a_domains_console_is_where_its_xml_says() {
+        let xml = "<domain><devices><serial type='pty'><log file='/p/pg-7c1f-1-web.console'/></serial></devices></domain>";
+        assert_eq!(console_file(xml).as_deref(), Some("/p/pg-7c1f-1-web.console"));
         assert_eq!(console_file("<domain><devices/></domain>"), None);
     }
 

@@ -10,13 +10,13 @@ use super::agent::DomainChannel;
 use super::error::doing;
 use super::link::{CALL_LIMIT, Link};
 use super::xml::{child, parse};
-use super::{domain, network, pool, raw, volume};
+use super::{domain, filter, network, pool, raw, volume};
 use crate::agent::Agent;
 use crate::outcome::Cause;
 use crate::plan::model::HostPlan;
 use crate::port::{
-    Capacity, GuestAgent, Hypervisor, LabError, Marked, NetworkInfo, NetworkSpec, Resource, ResourceKind,
-    VmSpec, VmState,
+    Capacity, FilterSpec, GuestAgent, Hypervisor, LabError, Marked, NetworkSpec, OutletInfo, OutletSpec,
+    Resource, ResourceKind, VmSpec, VmState,
 };
 use crate::units::Mib;
 
@@ -150,6 +150,17 @@ impl LibvirtHost {
             .await
     }
 
+    fn needs_networks(&self, name: &str) -> Result<(), LabError> {
+        if self.has_networks() {
+            return Ok(());
+        }
+        let message = format!(
+            "making network {name}: {} has no networks between guests",
+            self.uri()
+        );
+        Err(LabError::new(Cause::HostRefused, message).with_hint("set uri = \"qemu:///system\" in [[host]]"))
+    }
+
     pub(super) fn link(&self) -> &Link {
         &self.link
     }
@@ -211,24 +222,49 @@ impl Hypervisor for LibvirtHost {
             .await
     }
 
-    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkInfo, LabError> {
-        if !self.has_networks() {
-            return Err(LabError::new(
-                Cause::HostRefused,
-                format!(
-                    "making network {}: {} has no networks between guests",
-                    spec.name,
-                    self.uri()
-                ),
-            )
-            .with_hint("set uri = \"qemu:///system\" in [[host]]"));
-        }
+    fn can_isolate(&self) -> Result<(), LabError> {
+        let reason = if !self.has_networks() {
+            "without a system daemon QEMU's user-mode network leads wherever the host's own does"
+        } else if !self.is_local() {
+            "the proxy that is its clones' one way out runs beside patchgate, and this is another machine"
+        } else {
+            return Ok(());
+        };
+        let message = format!(
+            "clones on {} cannot be cut off from the world: {reason}",
+            self.uri()
+        );
+        Err(LabError::new(Cause::HostRefused, message).with_hint(
+            "run patchgate on the lab host with uri = \"qemu:///system\"; or, where the clones may reach whatever the \
+             host reaches, write mode = \"open\" below [network]",
+        ))
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), LabError> {
+        self.needs_networks(&spec.name)?;
+        let spec = spec.clone();
+        self.make(format!("making network {}", spec.name), move |conn| {
+            network::create(conn, &spec)
+        })
+        .await
+    }
+
+    async fn create_outlet(&self, spec: &OutletSpec) -> Result<OutletInfo, LabError> {
+        self.needs_networks(&spec.name)?;
         let spec = spec.clone();
         let local = self.is_local();
         self.make(format!("making network {}", spec.name), move |conn| {
             // Another machine's routes cannot be read; libvirt refuses the networks that are routed there.
             let routes = local.then(|| std::fs::read_to_string(ROUTES).ok()).flatten();
-            network::create(conn, &spec, routes.into_iter().collect())
+            network::create_outlet(conn, &spec, routes.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn create_filter(&self, spec: &FilterSpec) -> Result<(), LabError> {
+        let spec = spec.clone();
+        self.make(format!("making filter {}", spec.name), move |conn| {
+            filter::create(conn, &spec)
         })
         .await
     }
@@ -289,6 +325,7 @@ impl Hypervisor for LibvirtHost {
             .ask(format!("removing {resource}"), move |conn| match kind {
                 ResourceKind::Domain => domain::remove(conn, &name),
                 ResourceKind::Network => network::remove(conn, &name),
+                ResourceKind::Filter => filter::remove(conn, &name),
                 ResourceKind::Volume => match name.split_once('/') {
                     Some((pool, volume)) => volume::remove(conn, pool, volume),
                     None => Err(LabError::new(
@@ -320,6 +357,9 @@ impl Hypervisor for LibvirtHost {
                 if networks {
                     for (name, mark) in network::marked(conn)? {
                         add(ResourceKind::Network, name, mark.run, Some(mark.run_dir));
+                    }
+                    for (name, run) in filter::marked(conn)? {
+                        add(ResourceKind::Filter, name, run, None);
                     }
                 }
                 for (name, run) in pool::marked(conn, &uri)? {

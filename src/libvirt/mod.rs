@@ -7,8 +7,10 @@
 
 pub mod accel;
 mod agent;
+mod describe;
 mod domain;
 mod error;
+mod filter;
 mod host;
 mod link;
 mod network;

@@ -1,4 +1,4 @@
-//! Networks: one per arm, with NAT, addresses known beforehand and the nodes' names in its DNS.
+//! Networks: a wire between the nodes of each arm, and an outlet per run, through which its clones get their updates.
 
 use std::net::Ipv4Addr;
 
@@ -6,19 +6,19 @@ use virt::connect::Connect;
 use virt::error::ErrorNumber;
 
 use super::error::{doing, found, is_absent, lab_error};
-use super::xml::{Element, Mark, element, mark, parse, read_mark};
+use super::xml::{Element, Mark, element, mark, mark_run, parse, read_mark};
 use crate::outcome::Cause;
-use crate::port::{LabError, NetworkInfo, NetworkSpec};
+use crate::port::{LabError, NetworkSpec, OutletInfo, OutletSpec};
 
-/// Where the arms' networks are taken from.
+/// Where the outlets are taken from.
 const SPACE: Net = Net {
     base: 0x0ad5_0000,
     bits: 16,
 };
-/// The smallest network: 13 nodes.
+/// The smallest outlet: 13 VMs.
 const SMALLEST: u8 = 28;
-/// The largest network: 253 nodes.
-const LARGEST: u8 = 24;
+/// The largest outlet: 4093 VMs.
+const LARGEST: u8 = 20;
 /// How many networks are tried when libvirt says that one is in use.
 const TRIES: u32 = 32;
 
@@ -44,57 +44,78 @@ impl Net {
     }
 }
 
-/// Makes an arm's network. Transient, since one call makes it and one removes it, and nothing of it outlives its use
-/// or a restart of the host; libvirtd keeps it over its own restart.
-pub fn create(conn: &Connect, spec: &NetworkSpec, mut taken: Vec<String>) -> Result<NetworkInfo, LabError> {
+/// Makes an arm's network: a bridge on which the host has no address (libvirt switches IPv6 off on it as well), so that
+/// nothing but the arm's own nodes is there.
+pub fn create(conn: &Connect, spec: &NetworkSpec) -> Result<(), LabError> {
+    retried(conn, &spec.name, |bridge| Some(describe(spec, bridge)))
+}
+
+/// Makes a run's outlet. `taken` are addresses in use beside those of libvirt's own networks.
+pub fn create_outlet(
+    conn: &Connect,
+    spec: &OutletSpec,
+    mut taken: Vec<String>,
+) -> Result<OutletInfo, LabError> {
     let making = |error| lab_error(&format!("making network {}", spec.name), &error);
     for network in conn.list_all_networks(0).map_err(making)? {
         // One that vanishes while we look takes no addresses.
         taken.extend(network.xml_desc(0));
     }
     let mut taken: Vec<Net> = taken.iter().flat_map(|text| nets(text)).collect();
-    let bits = bits_for(spec.nodes.len()).ok_or_else(|| {
+    let bits = bits_for(spec.clients).ok_or_else(|| {
         LabError::new(
-            Cause::Internal,
-            format!("network {} has too many nodes", spec.name),
+            Cause::HostRefused,
+            format!("network {} has no room for {} VMs", spec.name, spec.clients),
         )
+        .with_hint("select fewer cells, and run the others after them")
     })?;
+    let mut chosen = None;
+    retried(conn, &spec.name, |bridge| {
+        // Creators do not know of each other before libvirt does, so each starts its search somewhere else.
+        let net = pick(&taken, bits, uuid::Uuid::new_v4().as_u128())?;
+        taken.push(net);
+        chosen = Some(net);
+        Some(describe_outlet(spec, net, bridge))
+    })?;
+    let net = chosen.ok_or_else(|| LabError::new(Cause::Internal, "a network without an address"))?;
+    Ok(OutletInfo {
+        gateway: net.address(1),
+        prefix: net.bits,
+    })
+}
+
+/// Makes a network, anew where libvirt says that its bridge or addresses are in use. Transient, since one call makes it
+/// and one removes it, and nothing of it outlives its use or a restart of the host; libvirtd keeps it over its own
+/// restart.
+fn retried(
+    conn: &Connect,
+    name: &str,
+    mut describe: impl FnMut(&str) -> Option<Element>,
+) -> Result<(), LabError> {
     let mut tries = 0;
     loop {
-        // Creators do not know of each other before libvirt does, so each starts its search somewhere else.
         let salt = uuid::Uuid::new_v4().as_u128();
-        let Some(net) = pick(&taken, bits, salt) else {
+        let bridge = format!("pgbr{:08x}", (salt >> 64) & 0xffff_ffff);
+        let Some(xml) = describe(&bridge) else {
             return Err(LabError::new(
                 Cause::HostRefused,
-                format!("making network {}: no free network in 10.213.0.0/16", spec.name),
+                format!("making network {name}: no free network in 10.213.0.0/16"),
             )
             .with_hint("`patchgate clean` removes what dead runs left"));
         };
-        let bridge = format!("pgbr{:08x}", (salt >> 64) & 0xffff_ffff);
-        let xml = describe(spec, net, &bridge).render();
-        match conn.create_network_xml(&xml) {
-            Ok(_) => {
-                return Ok(NetworkInfo {
-                    addresses: (2..)
-                        .take(spec.nodes.len())
-                        .map(|host| Some(net.address(host).to_string()))
-                        .collect(),
-                });
-            }
-            Err(error) if tries < TRIES && error.message().contains("already in use") => {
-                tries += 1;
-                taken.push(net);
-            }
-            Err(error) => return Err(making(error)),
+        match conn.create_network_xml(&xml.render()) {
+            Ok(_) => return Ok(()),
+            Err(error) if tries < TRIES && error.message().contains("already in use") => tries += 1,
+            Err(error) => return Err(lab_error(&format!("making network {name}"), &error)),
         }
     }
 }
 
-/// The prefix of a network that holds so many nodes: beside them its own address, the gateway's and the broadcast's.
-fn bits_for(nodes: usize) -> Option<u8> {
+/// The prefix of a network that holds so many VMs: beside them its own address, the host's and the broadcast's.
+fn bits_for(clients: usize) -> Option<u8> {
     (LARGEST..=SMALLEST)
         .rev()
-        .find(|bits| nodes + 3 <= 1 << (32 - bits))
+        .find(|bits| clients.saturating_add(3) <= 1 << (32 - bits))
 }
 
 /// A network of that prefix that overlaps none of `taken`; the search starts at `salt`.
@@ -152,48 +173,46 @@ fn nets_of_libvirt(xml: &str) -> Vec<Net> {
         .collect()
 }
 
-/// The network's XML (<https://libvirt.org/formatnetwork.html>).
-fn describe(spec: &NetworkSpec, net: Net, bridge: &str) -> Element {
-    let nodes = || {
-        (2u32..)
-            .zip(&spec.nodes)
-            .map(|(host, node)| (net.address(host), node))
-    };
-    let last = u32::try_from(spec.nodes.len()).unwrap_or(0) + 1;
-    let range = element("range")
-        .with("start", net.address(2))
-        .with("end", net.address(last.max(2)));
-    let dhcp = element("dhcp")
-        .child(range)
-        .children(nodes().map(|(address, node)| {
-            element("host")
-                .with("mac", &node.mac)
-                .with("name", &node.host)
-                .with("ip", address)
-        }));
-    let dns = element("dns").children(nodes().map(|(address, node)| {
-        element("host")
-            .with("ip", address)
-            .child(element("hostname").text(&node.host))
-    }));
+/// An arm's network (<https://libvirt.org/formatnetwork.html>).
+fn describe(spec: &NetworkSpec, name: &str) -> Element {
     element("network")
         .child(element("name").text(&spec.name))
         .child(mark(&spec.tag, None))
-        .child(element("forward").with("mode", "nat"))
-        // No spanning tree: its forwarding delay would hold up every boot.
-        .child(
-            element("bridge")
-                .with("name", bridge)
-                .with("stp", "off")
-                .with("delay", 0),
-        )
-        .child(dns)
-        .child(
-            element("ip")
-                .with("address", net.address(1))
-                .with("prefix", net.bits)
-                .child(dhcp),
-        )
+        .child(bridge(name))
+}
+
+/// A run's outlet. Without `<forward>` nothing is passed on, and its DHCP offers no router; without DNS nothing can be
+/// asked, or smuggled out as a question.
+fn describe_outlet(spec: &OutletSpec, net: Net, name: &str) -> Element {
+    let range = element("range")
+        .with("start", net.address(2))
+        .with("end", net.address(!net.mask() - 1));
+    let network = element("network")
+        .child(element("name").text(&spec.name))
+        .child(mark_run(&spec.run, &spec.run_dir));
+    let network = if spec.open {
+        network
+            .child(element("forward").with("mode", "nat"))
+            .child(bridge(name))
+    } else {
+        network
+            .child(bridge(name))
+            .child(element("dns").with("enable", "no"))
+    };
+    network.child(
+        element("ip")
+            .with("address", net.address(1))
+            .with("prefix", net.bits)
+            .child(element("dhcp").child(range)),
+    )
+}
+
+/// No spanning tree: its forwarding delay would hold up every boot.
+fn bridge(name: &str) -> Element {
+    element("bridge")
+        .with("name", name)
+        .with("stp", "off")
+        .with("delay", 0)
 }
 
 /// Removes a network; no error where it is not there.
@@ -231,14 +250,11 @@ mod tests {
     use super::*;
     use crate::outcome::Arm;
     use crate::plan::model::CellId;
-    use crate::port::{NetworkNode, Tag};
+    use crate::port::Tag;
 
-    fn spec() -> NetworkSpec {
-        let node = |host: &str, mac: &str| NetworkNode {
-            host: host.into(),
-            mac: mac.into(),
-        };
-        NetworkSpec {
+    #[test]
+    fn an_arms_network_has_no_address_of_the_hosts() {
+        let spec = NetworkSpec {
             name: "pg-7c1f-1-c".into(),
             tag: Tag {
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
@@ -246,40 +262,60 @@ mod tests {
                 arm: Arm::Control,
                 run_dir: "/srv/lab/runs/1".into(),
             },
-            nodes: vec![
-                node("database", "52:54:00:00:00:01"),
-                node("web", "52:54:00:00:00:02"),
-            ],
-        }
-    }
-
-    #[test]
-    fn an_arms_network() {
-        let net = Net {
-            base: 0x0ad5_0120,
-            bits: 28,
         };
-        insta::assert_snapshot!(describe(&spec(), net, "pgbr00000001").render(), @r#"
+        insta::assert_snapshot!(describe(&spec, "pgbr00000001").render(), @r#"
         <network>
           <name>pg-7c1f-1-c</name>
           <metadata>
             <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" cell="accounting/debian-12" arm="control" dir="/srv/lab/runs/1"/>
           </metadata>
-          <forward mode="nat"/>
           <bridge name="pgbr00000001" stp="off" delay="0"/>
-          <dns>
-            <host ip="10.213.1.34">
-              <hostname>database</hostname>
-            </host>
-            <host ip="10.213.1.35">
-              <hostname>web</hostname>
-            </host>
-          </dns>
+        </network>
+        "#);
+    }
+
+    #[test]
+    fn an_outlet_leads_to_the_host_alone_unless_it_is_open() {
+        let net = Net {
+            base: 0x0ad5_0120,
+            bits: 28,
+        };
+        let outlet = |open| {
+            let spec = OutletSpec {
+                name: "pg-7c1f-out".into(),
+                run: "20261123-140912-7c1f".parse().expect("a run id"),
+                run_dir: "/srv/lab/runs/1".into(),
+                clients: 4,
+                open,
+            };
+            describe_outlet(&spec, net, "pgbr00000001").render()
+        };
+        insta::assert_snapshot!(outlet(false), @r#"
+        <network>
+          <name>pg-7c1f-out</name>
+          <metadata>
+            <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" dir="/srv/lab/runs/1"/>
+          </metadata>
+          <bridge name="pgbr00000001" stp="off" delay="0"/>
+          <dns enable="no"/>
           <ip address="10.213.1.33" prefix="28">
             <dhcp>
-              <range start="10.213.1.34" end="10.213.1.35"/>
-              <host mac="52:54:00:00:00:01" name="database" ip="10.213.1.34"/>
-              <host mac="52:54:00:00:00:02" name="web" ip="10.213.1.35"/>
+              <range start="10.213.1.34" end="10.213.1.46"/>
+            </dhcp>
+          </ip>
+        </network>
+        "#);
+        insta::assert_snapshot!(outlet(true), @r#"
+        <network>
+          <name>pg-7c1f-out</name>
+          <metadata>
+            <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" dir="/srv/lab/runs/1"/>
+          </metadata>
+          <forward mode="nat"/>
+          <bridge name="pgbr00000001" stp="off" delay="0"/>
+          <ip address="10.213.1.33" prefix="28">
+            <dhcp>
+              <range start="10.213.1.34" end="10.213.1.46"/>
             </dhcp>
           </ip>
         </network>
@@ -318,15 +354,16 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_as_large_as_its_nodes_need() {
-        for (nodes, bits) in [
+    fn an_outlet_is_as_large_as_its_clients_need() {
+        for (clients, bits) in [
             (1, Some(28)),
             (13, Some(28)),
             (14, Some(27)),
-            (253, Some(24)),
-            (254, None),
+            (4093, Some(20)),
+            (4094, None),
+            (usize::MAX, None),
         ] {
-            assert_eq!(bits_for(nodes), bits, "{nodes}");
+            assert_eq!(bits_for(clients), bits, "{clients}");
         }
     }
 
@@ -351,7 +388,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_picked_is_in_the_space_and_overlaps_nothing(
-            taken in prop::collection::vec((any::<u32>(), 17u8..=32), 0..20), bits in 24u8..=28, salt in any::<u128>()
+            taken in prop::collection::vec((any::<u32>(), 17u8..=32), 0..20), bits in 20u8..=28, salt in any::<u128>()
         ) {
             let taken: Vec<Net> = taken.into_iter().map(|(base, bits)| Net { base: SPACE.base | base & 0xffff, bits }).collect();
             if let Some(net) = pick(&taken, bits, salt) {

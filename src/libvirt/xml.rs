@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::event::RunId;
 use crate::port::Tag;
@@ -116,10 +116,10 @@ fn escape(text: &str) -> String {
 pub struct Mark {
     /// The run.
     pub run: RunId,
-    /// The cell.
-    pub cell: String,
-    /// The arm.
-    pub arm: String,
+    /// The cell; not on what belongs to a whole run.
+    pub cell: Option<String>,
+    /// The arm; not on what belongs to a whole run.
+    pub arm: Option<String>,
     /// The node's role; on domains only.
     pub role: Option<String>,
     /// The run's folder.
@@ -140,6 +140,15 @@ pub fn mark(tag: &Tag, role: Option<&str>) -> Element {
     element("metadata").child(mark)
 }
 
+/// The `<metadata>` element that marks what all arms of a run share.
+pub fn mark_run(run: &RunId, run_dir: &Path) -> Element {
+    let mark = element("patchgate:run")
+        .with("xmlns:patchgate", NAMESPACE)
+        .with("id", run.as_str())
+        .with("dir", encode(run_dir.as_os_str().as_bytes()));
+    element("metadata").child(mark)
+}
+
 /// The mark in a domain's or network's XML; `None` where it carries none that can be understood.
 pub fn read_mark(xml: &str) -> Option<Mark> {
     let document = parse(xml)?;
@@ -151,8 +160,8 @@ pub fn read_mark(xml: &str) -> Option<Mark> {
     let words = |name| Some(String::from_utf8_lossy(&text(name)?).into_owned());
     Some(Mark {
         run: mark.attribute("id")?.parse().ok()?,
-        cell: words("cell")?,
-        arm: words("arm")?,
+        cell: words("cell"),
+        arm: words("arm"),
         role: words("role"),
         run_dir: PathBuf::from(OsString::from_vec(text("dir")?)),
     })
@@ -254,7 +263,7 @@ mod tests {
             let tag = tag(&cell, &dir);
             let xml = element("network").child(mark(&tag, role.as_deref())).render();
             let read = read_mark(&xml).expect("a mark");
-            prop_assert_eq!(read, Mark { run: tag.run, cell, arm: "treatment".into(), role, run_dir: tag.run_dir });
+            prop_assert_eq!(read, Mark { run: tag.run, cell: Some(cell), arm: Some("treatment".into()), role, run_dir: tag.run_dir });
         }
 
         #[test]

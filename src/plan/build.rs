@@ -1,6 +1,6 @@
 //! From a lab, its scenarios and the catalogue's images to a plan. Pure and deterministic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +9,9 @@ use crate::config::read::unplaced;
 use crate::config::words::{did_you_mean, show};
 use crate::error::Finding;
 use crate::hex;
-use crate::plan::model::{CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdatePolicy};
+use crate::plan::model::{
+    CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan, UpdatePolicy,
+};
 use crate::plan::names;
 use crate::plan::select::{Candidate, Selection};
 use crate::scenario::model::Scenario;
@@ -29,6 +31,8 @@ pub struct ImageChoice {
     pub pin: ImagePin,
     /// SHA-256 (hexadecimal) of the recipes that it is built from, by path relative to the lab file.
     pub recipes: BTreeMap<String, String>,
+    /// The update sources in it, as far as a recipe tells: lines of `sources.list`.
+    pub sources: Vec<String>,
 }
 
 /// Plans every cell of a lab that [`crate::plan::lint`] finds no error in.
@@ -55,6 +59,7 @@ pub fn build_selected(
     let mut plan = Plan {
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
+        network: NetworkPolicy::default(),
         host: host_plan(lab),
         cells: Vec::new(),
         scenarios: BTreeMap::new(),
@@ -92,6 +97,7 @@ pub fn build_selected(
             owner: slot.section.owner.clone(),
             admin: slot.section.admin.clone(),
             required: slot.section.required,
+            reboot_order: reboot_order(slot.section),
             nodes,
             scenarios: asked.iter().map(|scenario| scenario.name.clone()).collect(),
             deadlines: deadlines(&lab.file.deadlines),
@@ -100,6 +106,7 @@ pub fn build_selected(
     if !findings.is_empty() {
         return Err(findings);
     }
+    plan.network = network_policy(lab, &plan.cells, images);
     plan.cells.sort_by(|a, b| a.id.cmp(&b.id));
     let sealed = json_digest(&lab.file).and_then(|lab_digest| {
         plan.inputs.insert("lab".into(), lab_digest);
@@ -234,10 +241,54 @@ fn node(
     }
     Ok(NodePlan {
         role: name.to_owned(),
+        host: section.host_or(name).to_owned(),
+        ready: section.ready.clone(),
         image: pin.clone(),
         memory: section.memory,
         vcpus: *section.vcpus.get_ref(),
     })
+}
+
+/// Where each role of `reboot` is in the start order; the lint holds that both name the same roles.
+fn reboot_order(group: &GroupSection) -> Vec<usize> {
+    let place = |role: &toml::Spanned<String>| {
+        let mut roles = group.roles.get_ref().iter();
+        roles.position(|other| other.get_ref() == role.get_ref())
+    };
+    let order: Vec<usize> = group
+        .reboot
+        .iter()
+        .flat_map(toml::Spanned::get_ref)
+        .filter_map(place)
+        .collect();
+    if order.is_sorted() { Vec::new() } else { order }
+}
+
+/// The sources of the images that the cells use, and those that the lab file adds.
+fn network_policy(lab: &Lab, cells: &[CellPlan], images: &[ImageChoice]) -> NetworkPolicy {
+    let network = &lab.file.network;
+    let used: BTreeSet<&str> = cells
+        .iter()
+        .flat_map(|cell| &cell.nodes)
+        .map(|node| node.image.name.as_str())
+        .collect();
+    let of_images = images
+        .iter()
+        .filter(|choice| used.contains(choice.pin.name.as_str()))
+        .flat_map(|choice| &choice.sources)
+        .filter_map(|line| source_address(line));
+    let of_lab = network.sources.iter().map(|source| source.get_ref().as_str());
+    let sources: BTreeSet<&str> = of_images.chain(of_lab).collect();
+    NetworkPolicy {
+        mode: *network.mode.get_ref(),
+        sources: sources.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The address in a line of `sources.list` (sources.list(5)) that is asked over a network: `deb [options] URI suite ...`.
+fn source_address(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    words.find(|word| word.starts_with("http://") || word.starts_with("https://"))
 }
 
 fn update_policy(lab: &Lab) -> UpdatePolicy {

@@ -185,7 +185,16 @@ impl<'a> Lint<'a> {
     }
 
     fn roles(&mut self) {
-        for name in self.lab.file.role.keys() {
+        for (name, section) in &self.lab.file.role {
+            if let Some(host) = &section.host
+                && let Some(rule) = names::role_problem(host.get_ref())
+            {
+                self.error(
+                    host,
+                    format!("{} cannot be the name of a host", show(host.get_ref())),
+                    rule,
+                );
+            }
             if let Some(rule) = names::role_problem(name.get_ref()) {
                 self.error(
                     name,

@@ -1,6 +1,6 @@
 //! What is wrong with a lab's groups.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
@@ -51,6 +51,8 @@ pub(super) fn groups(lint: &mut Lint<'_>) {
         lint.twice(group.scenarios.get_ref(), &what("scenarios"));
         os(lint, group);
         roles(lint, group);
+        hosts(lint, name, group);
+        reboot(lint, name, group);
         images(lint, group);
         scenarios(lint, name, group);
         budget(lint, name, group);
@@ -89,6 +91,63 @@ fn roles<'a>(lint: &mut Lint<'a>, group: &'a GroupSection) {
         for os in group.os.get_ref() {
             lint.uses(os.get_ref(), name);
         }
+    }
+}
+
+/// In a cell each node is known by a name of its own.
+fn hosts(lint: &mut Lint<'_>, name: &Spanned<String>, group: &GroupSection) {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for role in group.roles.get_ref() {
+        let Some(section) = lint.lab.file.role.get(role.get_ref().as_str()) else {
+            continue;
+        };
+        let host = section.host_or(role.get_ref());
+        match known.insert(host, role.get_ref()) {
+            Some(other) if other != role.get_ref() => {
+                let message = format!(
+                    "roles {} and {} of group {} are both known as {}",
+                    show(other),
+                    show(role.get_ref()),
+                    show(name.get_ref()),
+                    show(host)
+                );
+                lint.error(
+                    role,
+                    message,
+                    "give one of them another `host` in its [role.NAME]",
+                );
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// The order of reboots names each role of the group once.
+fn reboot(lint: &mut Lint<'_>, name: &Spanned<String>, group: &GroupSection) {
+    let Some(order) = &group.reboot else { return };
+    lint.twice(
+        order.get_ref(),
+        &format!("`reboot` of group {}", show(name.get_ref())),
+    );
+    let names = |list: &[Spanned<String>]| -> BTreeSet<String> {
+        list.iter().map(|role| role.get_ref().clone()).collect()
+    };
+    if names(order.get_ref()) != names(group.roles.get_ref()) {
+        let message = format!(
+            "`reboot` of group {} does not name exactly the group's roles",
+            show(name.get_ref())
+        );
+        let roles: Vec<&str> = group
+            .roles
+            .get_ref()
+            .iter()
+            .map(|role| role.get_ref().as_str())
+            .collect();
+        let hint = format!(
+            "name each of {} once, in the order in which they reboot",
+            list(roles)
+        );
+        lint.error(order, message, hint);
     }
 }
 
@@ -192,6 +251,15 @@ fn scenarios<'a>(lint: &mut Lint<'a>, name: &Spanned<String>, group: &'a GroupSe
 fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, file: &ScenarioFile) {
     let group = show(group.get_ref());
     let has = list(roles.iter().copied());
+    let known = &lint.lab.file.role;
+    let all: BTreeSet<&str> = known
+        .iter()
+        .map(|(role, section)| section.host_or(role.get_ref()))
+        .collect();
+    let hosts: BTreeSet<&str> = roles
+        .iter()
+        .filter_map(|role| Some(known.get(*role)?.host_or(role)))
+        .collect();
     for (step, span) in file.scenario.steps.iter().zip(&file.on) {
         if !roles.contains(step.on.as_str()) {
             let message = format!(
@@ -207,15 +275,15 @@ fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, f
                 .push(Finding::error(&file.source, span.clone(), message).with_hint(hint));
         }
         if let Some(host) = step.action.host()
-            && !roles.contains(host)
-            && lint.lab.file.role.contains_key(host)
+            && !hosts.contains(host)
+            && (lint.lab.file.role.contains_key(host) || all.contains(host))
         {
             let message = format!(
-                "step {} asks host {}, a role that group {group} does not have",
+                "step {} asks host {}, and no node of group {group} is known by that name",
                 show(&step.name),
                 show(host)
             );
-            let hint = format!("roles of the group: {has}");
+            let hint = format!("hosts of the group: {}", list(hosts.iter().copied()));
             lint.findings
                 .push(Finding::warning(&file.source, span.clone(), message).with_hint(hint));
         }

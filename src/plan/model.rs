@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Action, Scenario};
 use crate::units::{Mib, Period};
 
 /// `<group>/<os>`, such as `accounting/debian-12`: the unit that is planned, run and judged.
@@ -33,6 +33,9 @@ pub struct Plan {
     pub lab: String,
     /// Which updates are applied.
     pub updates: UpdatePolicy,
+    /// What clones may reach.
+    #[serde(default)]
+    pub network: NetworkPolicy,
     /// The host that runs the cells.
     pub host: HostPlan,
     /// The cells, sorted by id.
@@ -66,6 +69,27 @@ pub struct UpdatePolicy {
     pub exclude: Vec<String>,
     /// Whether a node without pending updates is a fault (an empty window proves nothing).
     pub expect_updates: bool,
+}
+
+/// What clones may reach beside the nodes of their own arm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkPolicy {
+    /// How far.
+    pub mode: NetworkMode,
+    /// The update sources, as `http://host[:port]/path`, sorted; what an isolated clone may ask for through the proxy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+}
+
+/// How far a clone's network leads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// To the update sources, through a proxy.
+    Isolated,
+    /// Wherever the host's own leads. What journals of runs before isolation say by saying nothing.
+    #[default]
+    Open,
 }
 
 /// A kind of update set.
@@ -137,6 +161,9 @@ pub struct CellPlan {
     pub required: bool,
     /// Its nodes in start order; never empty.
     pub nodes: Vec<NodePlan>,
+    /// The order in which its nodes reboot, as indices of `nodes`; empty where that is their own order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reboot_order: Vec<usize>,
     /// Names of the scenarios it runs, in order; keys of [`Plan::scenarios`].
     pub scenarios: Vec<String>,
     /// How long its waits may take.
@@ -158,6 +185,22 @@ impl CellPlan {
         self.nodes.iter().map(|node| node.vcpus).sum()
     }
 
+    /// The indices of all nodes, each once, in the order in which they reboot.
+    pub fn reboots(&self) -> Vec<usize> {
+        let given = self
+            .reboot_order
+            .iter()
+            .copied()
+            .filter(|at| *at < self.nodes.len());
+        let mut order: Vec<usize> = Vec::new();
+        for at in given.chain(0..self.nodes.len()) {
+            if !order.contains(&at) {
+                order.push(at);
+            }
+        }
+        order
+    }
+
     /// The node of that role.
     pub fn node(&self, role: &str) -> Option<&NodePlan> {
         self.nodes.iter().find(|node| node.role == role)
@@ -174,14 +217,29 @@ pub const TB_CACHE_MIB: u64 = 256;
 /// One VM of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodePlan {
-    /// Its role, which is its host name in the cell.
+    /// Its role.
     pub role: String,
+    /// Its host name in the cell.
+    #[serde(default)]
+    pub host: String,
+    /// What must hold after a boot before the next node is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
     /// The sealed image that both arms are forked from.
     pub image: ImagePin,
     /// Guest memory.
     pub memory: Mib,
     /// Guest vCPUs.
     pub vcpus: u32,
+}
+
+/// When a node is ready after a boot, beside its agent's answer and its settled services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// What is looked at, as a scenario's step would, on the node itself.
+    pub check: Action,
+    /// How long it may take.
+    pub within: Period,
 }
 
 /// A sealed image, pinned by content.

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::{Summary, times};
-use crate::event::StepReport;
+use crate::event::{StepReport, Traffic};
 use crate::facts;
 use crate::gate::{Counts, Gate, Reason};
 use crate::outcome::{Arm, Cause, Fault, Stage};
+use crate::plan::model::NetworkPolicy;
 use crate::update::{Proof, UpdateSet};
 use crate::verdict::{ArmOutcome, CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
@@ -31,6 +32,8 @@ struct Report<'a> {
     truncated: bool,
     left_behind: &'a [String],
     host: Option<Host<'a>>,
+    network: &'a NetworkPolicy,
+    traffic: Option<&'a Traffic>,
     cells: Vec<Cell<'a>>,
     times: Vec<Time<'a>>,
 }
@@ -52,6 +55,7 @@ struct Cell<'a> {
     nodes: Vec<Node<'a>>,
     faults: Vec<ArmFault<'a>>,
     unended: &'a [Arm],
+    exposed: Vec<Exposed<'a>>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +103,12 @@ struct Node<'a> {
 }
 
 #[derive(Serialize)]
+struct Exposed<'a> {
+    arm: Arm,
+    role: &'a str,
+}
+
+#[derive(Serialize)]
 struct ArmFault<'a> {
     arm: Arm,
     #[serde(flatten)]
@@ -140,6 +150,8 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
             reason: host.reason,
             version: host.version,
         }),
+        network: &summary.plan.network,
+        traffic: summary.traffic(),
         cells: judgement
             .cells
             .iter()
@@ -200,6 +212,11 @@ fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement) -> Cell<'a> {
             .map(|(arm, fault)| ArmFault { arm: *arm, fault })
             .collect(),
         unended: &cell.unended,
+        exposed: cell
+            .exposed
+            .iter()
+            .map(|(arm, role)| Exposed { arm: *arm, role })
+            .collect(),
     }
 }
 

@@ -34,6 +34,7 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
         safe::md(&summary.started()),
         length(summary.wall()),
     )?;
+    writeln!(out, "{}.\n", safe::md(&capital(&summary.network())))?;
     if summary.truncated {
         writeln!(out, "The journal's last line was torn and is left out.\n")?;
     }
@@ -74,6 +75,12 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
         "\n{}",
         safe::md_block(&[decision.line(summary.run)]).trim_end()
     )
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
 }
 
 fn write_evidence(out: &mut String, evidence: &evidence::Evidence<'_>) -> std::fmt::Result {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::event::{Event, Record, RunId};
+use crate::event::{Event, Record, RunId, Traffic};
 use crate::facts::Facts;
 use crate::gate::Decision;
 use crate::journal::Loaded;
 use crate::outcome::Arm;
-use crate::plan::model::{CellId, Plan};
+use crate::plan::model::{CellId, NetworkMode, Plan};
 use crate::verdict::Judgement;
 
 mod evidence;
@@ -95,6 +95,25 @@ impl<'a> Summary<'a> {
         })
     }
 
+    /// What passed the run's proxy, where it had one and came to its end.
+    fn traffic(&self) -> Option<&'a Traffic> {
+        self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Fetched(traffic) => Some(traffic),
+            _ => None,
+        })
+    }
+
+    /// What clones could reach, in words.
+    fn network(&self) -> String {
+        match (self.plan.network.mode, self.traffic()) {
+            (NetworkMode::Open, _) => "network open: clones could reach whatever the host can".to_owned(),
+            (NetworkMode::Isolated, None) => "network isolated".to_owned(),
+            (NetworkMode::Isolated, Some(passed)) => {
+                format!("network isolated; updates: {}", traffic(passed))
+            }
+        }
+    }
+
     fn facts(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Facts> {
         self.records.iter().rev().find_map(|record| match &record.event {
             Event::Observed {
@@ -119,6 +138,36 @@ pub fn length(time: Duration) -> String {
     }
 }
 
+/// What passed the proxy, in words.
+pub fn traffic(traffic: &Traffic) -> String {
+    let mut text = format!(
+        "{} from their sources, {} from the cache",
+        size(traffic.mirror_bytes),
+        size(traffic.cache_bytes)
+    );
+    if let Some(first) = traffic.refused.first() {
+        let more = match traffic.refused.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        text = format!("{text}; refused: {}{more}", safe::line(first));
+    }
+    text
+}
+
+/// `512 B`, `20.1 KiB`, `1.5 MiB`.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => tenths(bytes, 1024, "KiB"),
+        1_048_576.. => tenths(bytes, 1_048_576, "MiB"),
+    }
+}
+
+fn tenths(bytes: u64, unit: u64, name: &str) -> String {
+    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
+}
+
 /// `1 update`, `2 updates`.
 fn count(number: usize, what: &str) -> String {
     match number {
@@ -130,6 +179,24 @@ fn count(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn traffic_reads_well() {
+        let passed = Traffic {
+            requests: 9,
+            mirror_bytes: 54_630_809,
+            cache_bytes: 20_600,
+            refused: vec!["GET http://bank.example/".into(), "CONNECT x:443".into()],
+        };
+        assert_eq!(
+            traffic(&passed),
+            "52.0 MiB from their sources, 20.1 KiB from the cache; refused: GET http://bank.example/ and 1 more"
+        );
+        assert_eq!(
+            traffic(&Traffic::default()),
+            "0 B from their sources, 0 B from the cache"
+        );
+    }
 
     #[test]
     fn lengths_of_time_read_well() {

@@ -117,6 +117,7 @@ impl Text<'_> {
             safe::line(&summary.plan.lab),
             summary.started()
         ));
+        self.line(&summary.network());
         if summary.truncated {
             self.line("the journal's last line was torn and is left out");
         }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::node::{Node, fault};
+use super::outlet::Outlet;
 use super::{Context, names, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
+use crate::guest::linux::Place;
 use crate::guest::{Family, linux};
 use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::{CellPlan, NodePlan};
-use crate::port::{LabError, NetworkNode, NetworkSpec, Resource, ResourceKind, Tag, VmSpec};
+use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
 use crate::scenario::model::Scenario;
 use crate::update::UpdateSet;
 
@@ -109,6 +111,11 @@ impl<'a> ArmRun<'a> {
             .collect();
         let specs = self.stage(Stage::Clone, self.fork(made)).await?;
         let mut nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
+        if let Some(outlet) = self.context.outlet.get() {
+            let source = self.context.setup.plan.network.sources.first();
+            self.stage(Stage::Isolate, outlet.prove(self, &nodes, source))
+                .await?;
+        }
         let broken = self
             .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
             .await?;
@@ -122,8 +129,10 @@ impl<'a> ArmRun<'a> {
         };
         let old_boots: Vec<String> = nodes.iter().map(|node| node.boot_id.clone()).collect();
         self.stage(Stage::Reboot, async {
-            for node in &mut nodes {
-                node.reboot(self.cell.deadlines.reboot).await?;
+            for at in self.cell.reboots() {
+                nodes[at].reboot(self.cell.deadlines.reboot).await?;
+                // One that is not ready after the updates is found by the scenarios, in both arms alike.
+                nodes[at].await_ready(Stage::Reboot).await?;
             }
             Ok(())
         })
@@ -153,20 +162,11 @@ impl<'a> ArmRun<'a> {
             arm: self.arm,
             run_dir: self.context.run_dir.clone(),
         };
-        let mac = |node: &NodePlan| names::mac(&setup.run, &self.cell.id, &node.role);
-        let network = if setup.host.has_networks() {
+        let outlet = self.context.outlet().await.map_err(clone_fault)?;
+        if outlet.is_some() {
             let spec = NetworkSpec {
                 name: self.name.clone(),
                 tag: tag.clone(),
-                nodes: self
-                    .cell
-                    .nodes
-                    .iter()
-                    .map(|node| NetworkNode {
-                        host: node.role.clone(),
-                        mac: mac(node),
-                    })
-                    .collect(),
             };
             made.push(
                 resources
@@ -174,12 +174,9 @@ impl<'a> ArmRun<'a> {
                     .map_err(clone_fault)?,
             );
             setup.host.create_network(&spec).await.map_err(clone_fault)?;
-            Some(spec.name)
-        } else {
-            None
-        };
+        }
         let mut specs = Vec::new();
-        for node in &self.cell.nodes {
+        for (at, node) in self.cell.nodes.iter().enumerate() {
             let file = setup.images.get(&node.image.name).ok_or_else(|| {
                 let message = format!("image {} has no sealed disk", node.image.name);
                 clone_fault(LabError::new(Cause::ImageDamaged, message))
@@ -196,8 +193,7 @@ impl<'a> ArmRun<'a> {
                 role: node.role.clone(),
                 pool: names::pool(&setup.run),
                 base,
-                network: network.clone(),
-                mac: mac(node),
+                nics: self.nics(outlet, at, node),
                 memory: node.memory,
                 vcpus: node.vcpus,
                 kvm: setup.kvm,
@@ -214,11 +210,54 @@ impl<'a> ArmRun<'a> {
         Ok(specs)
     }
 
+    /// A node's interface to the run's outlet, and the one to its cell.
+    fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Vec<Nic> {
+        let out = names::outlet_mac(self.index, self.arm, at);
+        let Some(outlet) = outlet else {
+            return vec![Nic {
+                network: None,
+                mac: out,
+                apart: false,
+                filter: None,
+            }];
+        };
+        vec![
+            Nic {
+                network: Some(outlet.network.clone()),
+                mac: out,
+                apart: true,
+                filter: outlet.filter.clone(),
+            },
+            Nic {
+                network: Some(self.name.clone()),
+                mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
+                apart: false,
+                filter: None,
+            },
+        ]
+    }
+
+    /// What a node is told of its cell; nothing where there is no network between nodes.
+    fn place(&self, at: usize, node: &NodePlan) -> Option<Place> {
+        self.context.outlet.get()?;
+        Some(Place {
+            mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
+            address: format!("{}/{}", names::address(at), names::CELL_PREFIX),
+            hosts: self
+                .cell
+                .nodes
+                .iter()
+                .enumerate()
+                .map(|(at, node)| (names::address(at).to_string(), node.host.clone()))
+                .collect(),
+        })
+    }
+
     /// Starts the nodes in their order, each ready and named before the next.
     async fn boot(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
         let setup = &self.context.setup;
         let mut nodes = Vec::new();
-        for (spec, plan) in specs.iter().zip(&self.cell.nodes) {
+        for (at, (spec, plan)) in specs.iter().zip(&self.cell.nodes).enumerate() {
             let role = Some(plan.role.as_str());
             let family = Family::of(&self.cell.os).ok_or_else(|| {
                 let message = format!("{} cannot be updated by this version", self.cell.os);
@@ -237,7 +276,12 @@ impl<'a> ArmRun<'a> {
                 .map_err(|error| fault(Stage::Boot, role, error))?;
             let mut node = Node::new(self.context, plan, family, spec.name.clone());
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
-            node.ask(Stage::Boot, &linux::identify(&plan.role)).await?;
+            let place = self.place(at, plan);
+            node.ask(Stage::Boot, &linux::identify(&plan.host, place.as_ref()))
+                .await?;
+            if let Some(fault) = node.await_ready(Stage::Boot).await? {
+                return Err(fault);
+            }
             nodes.push(node);
         }
         Ok(nodes)
@@ -246,11 +290,13 @@ impl<'a> ArmRun<'a> {
     /// Pins, fetches and installs the updates of every node.
     async fn update(&self, nodes: &[Node<'_>]) -> Result<Vec<UpdateSet>, Fault> {
         let deadlines = &self.cell.deadlines;
+        let proxy = self.context.outlet.get().and_then(Outlet::proxy_url);
         let sets = self
             .stage(Stage::Resolve, async {
                 let mut sets = Vec::new();
                 for node in nodes {
-                    let set = updates::resolve(node, &self.context.setup.plan.updates, deadlines).await?;
+                    let policy = &self.context.setup.plan.updates;
+                    let set = updates::resolve(node, policy, deadlines, proxy.as_deref()).await?;
                     self.emit(Event::Resolved {
                         cell: self.cell.id.clone(),
                         role: node.plan.role.clone(),
@@ -264,7 +310,7 @@ impl<'a> ArmRun<'a> {
         let pending = || nodes.iter().zip(&sets).filter(|(_, set)| !set.is_empty());
         self.stage(Stage::Download, async {
             for (node, set) in pending() {
-                updates::download(node, set, deadlines).await?;
+                updates::download(node, set, deadlines, proxy.as_deref()).await?;
             }
             Ok(())
         })

@@ -4,6 +4,7 @@ mod arm;
 mod dispatcher;
 mod names;
 mod node;
+mod outlet;
 mod resources;
 mod scenario;
 mod scheduler;
@@ -14,18 +15,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 pub use resources::clean_up;
+pub use scheduler::Budget;
 
 use crate::event::{Event, RunId};
 use crate::journal::{Journal, JournalError};
 use crate::outcome::Cause;
-use crate::plan::model::Plan;
-use crate::port::{Hypervisor, LabError, Observer};
+use crate::plan::model::{NetworkMode, Plan};
+use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::state::{LedgerError, RunDir};
 use crate::units::Mib;
 use dispatcher::Dispatcher;
+use outlet::Outlet;
 use resources::Resources;
 
 /// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
@@ -42,6 +46,8 @@ pub struct Setup {
     pub images: BTreeMap<String, PathBuf>,
     /// The host.
     pub host: Arc<dyn Hypervisor>,
+    /// What starts the proxy through which isolated clones get their updates.
+    pub proxies: Arc<dyn ProxyLauncher>,
     /// How guests run on it, as the first events tell it.
     pub host_chosen: Event,
     /// Whether KVM is used.
@@ -78,12 +84,28 @@ struct Context {
     run_dir: PathBuf,
     events: Dispatcher,
     resources: Resources,
+    outlet: OnceCell<Outlet>,
+}
+
+impl Context {
+    /// The run's outlet, made by whoever asks first; `None` on a host without networks.
+    async fn outlet(&self) -> Result<Option<&Outlet>, LabError> {
+        if !self.setup.host.has_networks() {
+            return Ok(None);
+        }
+        let open = || Outlet::open(&self.setup, &self.resources, &self.run_dir);
+        self.outlet.get_or_try_init(open).await.map(Some)
+    }
 }
 
 /// Checks that the host can hold the plan at all, before anything is made.
-pub async fn preflight(setup: &Setup) -> Result<scheduler::Budget, LabError> {
+pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
+    match setup.plan.network.mode {
+        NetworkMode::Isolated => setup.host.can_isolate()?,
+        NetworkMode::Open => {}
+    }
     let capacity = setup.host.capacity().await?;
-    let budget = scheduler::Budget::of(&setup.plan.host, capacity);
+    let budget = Budget::of(&setup.plan.host, capacity);
     for cell in &setup.plan.cells {
         if cell.nodes.len() > 1 && !setup.host.has_networks() {
             return Err(LabError::new(
@@ -145,9 +167,8 @@ pub async fn preflight(setup: &Setup) -> Result<scheduler::Budget, LabError> {
     Ok(budget)
 }
 
-/// Runs a plan to its end and returns what could not be removed. The journal in `run_dir` is the result.
-pub async fn execute(setup: Setup, run_dir: &RunDir) -> Result<Vec<String>, RunError> {
-    let budget = preflight(&setup).await?;
+/// Runs a plan to its end, within the budget that [`preflight`] found, and returns what could not be removed. The journal in `run_dir` is the result.
+pub async fn execute(setup: Setup, budget: Budget, run_dir: &RunDir) -> Result<Vec<String>, RunError> {
     let mut journal = Journal::create(&run_dir.journal())?;
     let planned = Event::Planned {
         run: setup.run.clone(),
@@ -165,12 +186,18 @@ pub async fn execute(setup: Setup, run_dir: &RunDir) -> Result<Vec<String>, RunE
         setup,
         events,
         resources,
+        outlet: OnceCell::new(),
     });
     scheduler::run(&context, budget).await;
     if context.setup.stop.is_cancelled() {
         context.events.emit(Event::Interrupted {
             by: "a signal".to_owned(),
         });
+    }
+    if let Some(outlet) = context.outlet.get()
+        && let Some(event) = outlet.close().await
+    {
+        context.events.emit(event);
     }
     let left_behind = context.resources.finish().await;
     context.events.emit(Event::Finished {

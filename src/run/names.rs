@@ -1,10 +1,21 @@
 //! Names of what a run makes: all begin with `pg-` and the run's id, and fit libvirt's limits.
 
+use std::net::Ipv4Addr;
+
 use sha2::{Digest, Sha256};
 
 use crate::event::RunId;
 use crate::outcome::Arm;
 use crate::plan::model::CellId;
+
+/// Nodes of a cell that have MAC addresses of their own.
+const NODES: usize = 256;
+
+/// The network of every cell, 10.214.0.0; no host has an address in it.
+const CELL: u32 = 0x0ad6_0000;
+
+/// The length of that network's prefix.
+pub const CELL_PREFIX: u8 = 16;
 
 /// The run's storage pool.
 pub fn pool(run: &RunId) -> String {
@@ -31,10 +42,40 @@ pub fn overlay(domain: &str) -> String {
     format!("{domain}.qcow2")
 }
 
-/// A node's MAC address: the same in both arms, which are never on one network; of QEMU's own prefix.
+/// The network that all clones of a run share.
+pub fn outlet(run: &RunId) -> String {
+    format!("pg-{run}-out")
+}
+
+/// The filter on the clones' interfaces to it.
+pub fn filter(run: &RunId) -> String {
+    format!("pg-{run}")
+}
+
+/// A node's MAC address in its cell: the same in both arms, which are never on one network; of QEMU's own prefix.
 pub fn mac(run: &RunId, cell: &CellId, role: &str) -> String {
     let hash = Sha256::digest(format!("{run}/{cell}/{role}"));
     format!("52:54:00:{:02x}:{:02x}:{:02x}", hash[0], hash[1], hash[2])
+}
+
+/// A node's MAC address on the run's outlet, where all clones meet: counted, so that no two are alike.
+pub fn outlet_mac(cell: usize, arm: Arm, node: usize) -> String {
+    let arm = match arm {
+        Arm::Control => 0,
+        Arm::Treatment => 1,
+    };
+    let number = ((cell * 2 + arm) * NODES + node) % (1 << 24);
+    format!(
+        "52:54:00:{:02x}:{:02x}:{:02x}",
+        number >> 16,
+        (number >> 8) & 0xff,
+        number & 0xff
+    )
+}
+
+/// A node's address in its cell: the same in both arms and in every clone.
+pub fn address(node: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(CELL + 10 + u32::try_from(node).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -53,5 +94,11 @@ mod tests {
         let cell = CellId::new("web", "debian-12");
         assert_eq!(mac(&run, &cell, "web"), mac(&run, &cell, "web"));
         assert_ne!(mac(&run, &cell, "web"), mac(&run, &cell, "app"));
+        assert_eq!(address(1).to_string(), "10.214.0.11");
+        let macs: std::collections::BTreeSet<String> = (0..20)
+            .flat_map(|cell| Arm::BOTH.into_iter().map(move |arm| (cell, arm)))
+            .flat_map(|(cell, arm)| (0..3).map(move |node| outlet_mac(cell, arm, node)))
+            .collect();
+        assert_eq!(macs.len(), 120);
     }
 }

@@ -9,6 +9,7 @@ use crate::guest::{self, Family, GuestCommand, ParseError, linux};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NodePlan;
 use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
+use crate::scenario::evaluate::{self, Raw};
 use crate::units::Period;
 
 /// The pause between two signs of life that are asked for.
@@ -233,6 +234,46 @@ impl<'a> Node<'a> {
         }
         let old = std::mem::take(&mut self.boot_id);
         self.ready(Stage::Reboot, deadline, Some(&old)).await
+    }
+
+    /// Waits until what the role calls ready holds. Gives a fault, not an error, where it does not in its time.
+    pub async fn await_ready(&self, stage: Stage) -> Result<Option<Fault>, Fault> {
+        let Some(ready) = &self.plan.ready else {
+            return Ok(None);
+        };
+        let started = Instant::now();
+        loop {
+            let left = ready.within.0.saturating_sub(started.elapsed());
+            let Some(command) = self.action(&ready.check, left.max(PING)) else {
+                return Ok(None);
+            };
+            let output = self.exec(stage, &command).await?;
+            let raw = Raw {
+                exit: output.exit,
+                timed_out: linux::is_timeout(output.exit),
+                stdout: output.stdout,
+                stderr: output.stderr,
+            };
+            let failures = evaluate::evaluate(&ready.check, &raw);
+            if failures.is_empty() {
+                return Ok(None);
+            }
+            if started.elapsed() >= ready.within.0 {
+                let message = format!(
+                    "waited {} for it to be ready ({}): {}",
+                    ready.within,
+                    evaluate::describe(&ready.check),
+                    failures.join("; ")
+                );
+                let mut fault = self.fault(stage, Cause::Deadline, message);
+                fault.hint = Some(
+                    "look at `ready` of its role in the lab file; a slow host may need a longer `within`"
+                        .into(),
+                );
+                return Ok(Some(fault));
+            }
+            self.pause(stage, Period(PAUSE)).await?;
+        }
     }
 
     /// The fault of an answer that cannot be read.

@@ -12,9 +12,10 @@ pub async fn resolve(
     node: &Node<'_>,
     policy: &UpdatePolicy,
     deadlines: &Deadlines,
+    proxy: Option<&str>,
 ) -> Result<UpdateSet, Fault> {
     let limit = deadlines.resolve.0;
-    let output = node.exec(Stage::Resolve, &debian::refresh(limit)).await?;
+    let output = node.exec(Stage::Resolve, &debian::refresh(proxy, limit)).await?;
     let errors = debian::refresh_errors(&String::from_utf8_lossy(&output.stderr));
     if output.exit != Some(0) || !errors.is_empty() {
         let mut fault = node.fault(
@@ -26,7 +27,8 @@ pub async fn resolve(
         );
         fault.detail = tail(&output_text(&output));
         fault.hint =
-            Some("is the mirror of the image's sources up, and reachable from the guest's network?".into());
+            Some("is the mirror of the image's sources up, and can this host reach it? An isolated clone may ask for what the \
+                  image's recipe and `sources` below [network] list, and nothing else".into());
         return Err(fault);
     }
     let pending = simulation(node, &debian::simulate_all(limit)).await?;
@@ -85,10 +87,14 @@ async fn simulation(node: &Node<'_>, command: &crate::guest::GuestCommand) -> Re
 }
 
 /// Fetches the set; what fails here is the mirror's fault, never the updates'.
-pub async fn download(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<(), Fault> {
-    let output = node
-        .exec(Stage::Download, &debian::download(set, deadlines.download.0))
-        .await?;
+pub async fn download(
+    node: &Node<'_>,
+    set: &UpdateSet,
+    deadlines: &Deadlines,
+    proxy: Option<&str>,
+) -> Result<(), Fault> {
+    let command = debian::download(set, proxy, deadlines.download.0);
+    let output = node.exec(Stage::Download, &command).await?;
     if output.exit == Some(0) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The records of a run, sorted by what they are about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Event, Record, StepReport};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
@@ -19,6 +19,8 @@ pub(super) struct Seen<'a> {
 #[derive(Default)]
 pub(super) struct ArmSeen<'a> {
     pub(super) faults: Vec<&'a Fault>,
+    /// The roles of nodes that were shown to be cut off.
+    pub(super) isolated: BTreeSet<&'a str>,
     /// Whether the arm has an end.
     pub(super) over: bool,
     /// By scenario and number of the run.
@@ -89,7 +91,11 @@ impl<'a> Seen<'a> {
             | Event::ArmStarted { .. }
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
+            | Event::Fetched(_)
             | Event::Observed { .. } => {}
+            Event::Isolated { cell, arm, role } => {
+                self.arms.entry((cell, *arm)).or_default().isolated.insert(role);
+            }
             Event::Resolved { cell, role, set } => {
                 self.nodes.entry((cell, role)).or_default().sets.push(set);
             }

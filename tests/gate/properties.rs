@@ -3,7 +3,7 @@
 use patchgate::event::{Event, Record};
 use patchgate::gate::{Gate, Severity, decide};
 use patchgate::outcome::{Arm, Blame, Cause, ScenarioOutcome, Stage, StepOutcome};
-use patchgate::plan::model::Plan;
+use patchgate::plan::model::{NetworkMode, Plan};
 use patchgate::scenario::model::When;
 use patchgate::update::UpdateSet;
 use patchgate::verdict::judge;
@@ -42,6 +42,7 @@ prop_compose! {
         cells in vec((prop::bool::weighted(0.8), prop::sample::subsequence(POOL.to_vec(), 0..=3)), 1..=3),
         scenarios in vec((prop::bool::weighted(0.7), vec(any::<bool>(), 1..=3)), 3),
         expect_updates in any::<bool>(),
+        isolated in any::<bool>(),
     ) -> Plan {
         let scenarios = scenarios.into_iter().zip(POOL).map(|((required, steps), name)| {
             let when = |seed| if seed { When::BeforeUpdates } else { When::AfterReboot };
@@ -58,6 +59,7 @@ prop_compose! {
         });
         let mut plan = plan(cells.collect(), scenarios.collect());
         plan.updates.expect_updates = expect_updates;
+        plan.network.mode = if isolated { NetworkMode::Isolated } else { NetworkMode::Open };
         plan
     }
 }
@@ -211,7 +213,15 @@ fn may_open(plan: &Plan, records: &[Record]) -> bool {
                     _ => None,
                 })
                 .collect();
-            !sets.is_empty()
+            let cut_off = |wanted: Arm| {
+                plan.network.mode == NetworkMode::Open
+                    || events().any(|event| {
+                        matches!(event, Event::Isolated { cell, arm, role }
+                            if *cell == planned.id && *arm == wanted && *role == node.role)
+                    })
+            };
+            Arm::BOTH.into_iter().all(cut_off)
+                && !sets.is_empty()
                 && sets.iter().all(|set| *set == sets[0])
                 && (!sets[0].is_empty() || !plan.updates.expect_updates)
                 && !proofs.is_empty()
@@ -340,6 +350,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
         let matters = match removed {
             Event::Resolved { .. }
             | Event::Proved { .. }
+            | Event::Isolated { .. }
             | Event::StepFinished { .. }
             | Event::ScenarioFinished { .. }
             | Event::ArmFinished { .. }
@@ -351,6 +362,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
+            | Event::Fetched(_)
             | Event::Observed { .. } => false,
             Event::ArmFailed { .. } | Event::Interrupted { .. } => panic!("not in a good run"),
         };

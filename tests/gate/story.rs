@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use patchgate::event::{Event, Record, StepReport};
+use patchgate::event::{Event, Record, StepReport, Traffic};
 use patchgate::facts::Facts;
 use patchgate::gate::{Decision, decide};
 use patchgate::journal::Loaded;
 use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::plan::model::{
-    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdateMode, UpdatePolicy,
+    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
+    UpdateMode, UpdatePolicy,
 };
 use patchgate::scenario::model::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
@@ -77,6 +78,8 @@ pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
             .iter()
             .map(|role| NodePlan {
                 role: (*role).to_owned(),
+                host: (*role).to_owned(),
+                ready: None,
                 image: ImagePin {
                     name: format!("{os}+{role}"),
                     os: os.to_owned(),
@@ -87,6 +90,7 @@ pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
                 vcpus: 1,
             })
             .collect(),
+        reboot_order: Vec::new(),
         scenarios: scenarios.iter().map(|&name| name.to_owned()).collect(),
         deadlines: Deadlines {
             boot: Period::seconds(300),
@@ -106,6 +110,10 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             listed: Vec::new(),
             exclude: Vec::new(),
             expect_updates: true,
+        },
+        network: NetworkPolicy {
+            mode: NetworkMode::Isolated,
+            sources: vec!["http://deb.debian.org/debian".to_owned()],
         },
         host: HostPlan {
             uri: "auto".to_owned(),
@@ -274,6 +282,13 @@ impl Story {
             arm,
         });
         self.stage(id, arm, Stage::Boot, 24_000);
+        for node in &cell.nodes {
+            self.events.push(Event::Isolated {
+                cell: id.clone(),
+                arm,
+                role: node.role.clone(),
+            });
+        }
         if arm == Arm::Treatment {
             for node in &cell.nodes {
                 self.events.push(Event::Resolved {
@@ -395,6 +410,12 @@ impl Story {
     }
 
     pub fn finish(&mut self) {
+        self.events.push(Event::Fetched(Traffic {
+            requests: 52,
+            mirror_bytes: 54_525_952,
+            cache_bytes: 20_971_520,
+            refused: vec!["POST http://bank.example/transfer".to_owned()],
+        }));
         self.events.push(Event::Finished {
             left_behind: Vec::new(),
         });

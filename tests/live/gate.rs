@@ -1,19 +1,37 @@
 //! Real clones, real updates: what each update does to the gate.
 
+use std::process::Output;
+
+use crate::isolation::World;
 use crate::lab::{LiveLab, last_line, text};
 
-#[test]
-fn a_good_update_opens_the_gate_and_gate_says_so_again() {
-    let lab = LiveLab::new("pg-good", "app", "auto");
-    let output = lab.patchgate(&["run", "--plain", "--report", "report.json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    let line = last_line(&output);
-    assert!(line.starts_with("gate: OPEN run="), "{}", text(&output));
-    assert!(line.ends_with(" cells=1/1 regressed=0 inconclusive=0"), "{line}");
-    let report = std::fs::read_to_string(lab.path().join("report.json")).expect("report");
-    for part in ["pg-good", "\"1.0\"", "\"2.0\""] {
-        assert!(report.contains(part), "{part}: {report}");
+/// Holds exit code, gate and counts of a run, and gives its standard output and last line.
+fn ended(output: &Output, code: i32, gate: &str, counts: &str) -> (String, String) {
+    let line = last_line(output);
+    let as_expected = output.status.code() == Some(code)
+        && line.starts_with(&format!("gate: {gate} run="))
+        && line.ends_with(&format!(" {counts}"));
+    assert!(as_expected, "expected {code}, {gate}, {counts}: {}", text(output));
+    (String::from_utf8_lossy(&output.stdout).into_owned(), line)
+}
+
+fn holds(stdout: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(stdout.contains(part), "{part}: {stdout}");
     }
+}
+
+#[test]
+fn a_good_update_opens_the_gate_on_clones_that_reach_nothing_else() {
+    let lab = LiveLab::new("pg-good", "app", "auto");
+    let world = World::begin();
+    lab.add_scenario("isolation", &world.scenario("app"));
+    let output = lab.patchgate(&["run", "--plain", "--report", "report.json"]);
+    let (stdout, line) = ended(&output, 0, "OPEN", "cells=1/1 regressed=0 inconclusive=0");
+    holds(&stdout, &["network isolated"]);
+    let report = std::fs::read_to_string(lab.path().join("report.json")).expect("report");
+    holds(&report, &["pg-good", "\"1.0\"", "\"2.0\""]);
+    assert_eq!(world.arrived(), Vec::<String>::new());
     let again = lab.patchgate(&["gate", "latest"]);
     assert_eq!((again.status.code(), last_line(&again)), (Some(0), line));
     assert_eq!(lab.left("auto"), Vec::<String>::new());
@@ -23,26 +41,14 @@ fn a_good_update_opens_the_gate_and_gate_says_so_again() {
 fn an_update_that_breaks_the_service_after_the_reboot_closes_it() {
     let lab = LiveLab::new("pg-bad", "app", "auto");
     let output = lab.patchgate(&["run", "--plain"]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        last_line(&output).starts_with("gate: CLOSED run="),
-        "{}",
-        text(&output)
-    );
-    assert!(
-        last_line(&output).ends_with(" cells=0/1 regressed=1 inconclusive=0"),
-        "{}",
-        text(&output)
-    );
-    for part in [
+    let (stdout, _) = ended(&output, 1, "CLOSED", "cells=0/1 regressed=1 inconclusive=0");
+    let parts = [
         "app/service",
         "the service answers",
         "pg-bad.service",
         "no licence in /run/pg-bad",
-    ] {
-        assert!(stdout.contains(part), "{part}: {stdout}");
-    }
+    ];
+    holds(&stdout, &parts);
     assert_eq!(lab.left("auto"), Vec::<String>::new());
 }
 
@@ -52,15 +58,16 @@ fn an_installation_that_fails_half_way_never_opens_it() {
     let lab = LiveLab::new("pg-half", "app", "qemu:///session");
     let output = lab.patchgate(&["run", "--plain"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(
         last_line(&output).starts_with("gate: CLOSED run="),
         "{}",
         text(&output)
     );
-    for part in ["pg-half", "cannot migrate the settings"] {
-        assert!(stdout.contains(part), "{part}: {stdout}");
-    }
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    holds(
+        &stdout,
+        &["pg-half", "cannot migrate the settings", "network open"],
+    );
     assert_eq!(lab.left("qemu:///session"), Vec::<String>::new());
 }
 
@@ -68,18 +75,7 @@ fn an_installation_that_fails_half_way_never_opens_it() {
 fn an_agent_that_never_answers_leaves_it_undecided() {
     let lab = LiveLab::new("pg-good", "silent", "auto");
     let output = lab.patchgate(&["run", "--plain"]);
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    assert!(
-        last_line(&output).starts_with("gate: UNDECIDED run="),
-        "{}",
-        text(&output)
-    );
-    assert!(
-        last_line(&output).ends_with(" cells=0/1 regressed=0 inconclusive=1"),
-        "{}",
-        text(&output)
-    );
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("the guest agent never answered"), "{stdout}");
+    let (stdout, _) = ended(&output, 3, "UNDECIDED", "cells=0/1 regressed=0 inconclusive=1");
+    holds(&stdout, &["the guest agent never answered"]);
     assert_eq!(lab.left("auto"), Vec::<String>::new());
 }

@@ -65,7 +65,16 @@ scenarios = ["app"]
 
 [deadlines]
 boot = "{boot}"
+
+[network]
+mode = "{network}"
 "#,
+                // A session cannot isolate, and says so.
+                network = if uri.ends_with("/session") {
+                    "open"
+                } else {
+                    "isolated"
+                },
                 base = root.join("images/debian-12.toml").display(),
                 boot = if role == "silent" { "45s" } else { "5m" },
             ),
@@ -82,6 +91,12 @@ boot = "{boot}"
 
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Adds a scenario to the group's.
+    pub fn add_scenario(&self, name: &str, text: &str) {
+        let path = self.path().join(format!("scenarios/app/{name}.toml"));
+        fs::write(path, text).expect("a scenario");
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use patchgate::event::{Event, Record, RunId, StepReport};
-use patchgate::fake::{FakeLab, GuestScript};
+use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::{self, Decision};
 use patchgate::journal;
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{
-    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NodePlan, Plan, UpdateMode, UpdatePolicy,
+    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
+    UpdateMode, UpdatePolicy,
 };
 use patchgate::port::{ExecOutput, LabError, Observer};
 use patchgate::run::{self, RunError, Setup};
@@ -40,7 +41,8 @@ pub fn exit(code: i32, stdout: &str) -> ExecOutput {
 /// A lab with one cell `web/debian-12`, one node `web` and one scenario of one step.
 pub struct Lab {
     pub fake: FakeLab,
-    plan: Plan,
+    pub proxies: FakeProxies,
+    pub plan: Plan,
     stop: Option<Duration>,
     folder: tempfile::TempDir,
 }
@@ -51,6 +53,7 @@ impl Default for Lab {
         fake.script("web", GuestScript::default());
         Self {
             fake,
+            proxies: FakeProxies::default(),
             plan: plan(),
             stop: None,
             folder: tempfile::tempdir().expect("folder"),
@@ -92,6 +95,8 @@ fn plan() -> Plan {
         required: true,
         nodes: vec![NodePlan {
             role: "web".into(),
+            host: "web".into(),
+            ready: None,
             image: ImagePin {
                 name: "debian-12+web".into(),
                 os: "debian-12".into(),
@@ -101,6 +106,7 @@ fn plan() -> Plan {
             memory: Mib(512),
             vcpus: 1,
         }],
+        reboot_order: Vec::new(),
         scenarios: vec![scenario.name.clone()],
         deadlines: Deadlines {
             boot: Period::seconds(60),
@@ -117,6 +123,10 @@ fn plan() -> Plan {
             listed: Vec::new(),
             exclude: Vec::new(),
             expect_updates: true,
+        },
+        network: NetworkPolicy {
+            mode: NetworkMode::Isolated,
+            sources: vec!["http://deb.debian.org/debian".into()],
         },
         host: HostPlan {
             uri: "auto".into(),
@@ -175,6 +185,7 @@ impl Lab {
             plan: self.plan.clone(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
             host: Arc::new(self.fake.clone()),
+            proxies: Arc::new(self.proxies.clone()),
             host_chosen: Event::HostChosen {
                 uri: patchgate::fake::URI.into(),
                 accel: "none".into(),
@@ -188,7 +199,8 @@ impl Lab {
             stop,
             now: || Timestamp::UNIX_EPOCH,
         };
-        let left = run::execute(setup, &run_dir).await?;
+        let budget = run::preflight(&setup).await?;
+        let left = run::execute(setup, budget, &run_dir).await?;
         Ok((state, run, left))
     }
 
@@ -203,6 +215,7 @@ impl Lab {
         let ledger = Ledger::left(&state.run_dir(&run).join(patchgate::state::RESOURCES)).expect("ledger");
         End {
             fake: self.fake,
+            proxies: self.proxies,
             run,
             records,
             judgement,
@@ -224,9 +237,10 @@ impl Lab {
 
 /// The end of a run.
 pub struct End {
-    fake: FakeLab,
+    pub fake: FakeLab,
+    proxies: FakeProxies,
     run: RunId,
-    records: Vec<Record>,
+    pub records: Vec<Record>,
     judgement: Judgement,
     decision: Decision,
     left_behind: Vec<String>,
@@ -261,6 +275,17 @@ impl End {
         faults
     }
 
+    /// Every step that ran.
+    pub fn steps(&self) -> Vec<&StepReport> {
+        self.records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::StepFinished { report, .. } => Some(report),
+                _ => None,
+            })
+            .collect()
+    }
+
     pub fn failed_step(&self) -> &StepReport {
         let step = self.records.iter().find_map(|record| match &record.event {
             Event::StepFinished { report, .. } if !report.failures.is_empty() => Some(report),
@@ -279,5 +304,6 @@ impl End {
         assert_eq!(self.fake.present(), Vec::<String>::new());
         assert_eq!(self.left_behind, Vec::<String>::new());
         assert_eq!(self.in_ledger, 0);
+        assert!(!self.proxies.running(), "the proxy outlived its run");
     }
 }

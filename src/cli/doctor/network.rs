@@ -1,0 +1,101 @@
+//! Whether the host can wire clones up, and cut them off from everything else.
+
+use std::path::Path;
+
+use super::show::Check;
+use crate::event::RunId;
+use crate::libvirt::LibvirtHost;
+use crate::outcome::{Arm, Cause};
+use crate::plan::model::CellId;
+use crate::port::{FilterSpec, Hypervisor, LabError, NetworkSpec, OutletSpec, Resource, ResourceKind, Tag};
+use crate::proxy;
+
+/// A network between nodes, made and removed.
+pub(super) async fn networks(lab: &LibvirtHost, run: &RunId) -> Check {
+    if !lab.has_networks() {
+        return Check::warning(
+            "network",
+            format!(
+                "{} gives each VM a network of its own: the nodes of a cell cannot reach each other",
+                lab.uri()
+            ),
+            "for cells of more than one role that talk to each other, set uri = \"qemu:///system\" in [[host]]",
+        );
+    }
+    let spec = NetworkSpec {
+        name: format!("pg-{run}-look"),
+        tag: Tag {
+            run: run.clone(),
+            cell: CellId::new("patchgate", "doctor"),
+            arm: Arm::Control,
+            run_dir: nowhere(run),
+        },
+    };
+    let made = lab.create_network(&spec).await;
+    let removed = remove(lab, ResourceKind::Network, &spec.name).await;
+    match made.and(removed) {
+        Ok(()) => Check::ok("network", "a network between nodes can be made and removed"),
+        Err(error) => Check::failed("network", error),
+    }
+}
+
+/// The way out of isolated clones: an outlet and a filter, made and removed, and the proxy's program.
+pub(super) async fn isolation(lab: &LibvirtHost, run: &RunId) -> Check {
+    if let Err(error) = lab.can_isolate() {
+        let remedy = error.hint.unwrap_or_default();
+        return Check::warning("isolation", error.message, remedy);
+    }
+    match tried(lab, run).await {
+        Ok(found) => Check::ok("isolation", found),
+        Err(error) => Check::failed("isolation", error),
+    }
+}
+
+async fn tried(lab: &LibvirtHost, run: &RunId) -> Result<String, LabError> {
+    if !Path::new(proxy::PROGRAM).is_file() {
+        return Err(
+            LabError::new(Cause::HostRefused, format!("{} is not installed", proxy::PROGRAM))
+                .with_hint("apt-get install squid"),
+        );
+    }
+    let outlet = OutletSpec {
+        name: format!("pg-{run}-out"),
+        run: run.clone(),
+        run_dir: nowhere(run),
+        clients: 1,
+        open: false,
+    };
+    let filter_name = format!("pg-{run}");
+    let made = match lab.create_outlet(&outlet).await {
+        Ok(info) => {
+            let filter = FilterSpec {
+                name: filter_name.clone(),
+                gateway: info.gateway,
+                port: 3128,
+            };
+            lab.create_filter(&filter).await.map(|()| info)
+        }
+        Err(error) => Err(error),
+    };
+    let network_gone = remove(lab, ResourceKind::Network, &outlet.name).await;
+    let filter_gone = remove(lab, ResourceKind::Filter, &filter_name).await;
+    let info = made?;
+    network_gone.and(filter_gone)?;
+    Ok(format!(
+        "clones can be cut off from all but the proxy (tried an outlet at {}/{}, and a filter)",
+        info.gateway, info.prefix
+    ))
+}
+
+fn nowhere(run: &RunId) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("patchgate-{run}"))
+}
+
+pub(super) async fn remove(lab: &LibvirtHost, kind: ResourceKind, name: &str) -> Result<(), LabError> {
+    let resource = Resource {
+        kind,
+        name: name.into(),
+        uri: lab.uri().into(),
+    };
+    lab.remove(&resource).await
+}
