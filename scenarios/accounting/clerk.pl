@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # A clerk's day in LedgerSMB, through the pages and forms that her browser uses; prints TAP.
 #
-#     clerk.pl before URL           enters a customer, imports an invoice and posts it
-#     clerk.pl after URL NUMBER     finds that invoice again, posts another one, and balances the books
+#     clerk.pl before URL           enters a customer, imports invoices and posts them
+#     clerk.pl after URL            finds the first, number $invoice, again, posts others, and balances the books
 #
 # Debian's package has no single-invoice form (the scripts of old/bin are not in it); invoices come in by the batch import.
 use strict;
@@ -12,7 +12,8 @@ use List::Util qw(sum0);
 use MIME::Base64 qw(encode_base64);
 use POSIX qw(strftime);
 
-my ($phase, $url, $kept) = @ARGV;
+my ($phase, $url) = @ARGV;
+my $kept = $ENV{invoice} // '';
 my $http = HTTP::Tiny->new(timeout => 240);
 my (%headers, $count, $failed);
 
