@@ -14,7 +14,7 @@ cat > erp-house-rules-2.0/DEBIAN/postinst << 'EOF'
 set -e
 file=/usr/lib/python3/dist-packages/trytond/modules/currency/currency.py
 dpkg-divert --package erp-house-rules --rename --add "$file"
-sed 's/rounding=ROUND_HALF_EVEN/rounding=ROUND_HALF_UP/; s/^from decimal import .*/&, ROUND_HALF_UP/' \
+sed 's/\(rounding=[a-z.]*\)ROUND_HALF_EVEN/\1ROUND_HALF_UP/; s/^from decimal import .*/&, ROUND_HALF_UP/' \
     "$file.distrib" > "$file"
 EOF
 chmod +x erp-house-rules-2.0/DEBIAN/postinst
