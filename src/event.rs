@@ -199,6 +199,24 @@ pub enum Event {
         /// How many of its steps ran.
         steps: usize,
     },
+    /// The samples of a measured step were taken.
+    Measured {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The scenario's name.
+        scenario: String,
+        /// The step's index in the scenario.
+        step: usize,
+        /// How long each sample took that passed and has a time, in microseconds of the guest's clock, in their order.
+        samples_us: Vec<u64>,
+        /// Samples whose expectations did not hold.
+        failed: u32,
+        /// What was not met in the first of those.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failures: Vec<String>,
+    },
     /// An arm ended before its time.
     ArmFailed {
         /// Its cell.

@@ -1,6 +1,8 @@
 //! `decide`: from verdicts and policy to the gate. Pure.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod measured;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -254,6 +256,10 @@ fn of_cell(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
         ));
     }
     for scenario in &cell.scenarios {
+        reasons.extend(measured::notes(scenario).into_iter().map(|text| Reason {
+            scenario: Some(scenario.name.clone()),
+            ..about(Severity::Notes, text, None)
+        }));
         // One fault, one reason: the scenarios that it took with it are counted in it.
         if explained && lacks_result(scenario.verdict) {
             continue;
@@ -357,6 +363,7 @@ fn guest_went(cause: Cause) -> bool {
         | Cause::NoUpdates
         | Cause::ScenarioInvalid
         | Cause::SeedFailed
+        | Cause::NotMeasured
         | Cause::Interrupted
         | Cause::Internal => false,
     }

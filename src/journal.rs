@@ -149,6 +149,7 @@ fn decides(event: &Event) -> bool {
         | Event::Proved { .. }
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }
+        | Event::Measured { .. }
         | Event::ArmFailed { .. }
         | Event::ArmFinished { .. }
         | Event::Interrupted { .. }

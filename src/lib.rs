@@ -28,6 +28,7 @@ pub mod guest;
 pub mod image;
 pub mod journal;
 pub mod libvirt;
+pub mod measure;
 pub mod outcome;
 pub mod plan;
 pub mod port;

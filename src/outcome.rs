@@ -54,6 +54,8 @@ pub enum Stage {
     Prove,
     /// The scenarios run.
     Scenarios,
+    /// Measured steps are sampled, in turns with the other arm.
+    Measure,
     /// Everything the arm made is removed.
     Destroy,
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Stage {
             Self::Reboot => "reboot",
             Self::Prove => "prove",
             Self::Scenarios => "scenarios",
+            Self::Measure => "measure",
             Self::Destroy => "destroy",
         })
     }
@@ -133,6 +136,8 @@ pub enum Cause {
     SeedFailed,
     /// A scenario names what does not exist in this cell.
     ScenarioInvalid,
+    /// A measured step has no samples that could be compared.
+    NotMeasured,
     /// The run was interrupted.
     Interrupted,
     /// A defect in patchgate.
@@ -158,6 +163,7 @@ impl Cause {
             | Self::ImageDamaged
             | Self::MirrorUnreachable
             | Self::NoUpdates
+            | Self::NotMeasured
             | Self::Interrupted => Blame::Environment,
             Self::ScenarioInvalid => Blame::Scenario,
             Self::ResolveFailed | Self::SeedFailed | Self::Internal => Blame::Unknown,
@@ -186,6 +192,7 @@ impl Cause {
             Self::NoUpdates => "updates were expected and none are pending",
             Self::SeedFailed => "a step before the updates failed in one arm only",
             Self::ScenarioInvalid => "the scenario does not fit the cell",
+            Self::NotMeasured => "the times of a measured step cannot be compared",
             Self::Interrupted => "the run was interrupted",
             Self::Internal => "a defect in patchgate",
         }

@@ -15,6 +15,8 @@ pub use ledger::{Ledger, LedgerError};
 
 /// The journal's name in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
+/// The name of the record of a trial of scenarios, which has no [`JOURNAL`]: it is no run and decides nothing.
+const TRIAL: &str = "trial.jsonl";
 /// The ledger's name in a run's folder.
 pub const RESOURCES: &str = "resources.jsonl";
 /// The lock's name in a run's folder.
@@ -42,6 +44,11 @@ impl RunDir {
     /// The journal's file.
     pub fn journal(&self) -> PathBuf {
         self.path.join(JOURNAL)
+    }
+
+    /// The file of a trial's record, instead of a journal.
+    pub fn trial(&self) -> PathBuf {
+        self.path.join(TRIAL)
     }
 
     /// The ledger's file.
@@ -102,6 +109,11 @@ impl State {
     /// The journal of a run.
     pub fn journal(&self, run: &RunId) -> PathBuf {
         self.run_dir(run).join(JOURNAL)
+    }
+
+    /// Whether an id is that of a trial of scenarios, which shares runs' folders so that `clean` finds what it left.
+    pub fn is_trial(&self, run: &RunId) -> bool {
+        self.run_dir(run).join(TRIAL).exists()
     }
 
     /// Makes and locks the folder of a new run, readable by its user alone: journals hold guests' output.

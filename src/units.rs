@@ -97,6 +97,34 @@ impl FromStr for Period {
     }
 }
 
+/// A share in whole hundredths, from 1 % to 10000 % once parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(pub u32);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = ParseQuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.trim().strip_suffix('%').map(str::trim_end);
+        number
+            .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|number| number.parse().ok())
+            .filter(|number| (1..=10_000).contains(number))
+            .map(Self)
+            .ok_or_else(|| {
+                ParseQuantityError(format!(
+                    "`{text}` is not a share from 1% to 10000%; write a whole number and %, such as \"30%\""
+                ))
+            })
+    }
+}
+
 macro_rules! serde_as_text {
     ($type:ty) => {
         impl Serialize for $type {
@@ -116,6 +144,7 @@ macro_rules! serde_as_text {
 
 serde_as_text!(Mib);
 serde_as_text!(Period);
+serde_as_text!(Percent);
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +161,29 @@ mod tests {
         }
         assert_eq!(Mib(2048).to_string(), "2GiB");
         assert_eq!(Mib(1536).to_string(), "1536MiB");
+    }
+
+    #[test]
+    fn shares_round_trip_and_are_bounded() {
+        for (text, percent) in [("30%", 30), ("100 %", 100), ("10000%", 10_000)] {
+            let share: Percent = text.parse().expect(text);
+            assert_eq!(share, Percent(percent), "{text}");
+            assert_eq!(share.to_string().parse(), Ok(share), "{text}");
+        }
+        for text in [
+            "",
+            "30",
+            "0%",
+            "-5%",
+            "+5%",
+            "10001%",
+            "1.5%",
+            "99999999999%",
+            "%",
+        ] {
+            let error = text.parse::<Percent>().expect_err(text).to_string();
+            assert!(error.contains("\"30%\""), "{error}");
+        }
     }
 
     #[test]

@@ -15,8 +15,10 @@ use crate::scenario::model::{Scenario, When};
 use crate::update::{Proof, UpdateSet};
 
 mod arm;
+mod measured;
 mod seen;
 
+pub use measured::{Measured, MeasuredStep};
 use seen::Seen;
 
 /// The verdict on one scenario in one cell.
@@ -61,7 +63,7 @@ impl fmt::Display for Verdict {
 }
 
 /// What became of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// Every cell of the plan, in its order.
     pub cells: Vec<CellJudgement>,
@@ -74,7 +76,7 @@ pub struct Judgement {
 }
 
 /// What became of one cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CellJudgement {
     /// The cell.
     pub id: CellId,
@@ -96,7 +98,7 @@ pub struct CellJudgement {
 }
 
 /// What became of one scenario in one cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioJudgement {
     /// Its name.
     pub name: String,
@@ -110,6 +112,8 @@ pub struct ScenarioJudgement {
     pub treatment: ArmResult,
     /// Why that verdict, one sentence without a full stop.
     pub reason: String,
+    /// Its measured steps, in order.
+    pub measured: Vec<MeasuredStep>,
 }
 
 impl ScenarioJudgement {
@@ -235,7 +239,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     let scenarios: Vec<_> = cell
         .scenarios
         .iter()
-        .map(|name| judge_scenario(plan.scenarios.get(name), name, &cell.id, seen))
+        .map(|name| judge_scenario(plan, name, &cell.id, seen))
         .collect();
     let nodes: Vec<_> = cell
         .nodes
@@ -319,12 +323,8 @@ fn judge_node(cell: &CellId, role: &str, expect_updates: bool, seen: &Seen<'_>) 
     }
 }
 
-fn judge_scenario(
-    scenario: Option<&Scenario>,
-    name: &str,
-    cell: &CellId,
-    seen: &Seen<'_>,
-) -> ScenarioJudgement {
+fn judge_scenario(plan: &Plan, name: &str, cell: &CellId, seen: &Seen<'_>) -> ScenarioJudgement {
+    let scenario = plan.scenarios.get(name);
     let result = |arm| {
         arm::result(
             scenario,
@@ -350,13 +350,21 @@ fn judge_scenario(
     {
         verdict = Verdict::Inconclusive(Cause::SeedFailed);
     }
+    let mut reason = reason(scenario, verdict, &control, &treatment);
+    let measured = measured::judge(plan.performance, scenario, cell, seen);
+    if verdict == Verdict::Pass
+        && let Some(weighed) = measured::weigh(&measured, cell, seen)
+    {
+        (verdict, reason) = weighed;
+    }
     ScenarioJudgement {
         name: name.to_owned(),
         required: scenario.is_none_or(|scenario| scenario.required),
         verdict,
-        reason: reason(scenario, verdict, &control, &treatment),
+        reason,
         control,
         treatment,
+        measured,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms without input, output or clock.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "plan",
     "event",
     "outcome",
@@ -14,6 +14,7 @@ const PURE: [&str; 11] = [
     "scenario::evaluate",
     "guest",
     "facts",
+    "measure",
     "update",
     "units",
 ];

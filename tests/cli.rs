@@ -194,3 +194,29 @@ fn reports_say_which_endings_they_know() {
         .code(2)
         .stderr(contains("report.pdf").and(contains(".xml (JUnit)")));
 }
+
+#[test]
+fn a_try_without_images_or_of_nothing_known_starts_nothing() {
+    let folder = folder();
+    patchgate(folder.path()).args(["init", "."]).assert().success();
+    for (args, says) in [
+        (vec!["shpo"], "there is no scenario or department `shpo`"),
+        (vec!["shop", "--on", "debian-1"], "has OS version `debian-1`"),
+        (vec!["shop", "--group", "nobody"], "there is no group `nobody`"),
+        (vec!["shop"], "not built yet"),
+    ] {
+        patchgate(folder.path())
+            .args(["scenario", "try"])
+            .args(&args)
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(contains(says).and(contains("hint:")));
+    }
+    patchgate(folder.path())
+        .args(["scenario", "try", "--help"])
+        .assert()
+        .success()
+        .stdout(contains("a step failed").and(contains("--no-reboot")));
+    assert!(!folder.path().join("state").exists(), "nothing was started");
+}

@@ -1,6 +1,6 @@
 //! `patchgate clean`: removes what dead runs left on their hosts, and never touches a live one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::Args;
@@ -163,9 +163,16 @@ async fn marked(
                 continue;
             }
         };
+        // Pools and filters carry no folder; what else their run has tells whether it lives, wherever its state is.
+        let live: BTreeSet<RunId> = marked
+            .iter()
+            .filter(|mark| mark.run_dir.as_deref().is_some_and(state::is_live))
+            .map(|mark| mark.run.clone())
+            .collect();
         for mark in marked {
             let dir = mark.run_dir.unwrap_or_else(|| state.run_dir(&mark.run));
-            if state::is_live(&dir) || (dir.join(KEPT).exists() && !args.all) {
+            let alive = live.contains(&mark.run) || state::is_live(&dir);
+            if alive || (dir.join(KEPT).exists() && !args.all) {
                 continue;
             }
             if args.all || dir.is_dir() {

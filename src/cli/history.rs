@@ -93,6 +93,7 @@ fn rows(state: &State, lab: Option<&str>) -> Result<Vec<Row>, UserError> {
     Ok(runs
         .into_iter()
         .rev()
+        .filter(|run| !state.is_trial(run))
         .filter_map(|run| match Decided::load(state, &run) {
             Ok(decided) => {
                 let wanted = lab.is_none_or(|lab| *lab == decided.journal.plan.lab);

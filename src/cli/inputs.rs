@@ -1,6 +1,7 @@
 //! What most verbs begin with: which lab file is meant, its plan, and the images that the plan needs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::plan::{self, Planned};
 use crate::config::load;
@@ -8,6 +9,8 @@ use crate::config::model::Lab;
 use crate::error::{Finding, UserError};
 use crate::image::catalogue::{self, ImageDef, Origin, Store};
 use crate::plan::build::ImageChoice;
+use crate::port::ProxyLauncher;
+use crate::proxy::SquidLauncher;
 
 /// A lab, planned.
 pub struct Inputs {
@@ -17,6 +20,13 @@ pub struct Inputs {
     pub store: Store,
     /// The images of the plan's nodes, each once.
     pub images: Vec<ImageDef>,
+}
+
+impl Inputs {
+    /// What starts the proxies of isolated clones; of other users than root, with its cache beside the images.
+    pub fn proxies(&self) -> Arc<dyn ProxyLauncher> {
+        Arc::new(SquidLauncher::new(self.store.dir().with_file_name("proxy")))
+    }
 }
 
 /// The lab file that is meant: the one that is given, or the nearest.

@@ -12,6 +12,8 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod scenario;
+pub mod scenario_try;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -94,6 +96,8 @@ pub enum Command {
     Plan(plan::PlanArgs),
     /// Run the plan and print the gate; the exit code is the decision.
     Run(run::RunArgs),
+    /// Try scenarios while they are written.
+    Scenario(scenario::ScenarioArgs),
     /// Decide again from a run's journal; the exit code is the decision.
     Gate(gate::GateArgs),
     /// Write the report of a run.
@@ -206,6 +210,7 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             Ok(exit_code::OPEN)
         }
         Command::Run(args) => block_on(run::run(args, lab, colour)),
+        Command::Scenario(args) => scenario::run(args, lab),
         Command::Gate(args) => gate::run(&args, &State::open()?, lab_name(lab)?.as_deref(), colour),
         Command::Report(args) => report::run(&args, &State::open()?, lab_name(lab)?.as_deref(), colour),
         Command::History(args) => {

@@ -135,6 +135,21 @@ impl Inner {
             } => {
                 self.line(&format!("{cell} {arm}: scenario {scenario} {outcome}"));
             }
+            Event::Measured {
+                cell,
+                arm,
+                scenario,
+                step,
+                samples_us,
+                failed,
+                ..
+            } => {
+                let step = step + 1;
+                let taken = samples_us.len();
+                self.line(&format!(
+                    "{cell} {arm}: {taken} samples of step {step} of {scenario}, {failed} failed"
+                ));
+            }
             Event::ArmFailed { cell, arm, fault } => {
                 let role = fault
                     .role

@@ -63,6 +63,12 @@ pub struct Decided {
 impl Decided {
     /// Reads a run's journal and decides by it alone.
     pub fn load(state: &State, run: &RunId) -> Result<Self, UserError> {
+        if state.is_trial(run) {
+            return Err(
+                UserError::usage(format!("{run} tried scenarios without updates: it has no gate"))
+                    .with_hint("`patchgate history` lists the runs"),
+            );
+        }
         // Asked for before the journal is read: a run that ends in between is then called live, never dead.
         let live = state::is_live(&state.run_dir(run));
         let journal = journal::read(&state.journal(run)).map_err(|error| {

@@ -20,8 +20,8 @@ use crate::exit_code;
 use crate::image::catalogue::{ImageDef, Store};
 use crate::libvirt::{self, accel};
 use crate::outcome::Cause;
+use crate::plan::model::HostPlan;
 use crate::port::{Hypervisor, LabError, Observer};
-use crate::proxy::SquidLauncher;
 use crate::run::{self, RunError, Setup};
 use crate::state::{Ledger, State};
 
@@ -71,32 +71,21 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         inputs = inputs::load(&lab_file, args.select.as_deref())?;
     }
     let images = sealed(&inputs)?;
+    let proxies = inputs.proxies();
     let plan = inputs.planned.plan;
-    let proxies = SquidLauncher::new(inputs.store.dir().with_file_name("proxy"));
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
     progress.notice("looking at the host");
-    let host = libvirt::connect(&plan.host)
-        .await
-        .map_err(|error| refused(&error))?;
-    let choice = accel::probe(&host, plan.host.accel)
-        .await
-        .map_err(|error| refused(&error))?;
-    let version = host.version().to_owned();
+    let host = open_host(&plan.host).await?;
     let run_id = RunId::new(Timestamp::now(), salt());
     let stop = CancellationToken::new();
     let setup = Setup {
         run: run_id.clone(),
         images,
-        host_chosen: Event::HostChosen {
-            uri: host.uri().to_owned(),
-            accel: if choice.kvm { "kvm" } else { "tcg" }.to_owned(),
-            reason: choice.reason,
-            version,
-        },
-        kvm: choice.kvm,
-        host: Arc::new(host),
-        proxies: Arc::new(proxies),
+        host_chosen: host.chosen,
+        kvm: host.kvm,
+        host: host.host,
+        proxies,
         jobs: args.jobs.map(usize::from),
         keep_failed: args.keep == Some(Keep::Failed),
         observer: progress.clone(),
@@ -112,16 +101,15 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     }
     let run_dir = state.create_run(&run_id)?;
     progress.notice(&format!("run {run_id}: {} cells", setup.plan.cells.len()));
-    let signals = tokio::spawn(on_signals(stop, run_dir.resources(), progress.clone()));
+    let signals = tokio::spawn(on_signals(
+        stop,
+        run_dir.resources(),
+        progress.clone() as Arc<dyn Observer>,
+    ));
     let kept = args.keep.is_some().then(|| run_dir.path().join(KEPT));
     let left_behind = match run::execute(setup, budget, &run_dir).await {
         Ok(left_behind) => left_behind,
-        Err(RunError::Host(error)) => return Err(refused(&error)),
-        Err(error @ (RunError::Journal(_) | RunError::Ledger(_))) => {
-            return Err(UserError::usage(error.to_string())
-                .with_hint("without a journal there is no result; is the state folder's disk full?")
-                .with_exit(exit_code::UNDECIDED));
-        }
+        Err(error) => return Err(not_run(&error)),
     };
     signals.abort();
     if let Some(kept) = kept.filter(|_| !left_behind.is_empty()) {
@@ -145,8 +133,34 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     Ok(exit_code::of_gate(decided.decision.gate))
 }
 
+/// A host that answers, and how guests run on it.
+pub(super) struct OpenHost {
+    pub(super) host: Arc<dyn Hypervisor>,
+    pub(super) chosen: Event,
+    pub(super) kvm: bool,
+}
+
+/// Connects to a host and probes its accelerator.
+pub(super) async fn open_host(plan: &HostPlan) -> Result<OpenHost, UserError> {
+    let host = libvirt::connect(plan).await.map_err(|error| refused(&error))?;
+    let choice = accel::probe(&host, plan.accel)
+        .await
+        .map_err(|error| refused(&error))?;
+    let chosen = Event::HostChosen {
+        uri: host.uri().to_owned(),
+        accel: if choice.kvm { "kvm" } else { "tcg" }.to_owned(),
+        reason: choice.reason,
+        version: host.version().to_owned(),
+    };
+    Ok(OpenHost {
+        host: Arc::new(host),
+        chosen,
+        kvm: choice.kvm,
+    })
+}
+
 /// Builds what is missing; an interrupt ends it with nothing started.
-async fn build(images: Vec<ImageDef>, store: Store) -> Result<(), UserError> {
+pub(super) async fn build(images: Vec<ImageDef>, store: Store) -> Result<(), UserError> {
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     let mut work = tokio::task::spawn_blocking(move || image::run_build(&images, &store, false, &token));
@@ -163,7 +177,7 @@ async fn build(images: Vec<ImageDef>, store: Store) -> Result<(), UserError> {
 }
 
 /// The disks of a plan, each verified against its manifest. A changed byte is named, and nothing is started.
-fn sealed(inputs: &Inputs) -> Result<BTreeMap<String, PathBuf>, UserError> {
+pub(super) fn sealed(inputs: &Inputs) -> Result<BTreeMap<String, PathBuf>, UserError> {
     let missing: Vec<&str> = inputs
         .images
         .iter()
@@ -190,7 +204,7 @@ fn sealed(inputs: &Inputs) -> Result<BTreeMap<String, PathBuf>, UserError> {
 }
 
 /// The host cannot do it: nothing was started.
-fn refused(error: &LabError) -> UserError {
+pub(super) fn refused(error: &LabError) -> UserError {
     let hint = match (&error.hint, error.cause) {
         (Some(hint), _) => hint.clone(),
         (None, Cause::HostRefused) => "`patchgate doctor` checks this host and names the remedies".to_owned(),
@@ -199,13 +213,23 @@ fn refused(error: &LabError) -> UserError {
     UserError::usage(error.to_string()).with_hint(hint)
 }
 
-fn salt() -> u16 {
+/// A run that did not start, or that has no record.
+pub(super) fn not_run(error: &RunError) -> UserError {
+    match error {
+        RunError::Host(error) => refused(error),
+        RunError::Journal(_) | RunError::Ledger(_) => UserError::usage(error.to_string())
+            .with_hint("without a journal there is no result; is the state folder's disk full?")
+            .with_exit(exit_code::UNDECIDED),
+    }
+}
+
+pub(super) fn salt() -> u16 {
     let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
     u16::try_from((high ^ low) & 0xffff).unwrap_or_default()
 }
 
 /// The first signal stops the run, which then cleans up; a second one ends the process and says what was left.
-async fn on_signals(stop: CancellationToken, ledger: PathBuf, progress: Arc<Progress>) {
+pub(super) async fn on_signals(stop: CancellationToken, ledger: PathBuf, progress: Arc<dyn Observer>) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

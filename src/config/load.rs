@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::config::model::{DeadlinesSection, HostSection, Lab, LabFile, LabSection, NetworkSection};
+use crate::config::model::{HostSection, Lab, LabFile, LabSection, NetworkSection};
+use crate::config::policy;
 use crate::config::read::{self, Reader, Section};
 use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
 use crate::plan::model::{Accel, NetworkMode, UpdateMode};
-use crate::units::Period;
 use crate::update;
 
 /// The lab file's name.
@@ -135,7 +135,16 @@ fn neighbours(dir: &Path, path: &Path) -> String {
 fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
     reader.known(
         root,
-        &["lab", "network", "host", "image", "role", "group", "deadlines"],
+        &[
+            "lab",
+            "network",
+            "host",
+            "image",
+            "role",
+            "group",
+            "deadlines",
+            "performance",
+        ],
         MISPLACED,
     );
     LabFile {
@@ -145,7 +154,8 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         image: named(reader, root, "image", "debian-12", image),
         role: named(reader, root, "role", "web", role),
         group: named(reader, root, "group", "shop", group),
-        deadlines: deadlines(reader, root),
+        deadlines: policy::deadlines(reader, root),
+        performance: policy::performance(reader, root),
     }
 }
 
@@ -326,28 +336,6 @@ fn named<T>(
             Some((name, content))
         })
         .collect()
-}
-
-fn deadlines(reader: &mut Reader<'_>, root: &Section<'_>) -> DeadlinesSection {
-    let section = root
-        .get("deadlines")
-        .and_then(|value| reader.section("[deadlines]", value, "[deadlines]"));
-    let Some(section) = section else {
-        return DeadlinesSection::default();
-    };
-    reader.known(&section, &["boot", "resolve", "download", "apply", "reboot"], &[]);
-    let mut deadline = |key: &str| {
-        reader
-            .parsed::<Period>(&section, key, "\"10m\"")
-            .map(Spanned::into_inner)
-    };
-    DeadlinesSection {
-        boot: deadline("boot"),
-        resolve: deadline("resolve"),
-        download: deadline("download"),
-        apply: deadline("apply"),
-        reboot: deadline("reboot"),
-    }
 }
 
 /// A default: its empty span tells that the file does not have it.

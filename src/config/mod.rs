@@ -2,6 +2,7 @@
 
 pub mod load;
 pub mod model;
+mod policy;
 pub mod read;
 mod sections;
 pub mod words;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 use crate::error::Source;
+use crate::measure::Performance;
 use crate::plan::model::{Accel, NetworkMode, Ready, UpdateMode};
 use crate::units::{Mib, Period};
 
@@ -40,6 +41,8 @@ pub struct LabFile {
     pub group: BTreeMap<Spanned<String>, GroupSection>,
     /// `[deadlines]`
     pub deadlines: DeadlinesSection,
+    /// `[performance]`
+    pub performance: Performance,
 }
 
 /// `[lab]`

@@ -8,12 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::FakeLab;
-use crate::guest::GuestCommand;
+use crate::guest::{GuestCommand, timing};
 use crate::outcome::Arm;
 use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
 use crate::update::Update;
 
-/// How a guest's agent behaves.
+/// What a timed action is called beside its own name.
+pub const SAMPLE: &str = "sample";
+
+/// How a guest's agent behaves; commands are named by [`GuestCommand::what`] or [`SAMPLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agent {
     /// It answers.
@@ -55,6 +58,7 @@ pub struct StepCall<'a> {
     pub updated: bool,
 }
 
+type Times = Arc<dyn Fn(&StepCall<'_>) -> String + Send + Sync>;
 type Steps = Arc<dyn Fn(&StepCall<'_>) -> ExecOutput + Send + Sync>;
 
 /// How a guest behaves.
@@ -78,6 +82,8 @@ pub struct GuestScript {
     pub comes_back: bool,
     /// How its actions end.
     pub steps: Steps,
+    /// What a timed action says of its time, in microseconds; anything else is garbage.
+    pub times: Times,
     /// How long every command takes.
     pub delay: Duration,
 }
@@ -103,6 +109,7 @@ impl Default for GuestScript {
             apply: Apply::Good,
             comes_back: true,
             steps: Arc::new(|_| ok("")),
+            times: Arc::new(|_| "10000".to_owned()),
             delay: Duration::ZERO,
         }
     }
@@ -254,7 +261,12 @@ impl Domain {
                     updated: self.updated,
                 };
                 self.calls += 1;
-                (self.script.steps)(&call)
+                let mut output = (self.script.steps)(&call);
+                if timing::is_timed(command) {
+                    let time = (self.script.times)(&call);
+                    output.stderr.extend_from_slice(format!("\n{time}\n").as_bytes());
+                }
+                output
             }
             _ => return None,
         })
@@ -307,22 +319,27 @@ impl GuestAgent for FakeAgent {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
+        if timing::is_timed(command) {
+            let call = format!("{SAMPLE} {}", self.domain);
+            self.lab.state().calls.push(call);
+        }
         let answer = self.with(|domain| {
             let silent = || Err(AgentError::Silent("not connected".into()));
+            let is = |what: &str| what == command.what || (what == SAMPLE && timing::is_timed(command));
             match domain.misbehaves() {
-                Agent::DiesAt(what) if what == command.what => {
+                Agent::DiesAt(what) if is(what) => {
                     domain.dead_agent = true;
                     return silent();
                 }
-                Agent::PowersOffAt(what) if what == command.what => {
+                Agent::PowersOffAt(what) if is(what) => {
                     domain.state = VmState::Off("shutdown".into());
                     return silent();
                 }
-                Agent::DiskFullAt(what) if what == command.what => {
+                Agent::DiskFullAt(what) if is(what) => {
                     domain.state = VmState::Paused { io_error: true };
                     return silent();
                 }
-                Agent::Garbles(what) if what == command.what => return Ok(Some(ok("\u{1}\u{fffd}garbage"))),
+                Agent::Garbles(what) if is(what) => return Ok(Some(ok("\u{1}\u{fffd}garbage"))),
                 Agent::Garbles(_)
                 | Agent::DiesAt(_)
                 | Agent::PowersOffAt(_)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-pub use guest::{Agent, Apply, GuestScript, StepCall};
+pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 pub use proxy::FakeProxies;
 
 use crate::outcome::Cause;

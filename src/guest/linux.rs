@@ -34,11 +34,13 @@ fn script(what: &str, text: &str, args: &[&str]) -> GuestCommand {
     question(what, &line)
 }
 
+/// Runs the command after the limit, `$1`, with each of its outputs cut there.
+pub(super) const BOUND: &str = r#"limit=$1; shift
+{ "$@" 2>&3 | { head -c "$limit"; cat >/dev/null; }; exit "${PIPESTATUS[0]}"; } 3> >(head -c "$limit" >&2; cat >/dev/null)"#;
+
 /// Bounds a command inside the guest: in time by `timeout` (coreutils), and in output by `head`, with the rest read
 /// and dropped so that the command neither blocks nor dies of a closed pipe. The exit code is the command's own.
 pub fn bounded(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
-    const BOUND: &str = r#"limit=$1; shift
-{ "$@" 2>&3 | { head -c "$limit"; cat >/dev/null; }; exit "${PIPESTATUS[0]}"; } 3> >(head -c "$limit" >&2; cat >/dev/null)"#;
     let mut all: Vec<String> = ["/usr/bin/timeout", "-k", "5"].map(str::to_owned).into();
     all.push(format!("{:.1}", timeout.as_secs_f64()));
     all.extend(["/bin/bash", "-c", BOUND, "patchgate"].map(str::to_owned));

@@ -8,6 +8,7 @@ pub mod debian;
 pub mod http;
 pub mod linux;
 pub mod probe;
+pub mod timing;
 
 /// Output of a guest's command that is kept, in bytes, for each of standard output and error. The guest's agent fails
 /// above some 3 MiB, so every command is cut inside the guest.

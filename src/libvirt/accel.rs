@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use virt::connect::Connect;
 use virt::sys;
 
+use super::describe::machine;
 use super::error::{found, lab_error};
 use super::host::LibvirtHost;
 use super::xml::{Element, element};
@@ -209,16 +210,7 @@ fn describe(name: &str, kind: &str, disk: &str) -> Element {
         .child(element("name").text(name))
         .child(element("memory").with("unit", "MiB").text(64))
         .child(element("vcpu").text(1))
-        .child(
-            element("os")
-                .child(
-                    element("type")
-                        .with("arch", "x86_64")
-                        .with("machine", "pc")
-                        .text("hvm"),
-                )
-                .child(element("boot").with("dev", "hd")),
-        )
+        .child(machine("pc"))
         .child(element("features").child(element("acpi")))
         .child(element("on_poweroff").text("destroy"))
         .child(element("on_reboot").text("destroy"))

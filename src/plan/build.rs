@@ -60,6 +60,7 @@ pub fn build_selected(
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
         network: NetworkPolicy::default(),
+        performance: lab.file.performance,
         host: host_plan(lab),
         cells: Vec::new(),
         scenarios: BTreeMap::new(),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::Performance;
 use crate::scenario::model::{Action, Scenario};
 use crate::units::{Mib, Period};
 
@@ -36,6 +37,9 @@ pub struct Plan {
     /// What clones may reach.
     #[serde(default)]
     pub network: NetworkPolicy,
+    /// When a measured step counts as slower.
+    #[serde(default)]
+    pub performance: Performance,
     /// The host that runs the cells.
     pub host: HostPlan,
     /// The cells, sorted by id.
@@ -53,6 +57,14 @@ impl Plan {
     /// The cell of that id.
     pub fn cell(&self, id: &CellId) -> Option<&CellPlan> {
         self.cells.iter().find(|cell| cell.id == *id)
+    }
+
+    /// Whether a cell has a step whose time is compared between the arms, which must then run at the same time.
+    pub fn measures(&self, cell: &CellPlan) -> bool {
+        let scenarios = cell.scenarios.iter().filter_map(|name| self.scenarios.get(name));
+        scenarios
+            .flat_map(|scenario| &scenario.steps)
+            .any(|step| step.measure.is_some())
     }
 }
 

@@ -6,10 +6,13 @@ use super::{Summary, times};
 use crate::event::{StepReport, Traffic};
 use crate::facts;
 use crate::gate::{Counts, Gate, Reason};
+use crate::measure::Comparison;
 use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::NetworkPolicy;
 use crate::update::{Proof, UpdateSet};
-use crate::verdict::{ArmOutcome, CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+use crate::verdict::{
+    self, ArmOutcome, CellJudgement, MeasuredStep, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
+};
 
 /// The number of the shape below.
 const FORMAT: u32 = 1;
@@ -70,6 +73,21 @@ struct Scenario<'a> {
     reason: &'a str,
     control: Side<'a>,
     treatment: Side<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    measured: Vec<Measured<'a>>,
+}
+
+#[derive(Serialize)]
+struct Measured<'a> {
+    step: usize,
+    name: &'a str,
+    on: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<&'a Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_in: Option<&'a [Arm]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -264,6 +282,23 @@ fn of_scenario<'a>(summary: &Summary<'a>, scenario: &'a ScenarioJudgement) -> Sc
         reason: &scenario.reason,
         control: side(Arm::Control),
         treatment: side(Arm::Treatment),
+        measured: scenario.measured.iter().map(of_measured).collect(),
+    }
+}
+
+fn of_measured(step: &MeasuredStep) -> Measured<'_> {
+    let (compared, failed_in, problem) = match &step.result {
+        verdict::Measured::Compared(comparison) => (Some(comparison), None, None),
+        verdict::Measured::Failed(arms) => (None, Some(arms.as_slice()), None),
+        verdict::Measured::Missing(problem) => (None, None, Some(problem.as_str())),
+    };
+    Measured {
+        step: step.step,
+        name: &step.name,
+        on: &step.on,
+        compared,
+        failed_in,
+        problem,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Summary, evidence, length, safe};
+use super::{Summary, evidence, length, measured, safe};
 use crate::gate::{Gate, Severity};
 use crate::outcome::Arm;
 use crate::verdict::{CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
@@ -156,7 +156,13 @@ fn of_scenario(
     let mut case = TestCase::new(safe::line(&scenario.name), status);
     case.set_classname(safe::line(&cell.id.0))
         .set_time(Duration::from_millis(took));
-    let steps: Vec<String> = Arm::BOTH.iter().flat_map(|&arm| steps(scenario, arm)).collect();
+    let mut steps: Vec<String> = Arm::BOTH.iter().flat_map(|&arm| steps(scenario, arm)).collect();
+    steps.extend(
+        scenario
+            .measured
+            .iter()
+            .map(|step| format!("measured {}", measured::line(step))),
+    );
     case.set_system_out(steps.join("\n"));
     case
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Summary, count, evidence, length, safe, times};
+use super::{Summary, count, evidence, length, measured, safe, times};
 use crate::gate::{Counts, Severity};
 use crate::outcome::Arm;
 use crate::verdict::Verdict;
@@ -68,6 +68,7 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
     }
     write_faults(out, summary)?;
     write_verdicts(out, summary)?;
+    write_measured(out, summary)?;
     write_updates(out, summary)?;
     write_times(out, summary)?;
     writeln!(
@@ -180,6 +181,30 @@ fn write_verdicts(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
                 safe::md(&verdict),
             )?;
         }
+    }
+    Ok(())
+}
+
+fn write_measured(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    let rows = measured::rows(summary);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n## Measured steps\n\n| cell | scenario | {} |",
+        measured::HEADER.join(" | ")
+    )?;
+    writeln!(out, "|{}", " --- |".repeat(measured::HEADER.len() + 2))?;
+    for row in rows {
+        let columns: Vec<String> = row.columns.iter().map(|text| safe::md(text)).collect();
+        writeln!(
+            out,
+            "| {} | {} | {} |",
+            safe::md(&row.cell),
+            safe::md(&row.scenario),
+            columns.join(" | ")
+        )?;
     }
     Ok(())
 }

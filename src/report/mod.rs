@@ -14,12 +14,13 @@ mod evidence;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+mod measured;
 mod safe;
 pub(crate) mod table;
 pub mod text;
 mod times;
 
-pub use safe::line as safe_line;
+pub use safe::{excerpt as safe_excerpt, line as safe_line};
 
 /// A run, judged and decided, as every format needs it.
 #[derive(Debug, Clone, Copy)]

@@ -40,7 +40,7 @@ fn clip(text: String) -> String {
 }
 
 /// The start and the end of an output in harmless lines, with a note in between of what was cut.
-pub(super) fn excerpt(text: &str) -> Vec<String> {
+pub fn excerpt(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.trim_end().split('\n').collect();
     if text.trim_end().is_empty() {
         return Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::evidence::{self, Evidence};
 use super::table::{self, Paint, Painted};
-use super::{Summary, count, length, safe, times};
+use super::{Summary, count, length, measured, safe, times};
 use crate::gate::{Counts, Gate, Reason, Severity};
 use crate::outcome::Arm;
 use crate::update::UpdateSet;
@@ -43,6 +43,7 @@ pub fn render(summary: &Summary<'_>, style: Style) -> String {
     text.evidence();
     text.faults();
     text.cells();
+    text.measured();
     text.updates();
     text.times();
     text.end();
@@ -274,6 +275,13 @@ impl Text<'_> {
         }
         let header = ["cell", "scenario", "control", "treatment", "verdict"];
         self.out.push_str(&table::draw(&header, &rows, self.style.colour));
+    }
+
+    fn measured(&mut self) {
+        if let Some(table) = measured::text(&self.summary, self.style.colour) {
+            self.heading("Measured steps");
+            self.out.push_str(&table);
+        }
     }
 
     fn updates(&mut self) {

@@ -1,5 +1,6 @@
 //! The life of one arm, from the fork to its removal.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::time::Instant;
 
 use super::node::{Node, fault};
 use super::outlet::Outlet;
+use super::pair::Seat;
 use super::{Context, names, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
@@ -17,6 +19,9 @@ use crate::plan::model::{CellPlan, NodePlan};
 use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
 use crate::scenario::model::Scenario;
 use crate::update::UpdateSet;
+
+mod measure;
+pub mod trial;
 
 /// One arm while it runs.
 pub struct ArmRun<'a> {
@@ -29,8 +34,9 @@ pub struct ArmRun<'a> {
     name: String,
 }
 
-/// Runs an arm to its end. Whatever happens is an event, and what it made is removed.
-pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration) {
+/// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
+/// a cell with measured steps.
+pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration, seat: Option<Seat>) {
     let cell = &context.setup.plan.cells[index];
     let run = ArmRun {
         context,
@@ -45,26 +51,9 @@ pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration) {
     });
     run.finished(Stage::Queue, queued);
     let mut made = Vec::new();
-    let failed = match run.live(&mut made).await {
-        Ok(()) => false,
-        Err(fault) => {
-            run.emit(Event::ArmFailed {
-                cell: cell.id.clone(),
-                arm,
-                fault,
-            });
-            true
-        }
-    };
-    if failed && context.setup.keep_failed && !context.setup.stop.is_cancelled() {
-        context.resources.keep();
-    } else {
-        run.destroy(made).await;
-    }
-    run.emit(Event::ArmFinished {
-        cell: cell.id.clone(),
-        arm,
-    });
+    let result = run.live(&mut made, seat).await;
+    let keep = result.is_err() && context.setup.keep_failed;
+    run.end(result, made, keep).await;
 }
 
 impl<'a> ArmRun<'a> {
@@ -102,20 +91,64 @@ impl<'a> ArmRun<'a> {
         result
     }
 
-    async fn live(&self, made: &mut Vec<Resource>) -> Result<(), Fault> {
-        let scenarios: Vec<&Scenario> = self
-            .cell
-            .scenarios
-            .iter()
-            .filter_map(|name| self.context.setup.plan.scenarios.get(name))
-            .collect();
+    /// Tells the arm's fault, and removes what it made, unless that is to be kept and nobody asked the run to stop.
+    /// Returns whether it is kept.
+    async fn end(&self, result: Result<(), Fault>, made: Vec<Resource>, keep: bool) -> bool {
+        if let Err(fault) = result {
+            self.emit(Event::ArmFailed {
+                cell: self.cell.id.clone(),
+                arm: self.arm,
+                fault,
+            });
+        }
+        let kept = keep && !self.context.setup.stop.is_cancelled();
+        if kept {
+            self.context.resources.keep();
+        } else {
+            self.destroy(made).await;
+        }
+        self.emit(Event::ArmFinished {
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+        });
+        kept
+    }
+
+    /// The scenarios of its cell, in order.
+    fn scenarios(&self) -> Vec<&'a Scenario> {
+        let plan = &self.context.setup.plan;
+        let names = self.cell.scenarios.iter();
+        names.filter_map(|name| plan.scenarios.get(name)).collect()
+    }
+
+    /// Forks the nodes and starts them.
+    async fn up(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
         let specs = self.stage(Stage::Clone, self.fork(made)).await?;
-        let mut nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
+        let nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
         if let Some(outlet) = self.context.outlet.get() {
             let source = self.context.setup.plan.network.sources.first();
             self.stage(Stage::Isolate, outlet.prove(self, &nodes, source))
                 .await?;
         }
+        Ok(nodes)
+    }
+
+    /// Reboots the nodes in their order, each ready before the next.
+    async fn restart(&self, nodes: &mut [Node<'a>]) -> Result<(), Fault> {
+        self.stage(Stage::Reboot, async {
+            for at in self.cell.reboots() {
+                nodes[at].reboot(self.cell.deadlines.reboot).await?;
+                // One that is not ready after the updates is found by the scenarios, in both arms alike.
+                nodes[at].await_ready(Stage::Reboot).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>) -> Result<(), Fault> {
+        let scenarios = self.scenarios();
+        let mut nodes = self.up(made).await?;
         let broken = self
             .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
             .await?;
@@ -128,27 +161,26 @@ impl<'a> ArmRun<'a> {
             Arm::Treatment => self.update(&nodes).await?,
         };
         let old_boots: Vec<String> = nodes.iter().map(|node| node.boot_id.clone()).collect();
-        self.stage(Stage::Reboot, async {
-            for at in self.cell.reboots() {
-                nodes[at].reboot(self.cell.deadlines.reboot).await?;
-                // One that is not ready after the updates is found by the scenarios, in both arms alike.
-                nodes[at].await_ready(Stage::Reboot).await?;
-            }
-            Ok(())
-        })
-        .await?;
+        self.restart(&mut nodes).await?;
         self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
             .await?;
+        let mut passed = BTreeSet::new();
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios
                 .iter()
                 .filter(|scenario| !broken.contains(&scenario.name))
             {
-                scenario::run(self, &nodes, scenario).await?;
+                if scenario::run(self, &nodes, scenario).await? {
+                    passed.insert(scenario.name.clone());
+                }
             }
             Ok(())
         })
-        .await
+        .await?;
+        match seat {
+            Some(seat) => self.measure(&nodes, passed, &seat).await,
+            None => Ok(()),
+        }
     }
 
     /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.

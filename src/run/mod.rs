@@ -5,19 +5,21 @@ mod dispatcher;
 mod names;
 mod node;
 mod outlet;
+mod pair;
 mod resources;
 mod scenario;
 mod scheduler;
 mod updates;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+pub use arm::trial::{KeptNode, Trial};
 pub use resources::clean_up;
 pub use scheduler::Budget;
 
@@ -28,7 +30,7 @@ use crate::plan::model::{NetworkMode, Plan};
 use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::state::{LedgerError, RunDir};
 use crate::units::Mib;
-use dispatcher::Dispatcher;
+use dispatcher::{Dispatcher, Writer};
 use outlet::Outlet;
 use resources::Resources;
 
@@ -106,7 +108,7 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
     }
     let capacity = setup.host.capacity().await?;
     let budget = Budget::of(&setup.plan.host, capacity);
-    for cell in &setup.plan.cells {
+    for (index, cell) in setup.plan.cells.iter().enumerate() {
         if cell.nodes.len() > 1 && !setup.host.has_networks() {
             return Err(LabError::new(
                 Cause::HostRefused,
@@ -118,30 +120,52 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
             )
             .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"));
         }
-        let (memory, vcpus) = (cell.arm_memory(), cell.arm_vcpus());
+        let admission = scheduler::Admission::of(&setup.plan, index, cell);
+        let (memory, vcpus) = (admission.memory(), admission.vcpus());
+        let (what, instead) = if admission.arms.len() > 1 {
+            (
+                format!(
+                    "both arms of cell {}, whose measured steps need them at once,",
+                    cell.id
+                ),
+                "; or take `measure` from the steps",
+            )
+        } else {
+            (format!("an arm of cell {}", cell.id), "")
+        };
+        if setup.jobs.is_some_and(|jobs| jobs < admission.arms.len()) {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!("{what} are two jobs, and only one is allowed"),
+            )
+            .with_hint("allow two with `--jobs 2`, or take `measure` from the steps"));
+        }
         if memory > budget.memory {
             return Err(LabError::new(
                 Cause::HostMemory,
                 format!(
-                    "an arm of cell {} needs {memory} of memory and {} lets it have {}",
-                    cell.id,
+                    "{what} {} {memory} of memory and {} lets it have {}",
+                    admission.need(),
                     setup.host.uri(),
                     budget.memory
                 ),
             )
-            .with_hint(
-                "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]",
-            ));
+            .with_hint(format!(
+                "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]{instead}"
+            )));
         }
         if vcpus > budget.vcpus {
             return Err(LabError::new(
                 Cause::HostRefused,
                 format!(
-                    "an arm of cell {} needs {vcpus} vCPUs and the budget is {}",
-                    cell.id, budget.vcpus
+                    "{what} {} {vcpus} vCPUs and the budget is {}",
+                    admission.need(),
+                    budget.vcpus
                 ),
             )
-            .with_hint("give the roles fewer `vcpus`, or raise `vcpus` of [[host]]"));
+            .with_hint(format!(
+                "give the roles fewer `vcpus`, or raise `vcpus` of [[host]]{instead}"
+            )));
         }
     }
     let images: u64 = setup
@@ -150,7 +174,13 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
         .filter_map(|file| file.metadata().ok())
         .map(|metadata| metadata.len() / (1024 * 1024))
         .sum();
-    let needed = Mib(images + ARM_DISK.0);
+    let measures = |cell| setup.plan.measures(cell);
+    let arms = if setup.plan.cells.iter().any(measures) {
+        2
+    } else {
+        1
+    };
+    let needed = Mib(images + arms * ARM_DISK.0);
     if capacity.disk_free < needed {
         return Err(LabError::new(
             Cause::HostDisk,
@@ -167,9 +197,35 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
     Ok(budget)
 }
 
-/// Runs a plan to its end, within the budget that [`preflight`] found, and returns what could not be removed. The journal in `run_dir` is the result.
+/// Runs a plan to its end, within the budget that [`preflight`] found, and returns what could not be removed. The journal
+/// in `run_dir` is the result.
 pub async fn execute(setup: Setup, budget: Budget, run_dir: &RunDir) -> Result<Vec<String>, RunError> {
-    let mut journal = Journal::create(&run_dir.journal())?;
+    let (context, writer) = open(setup, run_dir, &run_dir.journal())?;
+    scheduler::run(&context, budget).await;
+    close(context, writer).await
+}
+
+/// What came of trying scenarios; their steps stand in the trial's own journal, [`RunDir::trial`].
+#[derive(Debug)]
+pub struct Tried {
+    /// What could not be removed, or was kept, in words.
+    pub left_behind: Vec<String>,
+    /// The nodes that were left running on purpose.
+    pub kept: Vec<KeptNode>,
+}
+
+/// Tries the scenarios of the plan's first cell on clones of its nodes, without updates: no journal of a run is written,
+/// and nothing is decided.
+pub async fn try_scenarios(setup: Setup, run_dir: &RunDir, trial: Trial) -> Result<Tried, RunError> {
+    let (context, writer) = open(setup, run_dir, &run_dir.trial())?;
+    let kept = arm::trial::run(&context, trial).await;
+    let left_behind = close(context, writer).await?;
+    Ok(Tried { left_behind, kept })
+}
+
+/// Opens the journal and the ledger, and writes the first records.
+fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>, Writer), RunError> {
+    let mut journal = Journal::create(journal)?;
     let planned = Event::Planned {
         run: setup.run.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -188,7 +244,11 @@ pub async fn execute(setup: Setup, budget: Budget, run_dir: &RunDir) -> Result<V
         resources,
         outlet: OnceCell::new(),
     });
-    scheduler::run(&context, budget).await;
+    Ok((context, writer))
+}
+
+/// Removes what is left and writes the last records.
+async fn close(context: Arc<Context>, writer: Writer) -> Result<Vec<String>, RunError> {
     if context.setup.stop.is_cancelled() {
         context.events.emit(Event::Interrupted {
             by: "a signal".to_owned(),

@@ -170,6 +170,8 @@ impl<'a> Node<'a> {
         let slack = Duration::from_secs(60);
         let error = tokio::select! {
             answer = timeout(command.timeout + slack, self.agent.exec(command)) => match answer {
+                // Every command is bounded in the guest, far below what the agent carries.
+                Ok(Ok(output)) if output.truncated => AgentError::Garbled("its output was cut on the way".into()),
                 Ok(Ok(output)) => return Ok(output),
                 Ok(Err(error)) => error,
                 Err(_) => AgentError::Timeout(command.timeout + slack),

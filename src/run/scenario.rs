@@ -41,16 +41,16 @@ pub async fn seed(
     Ok(failed)
 }
 
-/// Runs what follows the reboot, with the retries that the scenario declares.
-pub async fn run(arm: &ArmRun<'_>, nodes: &[Node<'_>], scenario: &Scenario) -> Result<(), Fault> {
+/// Runs what follows the reboot, with the retries that the scenario declares. Returns whether it passed.
+pub async fn run(arm: &ArmRun<'_>, nodes: &[Node<'_>], scenario: &Scenario) -> Result<bool, Fault> {
     for run in 0..=scenario.retries {
         let progress = steps(arm, nodes, scenario, run, When::AfterReboot).await?;
         finish(arm, scenario, run, &progress);
         if progress.outcome == ScenarioOutcome::Passed {
-            break;
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 fn finish(arm: &ArmRun<'_>, scenario: &Scenario, run: u32, progress: &Progress) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::pair::{self, Seat};
 use super::{Context, arm};
 use crate::outcome::Arm;
-use crate::plan::model::HostPlan;
+use crate::plan::model::{CellPlan, HostPlan, Plan};
 use crate::port::Capacity;
 use crate::units::Mib;
 
@@ -34,58 +35,109 @@ impl Budget {
     }
 }
 
-struct Job {
+/// Arms of one cell that start together: one, or both where their times are compared.
+pub struct Admission {
     cell: usize,
-    arm: Arm,
+    /// Which arms.
+    pub arms: &'static [Arm],
+    /// What one arm takes.
     memory: Mib,
     vcpus: u32,
 }
 
+impl Admission {
+    /// How the first arms of a cell of that index start.
+    pub fn of(plan: &Plan, index: usize, cell: &CellPlan) -> Self {
+        Self {
+            cell: index,
+            arms: if plan.measures(cell) {
+                &[Arm::Treatment, Arm::Control]
+            } else {
+                &[Arm::Treatment]
+            },
+            memory: cell.arm_memory(),
+            vcpus: cell.arm_vcpus(),
+        }
+    }
+
+    /// Memory of all its arms.
+    pub fn memory(&self) -> Mib {
+        Mib(self.memory.0.saturating_mul(u64::from(self.count())))
+    }
+
+    /// vCPUs of all its arms.
+    pub fn vcpus(&self) -> u32 {
+        self.vcpus.saturating_mul(self.count())
+    }
+
+    fn count(&self) -> u32 {
+        if self.arms.len() > 1 { 2 } else { 1 }
+    }
+
+    /// The verb for its arms.
+    pub fn need(&self) -> &'static str {
+        if self.arms.len() > 1 { "need" } else { "needs" }
+    }
+}
+
+/// Every arm of a plan: treatments and pairs first, in the plan's order, then the other controls.
+fn admissions(plan: &Plan) -> VecDeque<Admission> {
+    let all = || {
+        let cells = plan.cells.iter().enumerate();
+        cells.map(|(index, cell)| Admission::of(plan, index, cell))
+    };
+    let controls = all().filter(|admission| admission.arms.len() == 1);
+    all()
+        .chain(controls.map(|admission| Admission {
+            arms: &[Arm::Control],
+            ..admission
+        }))
+        .collect()
+}
+
 /// Runs every arm of every cell; returns when all are over and cleaned up.
 pub async fn run(context: &Arc<Context>, budget: Budget) {
-    let mut pending: VecDeque<Job> = [Arm::Treatment, Arm::Control]
-        .into_iter()
-        .flat_map(|arm| {
-            context
-                .setup
-                .plan
-                .cells
-                .iter()
-                .enumerate()
-                .map(move |(cell, plan)| Job {
-                    cell,
-                    arm,
-                    memory: plan.arm_memory(),
-                    vcpus: plan.arm_vcpus(),
-                })
-        })
-        .collect();
+    let mut pending = admissions(&context.setup.plan);
     let started = tokio::time::Instant::now();
     let most = context.setup.jobs.unwrap_or(usize::MAX);
     let (mut memory, mut vcpus) = (budget.memory, budget.vcpus);
     let mut running = JoinSet::new();
     loop {
-        let fits = |job: &Job| job.memory <= memory && job.vcpus <= vcpus;
-        if running.len() < most
-            && let Some(job) = pending.iter().position(fits).and_then(|at| pending.remove(at))
-        {
-            memory = Mib(memory.0 - job.memory.0);
-            vcpus -= job.vcpus;
-            let context = context.clone();
-            running.spawn(async move {
-                arm::run(&context, job.cell, job.arm, started.elapsed()).await;
-                job
-            });
+        let fits = |admission: &Admission| {
+            admission.memory() <= memory
+                && admission.vcpus() <= vcpus
+                && running.len().saturating_add(admission.arms.len()) <= most
+        };
+        if let Some(admission) = pending.iter().position(fits).and_then(|at| pending.remove(at)) {
+            memory = Mib(memory.0 - admission.memory().0);
+            vcpus -= admission.vcpus();
+            for (arm, seat) in seats(&admission) {
+                let context = context.clone();
+                let cell = admission.cell;
+                let held = (admission.memory, admission.vcpus);
+                running.spawn(async move {
+                    arm::run(&context, cell, arm, started.elapsed(), seat).await;
+                    held
+                });
+            }
             continue;
         }
         match running.join_next().await {
             None => break,
-            Some(Ok(job)) => {
-                memory = Mib(memory.0 + job.memory.0);
-                vcpus += job.vcpus;
+            Some(Ok((freed, cpus))) => {
+                memory = Mib(memory.0 + freed.0);
+                vcpus += cpus;
             }
             // The arm's missing end stands in the journal; what it holds of the budget is not given back.
             Some(Err(died)) => tracing::error!("an arm's task died: {died}"),
         }
     }
+}
+
+fn seats(admission: &Admission) -> Vec<(Arm, Option<Seat>)> {
+    if let [arm] = admission.arms {
+        return vec![(*arm, None)];
+    }
+    let (control, treatment) = pair::seats();
+    vec![(Arm::Treatment, Some(treatment)), (Arm::Control, Some(control))]
 }

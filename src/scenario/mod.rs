@@ -4,5 +4,6 @@ pub mod action;
 pub mod evaluate;
 mod http;
 pub mod load;
+mod measure;
 pub mod model;
 pub mod parse;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::Period;
+use crate::measure::{Performance, Statistic};
+use crate::units::{Percent, Period};
 
 /// A department's smoke test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,9 @@ pub struct Step {
     /// Passing inside the window is a pass; every attempt is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// How its time is compared between the arms, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
     /// What is done and expected.
     pub action: Action,
 }
@@ -77,6 +81,37 @@ pub struct Retry {
     pub window: Period,
     /// The pause between attempts.
     pub every: Period,
+}
+
+/// How often a step is run again, in both arms alternately, to compare its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    /// Samples in each arm, within [`crate::measure::REPEAT`].
+    pub repeat: u32,
+    /// Rounds before them whose times do not count, at most [`crate::measure::WARMUP`].
+    pub warmup: u32,
+    /// What is compared; the lab's unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistic: Option<Statistic>,
+    /// How much slower is too slow; the lab's unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower: Option<Percent>,
+}
+
+impl Measure {
+    /// The lab's policy with what the step says otherwise.
+    pub fn policy(&self, lab: Performance) -> Performance {
+        Performance {
+            statistic: self.statistic.unwrap_or(lab.statistic),
+            slower: self.slower.unwrap_or(lab.slower),
+            ..lab
+        }
+    }
+
+    /// Whether so many failed samples mean that the step fails: more than a tenth.
+    pub fn fails_by(&self, failed: u32) -> bool {
+        u64::from(failed) * 10 > u64::from(self.repeat)
+    }
 }
 
 /// What a step does. Exactly one to a step.

@@ -11,8 +11,8 @@ use crate::config::read::{self, Reader, Section};
 use crate::config::words::show;
 use crate::error::{Finding, Severity, Source};
 use crate::hex;
-use crate::scenario::action;
 use crate::scenario::model::{Retry, Scenario, Step, When};
+use crate::scenario::{action, measure};
 use crate::units::Period;
 
 /// Steps of one scenario.
@@ -166,7 +166,9 @@ fn steps(reader: &mut Reader<'_>, root: &Section<'_>, timeout: Period) -> (Vec<S
 }
 
 fn step(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Option<Step> {
-    let mut known = vec!["name", "on", "when", "timeout", "retry", "user", "expect"];
+    let mut known = vec![
+        "name", "on", "when", "timeout", "retry", "measure", "user", "expect",
+    ];
     known.extend(action::KINDS);
     reader.known(section, &known, action::MISPLACED);
     let name = reader
@@ -200,6 +202,7 @@ fn step(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Option
         let table = reader.section(what, value, "retry = { window = \"30s\", every = \"2s\" }")?;
         retry(reader, &table, whole)
     });
+    let measure = measure::read(reader, section, when);
     let action = action::read(reader, section)?;
     Some(Step {
         name,
@@ -207,6 +210,7 @@ fn step(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Option
         when,
         timeout,
         retry,
+        measure,
         action,
     })
 }

@@ -2,7 +2,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use super::seen::{ArmSeen, RunSeen};
-use super::{ArmOutcome, ArmResult};
+use super::{ArmOutcome, ArmResult, measured};
 use crate::event::StepReport;
 use crate::outcome::{Arm, Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
 use crate::scenario::model::{Scenario, When};
@@ -65,7 +65,7 @@ pub(super) fn result(
         ArmOutcome::FlakyPassed => runs.iter().find(|run| run.failed.is_some()),
         ArmOutcome::Passed | ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => last,
     };
-    ArmResult {
+    let result = ArmResult {
         outcome,
         runs: runs.len(),
         failed: shown
@@ -76,7 +76,8 @@ pub(super) fn result(
             |run| run.steps.iter().map(|step| step.cloned()).collect(),
         ),
         problem,
-    }
+    };
+    measured::with_failed_samples(result, scenario, seen)
 }
 
 fn nothing(steps: usize, problem: String) -> ArmResult {

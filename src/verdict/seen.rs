@@ -25,6 +25,24 @@ pub(super) struct ArmSeen<'a> {
     pub(super) over: bool,
     /// By scenario and number of the run.
     pub(super) runs: BTreeMap<(&'a str, u32), RunSeen<'a>>,
+    /// By scenario and index of the step.
+    measured: BTreeMap<(&'a str, usize), Vec<Samples<'a>>>,
+}
+
+impl ArmSeen<'_> {
+    /// The sets of samples of a step; one, where all is well.
+    pub(super) fn samples<'s>(&'s self, scenario: &'s str, step: usize) -> &'s [Samples<'s>] {
+        self.measured.get(&(scenario, step)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Samples of one step in one arm.
+pub(super) struct Samples<'a> {
+    /// Times in microseconds.
+    pub(super) us: &'a [u64],
+    pub(super) failed: u32,
+    /// What was not met in the first that failed.
+    pub(super) failures: &'a [String],
 }
 
 #[derive(Default)]
@@ -144,6 +162,23 @@ impl<'a> Seen<'a> {
                 if scenario_rank(*outcome) > scenario_rank(*slot) {
                     *slot = *outcome;
                 }
+            }
+            Event::Measured {
+                cell,
+                arm,
+                scenario,
+                step,
+                samples_us,
+                failed,
+                failures,
+            } => {
+                let samples = Samples {
+                    us: samples_us,
+                    failed: *failed,
+                    failures,
+                };
+                let arm = self.arms.entry((cell, *arm)).or_default();
+                arm.measured.entry((scenario, *step)).or_default().push(samples);
             }
             Event::ArmFailed { cell, arm, fault } => {
                 self.arms.entry((cell, *arm)).or_default().faults.push(fault);

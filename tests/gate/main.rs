@@ -3,5 +3,6 @@
 mod goldens;
 mod journal;
 mod matrix;
+mod measured;
 mod properties;
 mod story;

@@ -7,6 +7,7 @@ use patchgate::event::{Event, Record, StepReport, Traffic};
 use patchgate::facts::Facts;
 use patchgate::gate::{Decision, decide};
 use patchgate::journal::Loaded;
+use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
@@ -54,6 +55,7 @@ pub fn scenario(name: &str, whens: &[When]) -> Scenario {
                 when,
                 timeout: Period::seconds(10),
                 retry: None,
+                measure: None,
                 action: Action::Service(Service {
                     name: "nginx".to_owned(),
                     running: true,
@@ -115,6 +117,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             mode: NetworkMode::Isolated,
             sources: vec!["http://deb.debian.org/debian".to_owned()],
         },
+        performance: Performance::default(),
         host: HostPlan {
             uri: "auto".to_owned(),
             accel: Accel::Auto,
@@ -391,6 +394,21 @@ impl Story {
                 steps: ran,
             });
         }
+    }
+
+    /// Tells of a step's samples, before the end of the run.
+    pub fn samples(&mut self, arm: Arm, step: usize, samples_us: &[u64], failed: u32) {
+        let before_end = self.events.len() - 1;
+        let event = Event::Measured {
+            cell: cell_id("web/debian-12"),
+            arm,
+            scenario: "web/page".to_owned(),
+            step,
+            samples_us: samples_us.to_vec(),
+            failed,
+            failures: vec!["status is 500, expected 200".to_owned(); usize::from(failed > 0)],
+        };
+        self.events.insert(before_end, event);
     }
 
     pub fn fail(&mut self, cell: &str, arm: Arm, fault: Fault) {

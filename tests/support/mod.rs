@@ -1,4 +1,5 @@
 //! A one-cell lab on the fake hypervisor, and what a test wants to know of its end.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use patchgate::event::{Event, Record, RunId, StepReport};
 use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::{self, Decision};
 use patchgate::journal;
+use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
@@ -16,7 +18,7 @@ use patchgate::plan::model::{
 };
 use patchgate::port::{ExecOutput, LabError, Observer};
 use patchgate::run::{self, RunError, Setup};
-use patchgate::scenario::model::{Action, Retry, Run, Scenario, Step, TextExpectation, When};
+use patchgate::scenario::model::{Action, Measure, Retry, Run, Scenario, Step, TextExpectation, When};
 use patchgate::state::{Ledger, State};
 use patchgate::units::{Mib, Period};
 use patchgate::verdict::{self, Judgement, Verdict};
@@ -44,6 +46,7 @@ pub struct Lab {
     pub proxies: FakeProxies,
     pub plan: Plan,
     stop: Option<Duration>,
+    jobs: Option<usize>,
     folder: tempfile::TempDir,
 }
 
@@ -56,6 +59,7 @@ impl Default for Lab {
             proxies: FakeProxies::default(),
             plan: plan(),
             stop: None,
+            jobs: None,
             folder: tempfile::tempdir().expect("folder"),
         }
     }
@@ -76,6 +80,7 @@ fn plan() -> Plan {
             when: When::AfterReboot,
             timeout: Period::seconds(30),
             retry: None,
+            measure: None,
             action: Action::Run(Run {
                 command: "true".into(),
                 user: None,
@@ -128,6 +133,7 @@ fn plan() -> Plan {
             mode: NetworkMode::Isolated,
             sources: vec!["http://deb.debian.org/debian".into()],
         },
+        performance: Performance::default(),
         host: HostPlan {
             uri: "auto".into(),
             accel: Accel::Tcg,
@@ -146,7 +152,7 @@ impl Lab {
         self.fake.script("web", script);
     }
 
-    fn scenario(&mut self) -> &mut Scenario {
+    pub fn scenario(&mut self) -> &mut Scenario {
         self.plan.scenarios.get_mut("web/page").expect("the scenario")
     }
 
@@ -163,14 +169,33 @@ impl Lab {
         self
     }
 
+    pub fn with_measure(mut self, repeat: u32, warmup: u32) -> Self {
+        self.scenario().steps[0].measure = Some(Measure {
+            repeat,
+            warmup,
+            statistic: None,
+            slower: None,
+        });
+        self
+    }
+
+    pub fn with_jobs(mut self, jobs: usize) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
     pub fn stop_after(mut self, time: Duration) -> Self {
         self.stop = Some(time);
         self
     }
 
-    async fn execute(&self) -> Result<(State, RunId, Vec<String>), RunError> {
-        let state = State::at(self.folder.path().to_owned());
-        let run: RunId = "20261123-140912-7c1f".parse().expect("id");
+    /// The state folder.
+    pub fn state(&self) -> State {
+        State::at(self.folder.path().to_owned())
+    }
+
+    /// All that a run needs, under an id that is always the same.
+    pub fn setup(&self, observer: Arc<dyn Observer>) -> Setup {
         let stop = CancellationToken::new();
         if let Some(time) = self.stop {
             let stop = stop.clone();
@@ -179,9 +204,8 @@ impl Lab {
                 stop.cancel();
             });
         }
-        let run_dir = state.create_run(&run).expect("run folder");
-        let setup = Setup {
-            run: run.clone(),
+        Setup {
+            run: "20261123-140912-7c1f".parse().expect("id"),
             plan: self.plan.clone(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
             host: Arc::new(self.fake.clone()),
@@ -193,12 +217,19 @@ impl Lab {
                 version: "0".into(),
             },
             kvm: false,
-            jobs: None,
+            jobs: self.jobs,
             keep_failed: false,
-            observer: Arc::new(Quiet),
+            observer,
             stop,
             now: || Timestamp::UNIX_EPOCH,
-        };
+        }
+    }
+
+    async fn execute(&self) -> Result<(State, RunId, Vec<String>), RunError> {
+        let state = self.state();
+        let setup = self.setup(Arc::new(Quiet));
+        let run = setup.run.clone();
+        let run_dir = state.create_run(&run).expect("run folder");
         let budget = run::preflight(&setup).await?;
         let left = run::execute(setup, budget, &run_dir).await?;
         Ok((state, run, left))
@@ -259,6 +290,20 @@ impl End {
 
     pub fn verdict(&self) -> Verdict {
         self.judgement.cells[0].scenarios[0].verdict
+    }
+
+    pub fn reason(&self) -> &str {
+        &self.judgement.cells[0].scenarios[0].reason
+    }
+
+    /// The arms that were asked for a sample, in order.
+    pub fn sampled(&self) -> Vec<Arm> {
+        let calls = self.fake.calls();
+        let arm = |call: &String| match call.strip_prefix("sample ")? {
+            domain if domain.contains("-control-") => Some(Arm::Control),
+            _ => Some(Arm::Treatment),
+        };
+        calls.iter().filter_map(arm).collect()
     }
 
     /// The faults of both arms, control first.

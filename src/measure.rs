@@ -1,0 +1,246 @@
+//! Whether one arm is slower than the other: samples, their statistic, and what may be said of the difference. Pure and
+//! deterministic: the same samples always say the same.
+//!
+//! Of both arms' samples a statistic is taken, the median or the 95th percentile, and their ratio, treatment to control.
+//! How far the ratio can be trusted is told by a percentile bootstrap (Efron and Tibshirani, *An Introduction to the
+//! Bootstrap*, 1993, chapter 13): both arms' samples are drawn anew with replacement, 2000 times, and the bounds are
+//! quantiles of the 2000 ratios. How far the arms' samples lie apart at all is told by Cliff's delta (Cliff, *Dominance
+//! statistics*, Psychological Bulletin 114, 1993): the share of pairs in which treatment is slower, less the share in
+//! which it is faster. A slowdown counts where both agree: a few outliers move the 95th percentile and not the delta, and
+//! a shift of a hundredth that no user notices moves the delta and not the ratio.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Percent;
+
+mod bootstrap;
+
+/// Samples of one step that are taken, at least and at most, in each arm.
+pub const REPEAT: (u32, u32) = (5, 200);
+
+/// Rounds before them whose times do not count, at most.
+pub const WARMUP: u32 = 50;
+
+/// From here on Cliff's delta is called large (Romano and others, *Exploring methods for evaluating group differences on
+/// the NSSE and other surveys*, 2006: 0.147 small, 0.33 medium, 0.474 large).
+pub const LARGE: f64 = 0.474;
+
+/// What stands for all samples of an arm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Statistic {
+    /// The sample that half of the others are below.
+    Median,
+    /// What 95 of 100 are below: what the slowest users see.
+    #[default]
+    P95,
+}
+
+impl Statistic {
+    /// The names in files.
+    pub const WORDS: [(&'static str, Self); 2] = [("p95", Self::P95), ("median", Self::Median)];
+
+    /// Its name in files and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Median => "median",
+            Self::P95 => "p95",
+        }
+    }
+
+    fn quantile(self) -> f64 {
+        match self {
+            Self::Median => 0.5,
+            Self::P95 => 0.95,
+        }
+    }
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// When a slowdown counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Performance {
+    /// What is compared.
+    pub statistic: Statistic,
+    /// How much slower is too slow.
+    pub slower: Percent,
+    /// How sure that must be, in thousandths: 950 is 95 %.
+    pub confidence_permille: u16,
+}
+
+impl Default for Performance {
+    fn default() -> Self {
+        Self {
+            statistic: Statistic::P95,
+            slower: Percent(30),
+            confidence_permille: 950,
+        }
+    }
+}
+
+/// What both arms' samples of one step say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Comparison {
+    /// By what it was judged.
+    pub policy: Performance,
+    /// The statistic in control, in microseconds.
+    pub control_us: f64,
+    /// The statistic in treatment, in microseconds.
+    pub treatment_us: f64,
+    /// The median in control, in microseconds.
+    pub control_median_us: f64,
+    /// The median in treatment, in microseconds.
+    pub treatment_median_us: f64,
+    /// The statistic in treatment by that in control.
+    pub ratio: f64,
+    /// The ratio's lower confidence bound.
+    pub lower: f64,
+    /// The ratio's upper confidence bound.
+    pub upper: f64,
+    /// Cliff's delta, from -1 (treatment is always faster) to 1 (always slower).
+    pub delta: f64,
+    /// Samples in control.
+    pub control_samples: usize,
+    /// Samples in treatment.
+    pub treatment_samples: usize,
+    /// What follows from all that.
+    pub finding: Finding,
+}
+
+/// What may be said of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// Slower than the policy allows, surely and in nearly every sample: a regression.
+    Regressed,
+    /// The ratio is above what the policy allows, and that is not sure.
+    Unsure,
+    /// No slowdown that counts.
+    Alike,
+    /// Faster, surely and in nearly every sample.
+    Faster,
+}
+
+impl Finding {
+    /// The finding in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Regressed => "slower",
+            Self::Unsure => "slower, not surely",
+            Self::Alike => "alike",
+            Self::Faster => "faster",
+        }
+    }
+}
+
+/// Compares samples in microseconds; `None` where an arm has none. Of more than [`REPEAT`] allows, the first are taken.
+pub fn compare(control: &[u64], treatment: &[u64], policy: Performance) -> Option<Comparison> {
+    let (control, treatment) = (sorted(control), sorted(treatment));
+    if control.is_empty() || treatment.is_empty() {
+        return None;
+    }
+    let quantile = policy.statistic.quantile();
+    let of = |samples: &[f64]| bootstrap::quantile(samples, quantile);
+    let (control_us, treatment_us) = (of(&control), of(&treatment));
+    let ratio = treatment_us / control_us;
+    let tail = (1.0 - f64::from(policy.confidence_permille.min(999)) / 1000.0) / 2.0;
+    let (lower, upper) = bootstrap::ratio_bounds(&control, &treatment, quantile, tail);
+    let delta = bootstrap::cliffs_delta(&control, &treatment);
+    let limit = 1.0 + f64::from(policy.slower.0) / 100.0;
+    let finding = if lower > limit && delta >= LARGE {
+        Finding::Regressed
+    } else if ratio > limit {
+        Finding::Unsure
+    } else if upper < 1.0 && delta <= -LARGE {
+        Finding::Faster
+    } else {
+        Finding::Alike
+    };
+    Some(Comparison {
+        policy,
+        control_us,
+        treatment_us,
+        control_median_us: bootstrap::quantile(&control, 0.5),
+        treatment_median_us: bootstrap::quantile(&treatment, 0.5),
+        ratio,
+        lower,
+        upper,
+        delta,
+        control_samples: control.len(),
+        treatment_samples: treatment.len(),
+        finding,
+    })
+}
+
+/// At most so many samples as are ever taken, ascending; none is shorter than the clock's tick, 1 µs.
+fn sorted(samples: &[u64]) -> Vec<f64> {
+    let mut sorted: Vec<u64> = samples
+        .iter()
+        .take(REPEAT.1 as usize)
+        .map(|&sample| sample.max(1))
+        .collect();
+    sorted.sort_unstable();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a day in microseconds is far below 2^52; beyond it a rounding error does not matter"
+    )]
+    sorted.into_iter().map(|sample| sample as f64).collect()
+}
+
+impl Comparison {
+    /// The whole comparison in a sentence: `p95 3.1 x slower (95 % confidence 2.8 to 3.4, control 12 ms, ...)`.
+    pub fn words(&self) -> String {
+        let (factor, bounds, than) = if self.ratio < 1.0 {
+            (1.0 / self.ratio, (1.0 / self.upper, 1.0 / self.lower), "faster")
+        } else {
+            (self.ratio, (self.lower, self.upper), "slower")
+        };
+        let samples = if self.control_samples == self.treatment_samples {
+            format!("{} samples each", self.control_samples)
+        } else {
+            format!("{} and {} samples", self.control_samples, self.treatment_samples)
+        };
+        format!(
+            "{} {factor:.1} x {than} ({} confidence {:.1} to {:.1}, control {}, treatment {}, Cliff's delta {:.2}, \
+             {samples})",
+            self.policy.statistic,
+            confidence(self.policy.confidence_permille),
+            bounds.0,
+            bounds.1,
+            time(self.control_us),
+            time(self.treatment_us),
+            self.delta,
+        )
+    }
+}
+
+/// `95 %`, `99.9 %`.
+pub fn confidence(permille: u16) -> String {
+    match permille % 10 {
+        0 => format!("{} %", permille / 10),
+        tenths => format!("{}.{tenths} %", permille / 10),
+    }
+}
+
+/// Microseconds as a reader wants them: `840 µs`, `1.2 ms`, `37 ms`, `1.50 s`.
+pub fn time(us: f64) -> String {
+    if us < 1_000.0 {
+        format!("{us:.0} µs")
+    } else if us < 10_000.0 {
+        format!("{:.1} ms", us / 1_000.0)
+    } else if us < 1_000_000.0 {
+        format!("{:.0} ms", us / 1_000.0)
+    } else {
+        format!("{:.2} s", us / 1_000_000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

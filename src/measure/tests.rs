@@ -1,0 +1,189 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn judged(control: &[u64], treatment: &[u64]) -> Comparison {
+    compare(control, treatment, Performance::default()).expect("samples")
+}
+
+#[test]
+fn quantiles_are_those_of_other_tools() {
+    // numpy.quantile([...], q) with its default method.
+    let samples = [1.0, 2.0, 3.0, 4.0, 10.0];
+    for (q, is) in [(0.0, 1.0), (0.5, 3.0), (0.95, 8.8), (1.0, 10.0), (0.25, 2.0)] {
+        assert!((bootstrap::quantile(&samples, q) - is).abs() < 1e-9, "{q}");
+    }
+    assert!((bootstrap::quantile(&[7.0], 0.95) - 7.0).abs() < 1e-9);
+}
+
+#[test]
+fn cliffs_delta_counts_pairs() {
+    for (control, treatment, is) in [
+        (&[1.0, 2.0][..], &[3.0, 4.0][..], 1.0),
+        (&[3.0, 4.0], &[1.0, 2.0], -1.0),
+        (&[1.0, 2.0], &[1.0, 2.0], 0.0),
+        (&[1.0, 3.0], &[2.0, 4.0], 0.5),
+    ] {
+        let delta = bootstrap::cliffs_delta(control, treatment);
+        assert!((delta - is).abs() < 1e-9, "{control:?} {treatment:?}: {delta}");
+    }
+}
+
+#[test]
+fn a_page_that_is_three_times_slower_is_told_with_all_its_numbers() {
+    let control: Vec<u64> = (0..20).map(|n| 11_000 + n * 60).collect();
+    let treatment: Vec<u64> = control.iter().map(|us| us * 3 + us % 700).collect();
+    let comparison = judged(&control, &treatment);
+    assert_eq!(comparison.finding, Finding::Regressed);
+    insta::assert_snapshot!(
+        comparison.words(),
+        @"p95 3.0 x slower (95 % confidence 3.0 to 3.1, control 12 ms, treatment 36 ms, Cliff's delta 1.00, 20 samples each)"
+    );
+}
+
+#[test]
+fn what_is_no_regression_is_called_by_its_name() {
+    let steady: Vec<u64> = (0..20).map(|n| 10_000 + n * 10).collect();
+    let scaled = |percent: u64| steady.iter().map(|us| us * percent / 100).collect::<Vec<_>>();
+    // One sample in ten is slow, in treatment alone: it moves the 95th percentile and nothing else.
+    let outliers: Vec<u64> = (0..20)
+        .map(|n| if n % 10 == 9 { 90_000 } else { 10_000 + n * 10 })
+        .collect();
+    for (treatment, finding) in [
+        (steady.clone(), Finding::Alike),
+        (scaled(125), Finding::Alike),
+        (scaled(140), Finding::Regressed),
+        (scaled(50), Finding::Faster),
+        (outliers, Finding::Unsure),
+    ] {
+        let comparison = judged(&steady, &treatment);
+        assert_eq!(comparison.finding, finding, "{}", comparison.words());
+    }
+}
+
+#[test]
+fn policy_decides_what_counts() {
+    let steady: Vec<u64> = (0..20).map(|n| 10_000 + n * 10).collect();
+    let slower: Vec<u64> = steady.iter().map(|us| us * 14 / 10).collect();
+    for (slower_percent, finding) in [(30, Finding::Regressed), (50, Finding::Alike)] {
+        let policy = Performance {
+            slower: Percent(slower_percent),
+            statistic: Statistic::Median,
+            ..Performance::default()
+        };
+        let comparison = compare(&steady, &slower, policy).expect("samples");
+        assert_eq!(comparison.finding, finding, "{slower_percent}");
+    }
+}
+
+#[test]
+fn times_and_confidence_read_well() {
+    for (us, text) in [
+        (840.0, "840 µs"),
+        (1_234.0, "1.2 ms"),
+        (37_000.0, "37 ms"),
+        (1_500_000.0, "1.50 s"),
+    ] {
+        assert_eq!(time(us), text);
+    }
+    assert_eq!(
+        (confidence(950), confidence(999)),
+        ("95 %".into(), "99.9 %".into())
+    );
+}
+
+/// Twenty samples of a page on a busy host: most near the base, a few far above it (Pareto, with a tail so heavy that it
+/// has no variance).
+fn busy(base_us: f64, random: &mut bootstrap::SplitMix) -> Vec<u64> {
+    let mut sample = || {
+        #[expect(clippy::cast_precision_loss, reason = "a number below a million")]
+        let share = random.below(1_000_000) as f64 / 1e6;
+        let factor = 0.9 + 0.1 / (1.0 - share * 0.999).sqrt();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "some seconds"
+        )]
+        let us = (base_us * factor) as u64;
+        us
+    };
+    (0..20).map(|_| sample()).collect()
+}
+
+#[test]
+fn a_busy_host_raises_no_alarm_and_hides_no_slowdown() {
+    let mut random = bootstrap::SplitMix(2026);
+    let (mut alarms, mut found) = (0, 0);
+    for _ in 0..60 {
+        let control = busy(10_000.0, &mut random);
+        let regressed = |treatment: &[u64]| judged(&control, treatment).finding == Finding::Regressed;
+        alarms += usize::from(regressed(&busy(10_000.0, &mut random)));
+        found += usize::from(regressed(&busy(30_000.0, &mut random)));
+    }
+    assert_eq!((alarms, found > 50), (0, true), "{found} of 60 found");
+}
+
+fn samples() -> impl Strategy<Value = Vec<u64>> {
+    proptest::collection::vec(1_u64..10_000_000, 5..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn equal_samples_never_regress(samples in samples()) {
+        let comparison = judged(&samples, &samples);
+        prop_assert_eq!(comparison.finding, Finding::Alike);
+        prop_assert!(comparison.lower <= 1.0 && comparison.upper >= 1.0);
+    }
+
+    #[test]
+    fn three_times_slower_with_noise_regresses(
+        noise in proptest::collection::vec((0_u64..2_000, 0_u64..6_000), 15..100)
+    ) {
+        let control: Vec<u64> = noise.iter().map(|(noise, _)| 10_000 + noise).collect();
+        let treatment: Vec<u64> = noise.iter().map(|(_, noise)| 30_000 + noise).collect();
+        let comparison = judged(&control, &treatment);
+        prop_assert_eq!(comparison.finding, Finding::Regressed, "{}", comparison.words());
+        prop_assert_ne!(judged(&treatment, &control).finding, Finding::Regressed);
+    }
+
+    #[test]
+    fn what_gets_slower_still_does_not_stop_to_regress(control in samples(), treatment in samples(), more in 1_u64..50) {
+        let slower: Vec<u64> = treatment.iter().map(|us| us * more).collect();
+        let (before, after) = (judged(&control, &treatment), judged(&control, &slower));
+        prop_assert!(after.ratio >= before.ratio && after.lower >= before.lower && after.delta >= before.delta);
+        prop_assert!(before.finding != Finding::Regressed || after.finding == Finding::Regressed);
+    }
+
+    #[test]
+    fn the_order_of_samples_does_not_matter(control in samples(), treatment in samples()) {
+        let reversed = |samples: &[u64]| samples.iter().rev().copied().collect::<Vec<_>>();
+        prop_assert_eq!(
+            judged(&control, &treatment),
+            judged(&reversed(&control), &reversed(&treatment))
+        );
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn no_samples_make_it_panic(
+        control in proptest::collection::vec(any::<u64>(), 0..400),
+        treatment in proptest::collection::vec(any::<u64>(), 0..400),
+        slower: u32,
+        confidence_permille: u16,
+    ) {
+        let policy = Performance { slower: Percent(slower), confidence_permille, ..Performance::default() };
+        let comparison = compare(&control, &treatment, policy);
+        prop_assert_eq!(comparison.is_none(), control.is_empty() || treatment.is_empty());
+        if let Some(comparison) = comparison {
+            prop_assert!(comparison.lower <= comparison.upper);
+            prop_assert!(comparison.ratio.is_finite() && comparison.delta.abs() <= 1.0);
+            prop_assert!(!comparison.words().is_empty());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Sampling the time of measured steps, in turns with the other arm.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::ArmRun;
+use crate::event::Event;
+use crate::guest::{GuestCommand, linux, timing};
+use crate::outcome::{Cause, Fault, Stage};
+use crate::port::LabError;
+use crate::run::node::{Node, fault};
+use crate::run::pair::{self, Go, Seat};
+use crate::scenario::evaluate::{self, Raw};
+use crate::scenario::model::{Measure, Scenario, Step};
+
+/// A step whose time is compared, of a scenario that passed in both arms.
+struct Probe<'a> {
+    scenario: &'a Scenario,
+    index: usize,
+    step: &'a Step,
+    measure: Measure,
+}
+
+/// What came of a step's samples in this arm.
+#[derive(Default)]
+struct Samples {
+    us: Vec<u64>,
+    failed: u32,
+    /// Why the first that failed did.
+    failures: Vec<String>,
+}
+
+/// How one sample ended.
+enum Sample {
+    Took(u64),
+    Failed(Vec<String>),
+    /// It passed, and its time is none.
+    Untimed,
+}
+
+impl ArmRun<'_> {
+    /// Waits for the other arm, and samples with it what passed in both. Where the other arm is over before its time,
+    /// this one is through: what would be compared is missing.
+    pub(super) async fn measure(
+        &self,
+        nodes: &[Node<'_>],
+        passed: BTreeSet<String>,
+        seat: &Seat,
+    ) -> Result<(), Fault> {
+        let stop = &self.context.setup.stop;
+        let both = tokio::select! {
+            both = seat.meet(passed) => both,
+            () = stop.cancelled() => return Err(interrupted()),
+        };
+        let probes: Vec<Probe<'_>> = self
+            .scenarios()
+            .into_iter()
+            .filter(|scenario| both.as_ref().is_some_and(|both| both.contains(&scenario.name)))
+            .flat_map(probes)
+            .collect();
+        if probes.is_empty() {
+            return Ok(());
+        }
+        self.stage(Stage::Measure, async {
+            for (number, probe) in probes.iter().enumerate() {
+                let Some(node) = nodes.iter().find(|node| node.plan.role == probe.step.on) else {
+                    seat.next_step(number);
+                    continue;
+                };
+                let limit = probe.step.timeout.0;
+                let command = node.action(&probe.step.action, limit).and_then(timing::timed);
+                let Some(command) = command else {
+                    seat.next_step(number);
+                    continue;
+                };
+                let Some(samples) = self.sample(node, probe, &command, (seat, number)).await? else {
+                    return Ok(());
+                };
+                self.emit(Event::Measured {
+                    cell: self.cell.id.clone(),
+                    arm: self.arm,
+                    scenario: probe.scenario.name.clone(),
+                    step: probe.index,
+                    samples_us: samples.us,
+                    failed: samples.failed,
+                    failures: samples.failures,
+                });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The samples of one step; nothing where the other arm is over.
+    async fn sample(
+        &self,
+        node: &Node<'_>,
+        probe: &Probe<'_>,
+        command: &GuestCommand,
+        (seat, number): (&Seat, usize),
+    ) -> Result<Option<Samples>, Fault> {
+        let Measure { repeat, warmup, .. } = probe.measure;
+        let mut samples = Samples::default();
+        for round in 0..warmup + repeat {
+            let half = pair::half(self.arm, round);
+            let go = tokio::select! {
+                go = seat.turn(number, half) => go,
+                () = self.context.setup.stop.cancelled() => return Err(interrupted()),
+            };
+            match go {
+                Go::Mine => {}
+                Go::GivenUp => break,
+                Go::Alone => return Ok(None),
+            }
+            let sample = once(node, probe.step, command).await?;
+            if round >= warmup {
+                samples.add(sample);
+            }
+            // Enough is known, and each further sample may cost the step's whole time-out.
+            if probe.measure.fails_by(samples.failed) || half + 1 == (warmup + repeat) * 2 {
+                seat.next_step(number);
+            } else {
+                seat.done(number, half);
+            }
+        }
+        Ok(Some(samples))
+    }
+}
+
+fn interrupted() -> Fault {
+    let error = LabError::new(Cause::Interrupted, "the run was asked to stop");
+    fault(Stage::Measure, None, error)
+}
+
+fn probes(scenario: &Scenario) -> Vec<Probe<'_>> {
+    let steps = scenario.steps.iter().enumerate();
+    steps
+        .filter_map(|(index, step)| {
+            Some(Probe {
+                scenario,
+                index,
+                step,
+                measure: step.measure?,
+            })
+        })
+        .collect()
+}
+
+async fn once(node: &Node<'_>, step: &Step, command: &GuestCommand) -> Result<Sample, Fault> {
+    let mut output = node.exec(Stage::Measure, command).await?;
+    let limit = step.timeout.0;
+    // `timeout` itself rounds, and a guest under load is late.
+    let time = timing::take(&mut output.stderr, limit + Duration::from_secs(1));
+    let raw = Raw {
+        exit: output.exit,
+        timed_out: linux::is_timeout(output.exit) && time.is_err(),
+        stdout: output.stdout,
+        stderr: output.stderr,
+    };
+    let failures = evaluate::evaluate(&step.action, &raw);
+    if !failures.is_empty() {
+        return Ok(Sample::Failed(failures));
+    }
+    Ok(match time {
+        Ok(us) => Sample::Took(us),
+        Err(error) => {
+            tracing::debug!("a sample of step {} has no time: {error}", step.name);
+            Sample::Untimed
+        }
+    })
+}
+
+impl Samples {
+    fn add(&mut self, sample: Sample) {
+        match sample {
+            Sample::Took(us) => self.us.push(us),
+            Sample::Failed(failures) => {
+                self.failed += 1;
+                if self.failures.is_empty() {
+                    self.failures = failures;
+                }
+            }
+            Sample::Untimed => {}
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The life of an arm that only tries scenarios: the same as any control arm's, without the proof, and it may be left
+//! behind on purpose.
+
+use super::ArmRun;
+use crate::event::Event;
+use crate::outcome::{Arm, Fault, Stage};
+use crate::port::Resource;
+use crate::run::{Context, names, scenario};
+
+/// How scenarios are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// Whether the nodes are rebooted between the steps before the updates and the others, as in a run.
+    pub reboot: bool,
+    /// Whether the nodes are left running, whatever came of it. An interrupt removes them all the same.
+    pub keep: bool,
+}
+
+/// A node that was left running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptNode {
+    /// Its role.
+    pub role: String,
+    /// Its domain's name.
+    pub domain: String,
+}
+
+/// Tries the scenarios of the plan's first cell, and returns the nodes that were left running.
+pub async fn run(context: &Context, trial: Trial) -> Vec<KeptNode> {
+    let Some(cell) = context.setup.plan.cells.first() else {
+        return Vec::new();
+    };
+    let arm = Arm::Control;
+    let run = ArmRun {
+        context,
+        index: 0,
+        cell,
+        arm,
+        name: names::arm(&context.setup.run, 0, arm),
+    };
+    run.emit(Event::ArmStarted {
+        cell: cell.id.clone(),
+        arm,
+    });
+    let mut made = Vec::new();
+    let result = run.tried(&mut made, trial.reboot).await;
+    let node = |role: &str| KeptNode {
+        role: role.to_owned(),
+        domain: names::domain(&run.name, role),
+    };
+    let mut nodes: Vec<KeptNode> = cell.nodes.iter().map(|plan| node(&plan.role)).collect();
+    nodes.retain(|node| made.iter().any(|resource| resource.name == node.domain));
+    if run.end(result, made, trial.keep).await {
+        nodes
+    } else {
+        Vec::new()
+    }
+}
+
+impl ArmRun<'_> {
+    async fn tried(&self, made: &mut Vec<Resource>, reboot: bool) -> Result<(), Fault> {
+        let mut scenarios = self.scenarios();
+        let mut nodes = self.up(made).await?;
+        let broken = self
+            .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
+            .await?;
+        scenarios.retain(|scenario| !broken.contains(&scenario.name));
+        if scenarios.is_empty() {
+            return Ok(());
+        }
+        if reboot {
+            self.restart(&mut nodes).await?;
+        }
+        self.stage(Stage::Scenarios, async {
+            for scenario in scenarios {
+                scenario::run(self, &nodes, scenario).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
