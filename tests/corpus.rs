@@ -14,6 +14,7 @@ fn every_planted_lab_is_well_formed_and_has_one_package_pending() {
         ("breaks-login", "ledgersmb", "accounting"),
         ("changes-rounding", "tryton", "erp"),
         ("opens-port", "web", "web"),
+        ("slows-page", "web", "web"),
         ("stops-service", "web", "web"),
     ] {
         let folder = tempfile::tempdir().expect("folder");
@@ -43,7 +44,10 @@ fn every_planted_lab_is_well_formed_and_has_one_package_pending() {
             "{symptom}: {recipe}"
         );
         let file = fs::read_to_string(lab.join("patchgate.toml")).expect(symptom);
-        assert!(file.contains(&format!("\nlisted = [\"{package}\"]\n")), "{symptom}: {file}");
+        assert!(
+            file.contains(&format!("\nlisted = [\"{package}\"]\n")),
+            "{symptom}: {file}"
+        );
 
         for arguments in [vec!["check"], vec!["plan", "--select", group]] {
             Command::cargo_bin("patchgate")
