@@ -1,5 +1,6 @@
 //! What happens in a run, as the journal keeps it. Pure vocabulary.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Facts;
 use crate::outcome::{Arm, Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::plan::model::{CellId, Plan};
+use crate::scenario::results::SubResult;
 use crate::update::{Proof, UpdateSet};
 
 /// Names one run: `20261123-140912-7c1f`, sortable by time.
@@ -184,6 +186,19 @@ pub enum Event {
         /// How it ended.
         report: StepReport,
     },
+    /// A clean-up step ended; it decides nothing.
+    CleanedUp {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// The scenario's name.
+        scenario: String,
+        /// The step's index in the scenario's clean-up.
+        step: usize,
+        /// How it ended.
+        report: StepReport,
+    },
     /// A whole run of a scenario ended.
     ScenarioFinished {
         /// Its cell.
@@ -293,4 +308,28 @@ pub struct StepReport {
     /// The error output.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stderr: String,
+    /// The variables that it gave to later steps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captured: BTreeMap<String, String>,
+    /// The single results of a script's tests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<SubResult>,
+}
+
+impl StepReport {
+    /// The report of a step that was not attempted yet.
+    pub fn new(did: String) -> Self {
+        Self {
+            outcome: StepOutcome::Failed,
+            attempts: 0,
+            millis: 0,
+            did,
+            exit: None,
+            failures: Vec::new(),
+            stdout: String::new(),
+            stderr: String::new(),
+            captured: BTreeMap::new(),
+            results: Vec::new(),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::RunId;
-use crate::outcome::{Arm, Blame, Cause, Fault, Stage};
+use crate::outcome::{Arm, Blame, Cause, Fault, Stage, StepOutcome};
 use crate::plan::model::{CellId, Plan};
 use crate::verdict::{CellJudgement, Judgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
@@ -264,6 +264,10 @@ fn of_cell(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
         if explained && lacks_result(scenario.verdict) {
             continue;
         }
+        reasons.extend(of_cleanup(plan, scenario).map(|text| Reason {
+            scenario: Some(scenario.name.clone()),
+            ..about(Severity::Notes, text, None)
+        }));
         let Some((severity, remedy)) = of_scenario(scenario, plan) else {
             continue;
         };
@@ -409,6 +413,24 @@ fn node_remedy(state: NodeState) -> Option<&'static str> {
         }
         NodeState::NotResolved | NodeState::NotProved | NodeState::NotRebooted => Some("run this cell again"),
     }
+}
+
+/// The clean-up steps of a scenario that did not pass, in words; they decide nothing.
+fn of_cleanup(plan: &Plan, scenario: &ScenarioJudgement) -> impl Iterator<Item = String> {
+    let planned = plan.scenarios.get(&scenario.name);
+    Arm::BOTH.into_iter().flat_map(move |arm| {
+        let failed = scenario
+            .arm(arm)
+            .cleanup
+            .iter()
+            .filter(|(_, report)| report.outcome != StepOutcome::Passed);
+        failed.map(move |(index, report)| {
+            let step = planned.and_then(|planned| planned.cleanup.get(*index));
+            let name = step.map_or_else(|| (index + 1).to_string(), |step| format!("`{}`", step.name));
+            let why = report.failures.first().map_or("it did not pass", String::as_str);
+            format!("clean-up step {name} failed in {arm}: {why}")
+        })
+    })
 }
 
 fn of_scenario(scenario: &ScenarioJudgement, plan: &Plan) -> Option<(Severity, String)> {

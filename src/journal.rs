@@ -161,6 +161,7 @@ fn decides(event: &Event) -> bool {
         | Event::RebootNeeded { .. }
         | Event::Observed { .. }
         | Event::Fetched(_)
+        | Event::CleanedUp { .. }
         | Event::StepFinished { .. } => false,
     }
 }

@@ -36,6 +36,7 @@ pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod secret;
 pub mod state;
 pub mod units;
 pub mod update;

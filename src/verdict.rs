@@ -168,6 +168,8 @@ pub struct ArmResult {
     pub steps: Vec<Option<StepReport>>,
     /// What keeps a result from being believed, or what is missing.
     pub problem: Option<String>,
+    /// The clean-up steps that were run, with their indices; they have no part in the outcome.
+    pub cleanup: Vec<(usize, StepReport)>,
 }
 
 /// What became of a node in the treatment arm.

@@ -220,3 +220,43 @@ fn a_try_without_images_or_of_nothing_known_starts_nothing() {
         .stdout(contains("a step failed").and(contains("--no-reboot")));
     assert!(!folder.path().join("state").exists(), "nothing was started");
 }
+
+#[test]
+fn the_schema_of_scenarios_is_printed_for_editors() {
+    let folder = folder();
+    let output = patchgate(folder.path())
+        .args(["scenario", "schema"])
+        .output()
+        .expect("it runs");
+    assert!(output.status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["step"]["items"]["$ref"], "#/$defs/step");
+}
+
+#[test]
+fn a_secret_that_is_not_to_be_had_ends_a_run_before_it_starts() {
+    let folder = folder();
+    patchgate(folder.path()).args(["init", "."]).assert().success();
+    let lab = folder.path().join("patchgate.toml");
+    let text = fs::read_to_string(&lab).expect("the lab file");
+    let secret = "\n[secret.SHOP_PASSWORD]\nfile = \"password\"\ndepartments = [\"shop\"]\n";
+    fs::write(&lab, text + secret).expect("written");
+    let scenario = folder.path().join("scenarios/shop/login.toml");
+    let step = "title = \"t\"\nowner = \"o\"\n[[step]]\nname = \"n\"\non = \"web\"\nrun = \"true\"\nsecrets = [\"SHOP_PASSWORD\"]\n";
+    fs::write(&scenario, step).expect("written");
+    let refused = |says: &str| {
+        patchgate(folder.path())
+            .args(["run", "--dry-run"])
+            .assert()
+            .code(2)
+            .stderr(
+                contains("secret SHOP_PASSWORD")
+                    .and(contains(says))
+                    .and(contains("nothing was started")),
+            );
+    };
+    refused("cannot be read");
+    fs::write(folder.path().join("password"), "abc\n").expect("written");
+    refused("shorter than 6 bytes");
+}

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use patchgate::scenario::evaluate::{Raw, evaluate};
-use patchgate::scenario::model::{Action, File, Http, Package, Run, Service, Tcp, TextExpectation};
+use patchgate::scenario::model::{
+    Action, Engine, File, Http, Package, Run, Service, Sql, Tcp, TextExpectation,
+};
+use patchgate::secret::Mask;
 
 fn raw(exit: i32, stdout: &str) -> Raw {
     Raw {
@@ -22,7 +25,7 @@ fn contains(text: &str) -> TextExpectation {
 
 fn check(action: &Action, cases: &[(Raw, &[&str])]) {
     for (raw, says) in cases {
-        assert_eq!(evaluate(action, raw), *says, "{raw:?}");
+        assert_eq!(evaluate(action, raw, &Mask::default()).failures, *says, "{raw:?}");
     }
 }
 
@@ -34,8 +37,8 @@ fn run_compares_exit_code_and_both_outputs() {
         exit: 0,
         stdout: TextExpectation {
             equals: Some("0.00".into()),
-            contains: None,
             matches: Some(r"^\d+\.\d\d$".into()),
+            ..TextExpectation::default()
         },
         stderr: TextExpectation::default(),
     });
@@ -74,12 +77,9 @@ fn run_compares_exit_code_and_both_outputs() {
 fn http_compares_status_headers_and_body() {
     let action = Action::Http(Http {
         url: "http://web/".into(),
-        method: "GET".into(),
-        headers: BTreeMap::new(),
-        body: None,
-        status: 200,
         response_headers: BTreeMap::from([("x-role".to_owned(), contains("web"))]),
         text: contains("open"),
+        ..Http::default()
     });
     check(
         &action,
@@ -206,5 +206,148 @@ fn services_ports_files_and_packages_are_compared() {
     check(
         &package(false),
         &[(raw(1, ""), &[]), (raw(0, "rc \t1.22\n"), &[])],
+    );
+}
+
+#[test]
+fn numbers_and_json_are_compared_exactly() {
+    let expects = |stdout: TextExpectation| {
+        Action::Run(Run {
+            command: "x".into(),
+            user: None,
+            exit: 0,
+            stdout,
+            stderr: TextExpectation::default(),
+        })
+    };
+    let text = |text: &str| Some(text.to_owned());
+    let bounds = expects(TextExpectation {
+        at_least: text("0.10"),
+        below: text("12.51"),
+        ..TextExpectation::default()
+    });
+    check(
+        &bounds,
+        &[
+            (raw(0, "0.1\n"), &[]),
+            (raw(0, "12.509999999999999999"), &[]),
+            (
+                raw(0, "12.51"),
+                &["stdout is 12.51, expected a number below 12.51"],
+            ),
+            (raw(0, "0.09"), &["stdout is 0.09, expected at least 0.10"]),
+            (
+                raw(0, "12,50"),
+                &[
+                    "stdout is `12,50`, which is not a number; expected at least 0.10",
+                    "stdout is `12,50`, which is not a number; expected a number below 12.51",
+                ],
+            ),
+        ],
+    );
+    let equals = |text: &str| TextExpectation {
+        equals: Some(text.to_owned()),
+        ..TextExpectation::default()
+    };
+    let json = expects(TextExpectation {
+        json: BTreeMap::from([
+            ("$.id".to_owned(), equals("INV-1")),
+            ("$.lines[*].total".to_owned(), equals("12.50")),
+        ]),
+        ..TextExpectation::default()
+    });
+    check(
+        &json,
+        &[
+            (
+                raw(
+                    0,
+                    r#"{"id": "INV-1", "lines": [{"total": 12.5}, {"total": "12.50"}]}"#,
+                ),
+                &[],
+            ),
+            (
+                raw(
+                    0,
+                    r#"{"id": "INV-1", "lines": [{"total": 12.51}, {"total": "12.5"}]}"#,
+                ),
+                &[
+                    "stdout $['lines'][0]['total'] is 12.51, expected the number 12.50",
+                    "stdout $['lines'][1]['total'] is `12.5`, expected `12.50`",
+                ],
+            ),
+            (
+                raw(0, r#"{"lines": []}"#),
+                &[
+                    "$.id selects nothing of stdout",
+                    "$.lines[*].total selects nothing of stdout",
+                ],
+            ),
+            (
+                raw(0, "oops"),
+                &[
+                    "stdout is not JSON: expected value at line 1 column 1; it is `oops`",
+                    "stdout is not JSON: expected value at line 1 column 1; it is `oops`",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn queries_and_certificates_fail_in_words() {
+    let sql = |engine| {
+        Action::Sql(Sql {
+            engine,
+            database: "shop".into(),
+            query: "select 1".into(),
+            host: None,
+            port: None,
+            user: None,
+            password: None,
+            rows: TextExpectation {
+                equals: Some("3|124.95".into()),
+                ..TextExpectation::default()
+            },
+        })
+    };
+    let failed = |exit: i32, stderr: &str| Raw {
+        stderr: stderr.into(),
+        ..raw(exit, "")
+    };
+    check(
+        &sql(Engine::Postgresql),
+        &[
+            (raw(0, "3|124.95\n"), &[]),
+            (raw(0, ""), &["rows is ``, expected `3|124.95`"]),
+            (failed(127, ""), &["psql is not installed in the guest"]),
+            (
+                failed(3, "ERROR:  relation \"orders\" does not exist\n"),
+                &["the query failed (psql ended with 3): ERROR:  relation \"orders\" does not exist"],
+            ),
+        ],
+    );
+    check(&sql(Engine::Mysql), &[(raw(0, "3\t124.95\n"), &[])]);
+    let https = Action::Http(Http {
+        url: "https://app/".into(),
+        ..Http::default()
+    });
+    check(
+        &https,
+        &[
+            (
+                failed(1, "verify error:num=18:self-signed certificate"),
+                &[
+                    "no connection to https://app/: the server's certificate is not accepted: self-signed certificate",
+                ],
+            ),
+            (
+                failed(127, "openssl is not installed"),
+                &[
+                    "no connection to https://app/: openssl is not installed in the guest, and https is spoken through it",
+                ],
+            ),
+            (failed(1, "connect:errno=111"), &["no connection to https://app/"]),
+        ],
     );
 }

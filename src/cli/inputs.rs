@@ -1,9 +1,11 @@
 //! What most verbs begin with: which lab file is meant, its plan, and the images that the plan needs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::plan::{self, Planned};
+use super::secrets;
 use crate::config::load;
 use crate::config::model::Lab;
 use crate::error::{Finding, UserError};
@@ -11,6 +13,8 @@ use crate::image::catalogue::{self, ImageDef, Origin, Store};
 use crate::plan::build::ImageChoice;
 use crate::port::ProxyLauncher;
 use crate::proxy::SquidLauncher;
+use crate::scenario::files;
+use crate::secret::Secrets;
 
 /// A lab, planned.
 pub struct Inputs {
@@ -23,6 +27,19 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// What the departments' files hold that the plan's steps use, by SHA-256.
+    pub fn files(&self) -> Result<BTreeMap<String, Vec<u8>>, UserError> {
+        let lab = &self.planned.lab;
+        let folder = lab.dir.join(lab.file.lab.scenarios.get_ref());
+        files::load(&folder, self.planned.plan.scenarios.values())
+            .map_err(|problem| UserError::usage(format!("{problem}; nothing was started")))
+    }
+
+    /// The secrets that the plan's steps ask for.
+    pub fn secrets(&self) -> Result<Secrets, UserError> {
+        secrets::read(&self.planned.lab, &self.planned.plan)
+    }
+
     /// What starts the proxies of isolated clones; of other users than root, with its cache beside the images.
     pub fn proxies(&self) -> Arc<dyn ProxyLauncher> {
         Arc::new(SquidLauncher::new(self.store.dir().with_file_name("proxy")))

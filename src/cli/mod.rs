@@ -14,6 +14,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod scenario_try;
+mod secrets;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ pub enum Command {
     Plan(plan::PlanArgs),
     /// Run the plan and print the gate; the exit code is the decision.
     Run(run::RunArgs),
-    /// Try scenarios while they are written.
+    /// Help for those who write scenarios: try one, print the schema.
     Scenario(scenario::ScenarioArgs),
     /// Decide again from a run's journal; the exit code is the decision.
     Gate(gate::GateArgs),

@@ -179,7 +179,8 @@ impl Inner {
             | Event::Proved { .. }
             | Event::Observed { .. }
             | Event::Isolated { .. }
-            | Event::StepFinished { .. } => {}
+            | Event::StepFinished { .. }
+            | Event::CleanedUp { .. } => {}
         }
     }
 }

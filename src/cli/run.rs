@@ -66,11 +66,13 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let report_format = args.report.as_deref().map(ReportFormat::of_file).transpose()?;
     let lab_file = inputs::lab_path(lab)?;
     let mut inputs = inputs::load(&lab_file, args.select.as_deref())?;
+    let secrets = inputs.secrets()?;
     if args.build && !args.dry_run {
         build(inputs.images, inputs.store).await?;
         inputs = inputs::load(&lab_file, args.select.as_deref())?;
     }
     let images = sealed(&inputs)?;
+    let files = inputs.files()?;
     let proxies = inputs.proxies();
     let plan = inputs.planned.plan;
     let state = State::open()?;
@@ -86,6 +88,8 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         kvm: host.kvm,
         host: host.host,
         proxies,
+        files,
+        secrets,
         jobs: args.jobs.map(usize::from),
         keep_failed: args.keep == Some(Keep::Failed),
         observer: progress.clone(),

@@ -1,11 +1,13 @@
-//! `patchgate scenario`: what a department needs while it writes its scenarios.
+//! `patchgate scenario`: what helps those who write scenarios.
 
 use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{block_on, scenario_try};
+use super::{block_on, report, scenario_try};
 use crate::error::UserError;
+use crate::exit_code;
+use crate::scenario::schema::schema;
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]
@@ -15,16 +17,25 @@ pub struct ScenarioArgs {
     pub command: ScenarioCommand,
 }
 
-/// The verbs below `scenario`.
+/// The verbs of `scenario`.
 #[derive(Debug, Subcommand)]
 pub enum ScenarioCommand {
     /// Run a scenario on fresh clones without updates, show each step as it goes, and remove the clones.
     Try(scenario_try::TryArgs),
+    /// Print the JSON Schema of a scenario file, for editors: `#:schema scenario.schema.json` as its first line.
+    Schema,
 }
 
 /// Runs the verb.
 pub fn run(args: ScenarioArgs, lab: Option<&Path>) -> Result<u8, UserError> {
     match args.command {
         ScenarioCommand::Try(args) => block_on(scenario_try::run(args, lab)),
+        ScenarioCommand::Schema => {
+            let text = serde_json::to_string_pretty(&schema()).map_err(|error| {
+                UserError::usage(format!("the schema cannot be written as JSON: {error}"))
+            })?;
+            report::print(&format!("{text}\n"))?;
+            Ok(exit_code::OPEN)
+        }
     }
 }

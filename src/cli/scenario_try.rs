@@ -80,7 +80,7 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         inputs = inputs::load(&lab_file, Some(&select))?;
     }
     let images = sealed(&inputs)?;
-    let proxies = inputs.proxies();
+    let (files, secrets, proxies) = (inputs.files()?, inputs.secrets()?, inputs.proxies());
     let plan = target.narrow(inputs.planned.plan);
     let state = State::open()?;
     let out: Box<dyn Write + Send> = match args.format {
@@ -97,6 +97,8 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         host_chosen: host.chosen,
         kvm: host.kvm,
         proxies,
+        files,
+        secrets,
         jobs: None,
         keep_failed: false,
         observer: show.clone(),

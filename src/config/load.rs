@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use crate::config::model::{HostSection, Lab, LabFile, LabSection, NetworkSection};
 use crate::config::policy;
 use crate::config::read::{self, Reader, Section};
+use crate::config::secret;
 use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
@@ -63,6 +64,9 @@ pub fn parse(source: Source, dir: PathBuf) -> Result<Lab, Vec<Finding>> {
     let root = Section::new("the lab file", 0..0, table.get_ref());
     let mut reader = Reader::new(&source);
     let file = lab_file(&mut reader, &root);
+    for name in file.secret.keys() {
+        secret::name(&mut reader, name);
+    }
     let findings = reader.finish();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
@@ -142,6 +146,7 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
             "image",
             "role",
             "group",
+            "secret",
             "deadlines",
             "performance",
         ],
@@ -154,6 +159,7 @@ fn lab_file(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         image: named(reader, root, "image", "debian-12", image),
         role: named(reader, root, "role", "web", role),
         group: named(reader, root, "group", "shop", group),
+        secret: named(reader, root, "secret", "ERP_PASSWORD", secret::read),
         deadlines: policy::deadlines(reader, root),
         performance: policy::performance(reader, root),
     }

@@ -4,5 +4,6 @@ pub mod load;
 pub mod model;
 mod policy;
 pub mod read;
+pub mod secret;
 mod sections;
 pub mod words;

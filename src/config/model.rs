@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use toml::Spanned;
 
+use crate::config::secret::SecretSection;
 use crate::error::Source;
 use crate::measure::Performance;
 use crate::plan::model::{Accel, NetworkMode, Ready, UpdateMode};
@@ -39,6 +40,9 @@ pub struct LabFile {
     pub role: BTreeMap<Spanned<String>, RoleSection>,
     /// `[group.NAME]`
     pub group: BTreeMap<Spanned<String>, GroupSection>,
+    /// `[secret.NAME]`
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret: BTreeMap<Spanned<String>, SecretSection>,
     /// `[deadlines]`
     pub deadlines: DeadlinesSection,
     /// `[performance]`

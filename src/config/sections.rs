@@ -100,8 +100,9 @@ pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> RoleSectio
 fn ready(reader: &mut Reader<'_>, role: &Section<'_>, value: &Spanned<DeValue<'_>>) -> Option<Ready> {
     let example = "ready = { tcp = \"localhost:5432\" }";
     let section = reader.section(format!("`ready` of {}", role.what), value, example)?;
-    let mut known = vec!["within", "user", "expect"];
-    known.extend(action::KINDS);
+    let known = [
+        "within", "user", "expect", "run", "http", "tcp", "service", "file", "package",
+    ];
     reader.known(&section, &known, &[("timeout", "it is called `within`")]);
     let within = reader.parsed::<Period>(&section, "within", "\"3m\"");
     Some(Ready {

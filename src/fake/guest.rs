@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
 use super::FakeLab;
 use crate::guest::{GuestCommand, timing};
+use crate::hex;
 use crate::outcome::Arm;
 use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
 use crate::update::Update;
@@ -138,6 +140,7 @@ pub struct Domain {
     updated: bool,
     boots: u32,
     calls: usize,
+    files: BTreeMap<String, Vec<u8>>,
     state: VmState,
     dead_agent: bool,
 }
@@ -154,6 +157,7 @@ impl Domain {
             updated: false,
             boots: 1,
             calls: 0,
+            files: BTreeMap::new(),
             state: VmState::Running,
         }
     }
@@ -232,6 +236,18 @@ impl Domain {
             })
     }
 
+    /// A piece of a file: `cat > FILE` begins it, and `cat >> FILE` goes on.
+    fn put(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
+        let path = command.argv.last()?;
+        let goes_on = command.argv.iter().any(|word| word.contains(">>"));
+        if goes_on != self.files.contains_key(path) {
+            return None;
+        }
+        let file = self.files.entry(path.clone()).or_default();
+        file.extend_from_slice(command.stdin.as_deref()?);
+        Some(ok(""))
+    }
+
     /// `None` for a command that no guest should ever see.
     fn answer(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         Some(match command.what.as_str() {
@@ -246,14 +262,33 @@ impl Domain {
             "read the update sources" if self.script.mirror => ok("Reading package lists...\n"),
             "read the update sources" => failed(100, "Err:1 http://mirror stable InRelease\n"),
             "list the pending updates" | "resolve the update set" => ok(&self.simulation()),
-            "give the node its name" | "fetch the update set" => ok(""),
+            "give the node its name" | "fetch the update set" | "remove old results" => ok(""),
             "install the update set" => self.install(),
             "see what the node can reach" => ok(self.script.reach),
             "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),
             "read the node's facts" => {
                 ok("@@ kernel\n6.1.0\n@@ services\nnginx.service loaded active running\n")
             }
-            "run" | "http" | "tcp" | "service" | "file" | "package" => {
+            "mark the log" => ok("boot b1\ncursor s=1\n"),
+            "put a file into the guest" => self.put(command)?,
+            "check the file in the guest" => {
+                let bytes = self.files.get(command.argv.last()?)?;
+                ok(&format!("{}  file\n", hex(&Sha256::digest(bytes))))
+            }
+            "remove the file from the guest" => {
+                self.files.remove(command.argv.last()?)?;
+                ok("")
+            }
+            "run"
+            | "http"
+            | "tcp"
+            | "service"
+            | "file"
+            | "package"
+            | "script"
+            | "sql"
+            | "log"
+            | "read the script's results" => {
                 let call = StepCall {
                     command,
                     arm: self.spec.tag.arm,

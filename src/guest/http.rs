@@ -1,75 +1,119 @@
-//! HTTP spoken from inside the guest without any client installed there: bash opens the connection (bash(1),
-//! `/dev/tcp`), the request goes in on standard input, the response comes back whole.
+//! HTTP spoken from inside the guest: the request goes in on standard input, the response comes back whole. In the clear
+//! it takes no client there, as bash opens the connection (bash(1), `/dev/tcp`); TLS is spoken by openssl(1).
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::{GuestCommand, ParseError, linux};
-use crate::scenario::model::Http;
+use crate::scenario::url::Url;
 
-/// The parts of an `http://` URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url<'a> {
-    /// Host name or address.
-    pub host: &'a str,
-    /// Port, 80 unless given.
-    pub port: u16,
-    /// Path with query, never empty.
-    pub path: &'a str,
+/// One request, everything in it fit to be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Where it goes.
+    pub url: &'a Url,
+    /// Its headers, in order; `Host`, `Connection` and the body's length are added.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Option<Vec<u8>>,
+    /// The guest's file of the authority that must have signed the server's certificate; whom the guest trusts unless
+    /// given.
+    pub ca: Option<&'a str>,
 }
 
-/// Splits a URL; the message says what is wrong with it.
-pub fn parse_url(url: &str) -> Result<Url<'_>, String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or("only http:// URLs can be asked for in this version")?;
-    if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("a URL has no spaces or control characters".into());
-    }
-    let at = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(at);
-    let (host, port) = match authority.rsplit_once(':') {
-        None => (authority, 80),
-        Some((host, port)) => match port.parse() {
-            Ok(port) if port > 0 => (host, port),
-            _ => return Err(format!("`{port}` is not a port")),
-        },
+/// The command that makes a request.
+pub fn request(request: &Request<'_>, timeout: Duration) -> GuestCommand {
+    let url = request.url;
+    let mut head = format!(
+        "{} {} HTTP/1.1\r\nConnection: close\r\n",
+        request.method, url.path
+    );
+    let has = |name: &str| {
+        request
+            .headers
+            .iter()
+            .any(|(header, _)| header.eq_ignore_ascii_case(name))
     };
-    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if host.is_empty() || !host.chars().all(named) {
-        return Err(format!("`{host}` is not a host name"));
+    // Writing to a String cannot fail.
+    for (name, value) in [("Host", url.authority().as_str()), ("User-Agent", "patchgate")] {
+        if !has(name) {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
     }
-    let path = if path.is_empty() { "/" } else { path };
-    Ok(Url { host, port, path })
+    for (name, value) in &request.headers {
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    if let Some(body) = &request.body {
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
+    }
+    let mut input = format!("{head}\r\n").into_bytes();
+    input.extend_from_slice(request.body.as_deref().unwrap_or_default());
+    let mut command = if url.secure {
+        tls(url, request.ca, timeout)
+    } else {
+        clear(url, timeout)
+    };
+    command.stdin = Some(input);
+    command
 }
 
-/// The command that makes the request; `None` for a URL that [`parse_url`] refuses.
-pub fn request(http: &Http, timeout: Duration) -> Option<GuestCommand> {
+fn clear(url: &Url, timeout: Duration) -> GuestCommand {
     const TEXT: &str = r#"exec 3<>"/dev/tcp/$1/$2" || exit 7
 cat >&3
 cat <&3"#;
-    let url = parse_url(&http.url).ok()?;
-    let mut head = format!(
-        "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nUser-Agent: patchgate\r\n",
-        http.method, url.path, url.host
-    );
-    let body = http.body.as_deref().unwrap_or("");
-    // Writing to a String cannot fail.
-    for (name, value) in &http.headers {
-        let _ = write!(head, "{name}: {value}\r\n");
-    }
-    if http.body.is_some() {
-        let _ = write!(head, "Content-Length: {}\r\n", body.len());
-    }
     let port = url.port.to_string();
-    let mut command = linux::bounded(
+    linux::bounded(
         "http",
-        &["/bin/bash", "-c", TEXT, "patchgate", url.host, &port],
+        &["/bin/bash", "-c", TEXT, "patchgate", &url.host, &port],
         &[],
         timeout,
-    );
-    command.stdin = Some(format!("{head}\r\n{body}").into_bytes());
-    Some(command)
+    )
+}
+
+/// openssl-s_client(1). A chain that does not verify, or is for another name, ends it before a byte is sent; with an
+/// authority given, no other is trusted.
+fn tls(url: &Url, ca: Option<&str>, timeout: Duration) -> GuestCommand {
+    const TEXT: &str = r#"command -v openssl >/dev/null || { echo 'openssl is not installed' >&2; exit 127; }
+[ -z "$1" ] || [ -r "$1" ] || { echo "no authority in $1" >&2; exit 126; }
+shift
+exec openssl s_client -quiet -verify_return_error "$@""#;
+    let connect = if url.host.contains(':') {
+        format!("[{}]:{}", url.host, url.port)
+    } else {
+        format!("{}:{}", url.host, url.port)
+    };
+    let mut argv = vec!["/bin/bash", "-c", TEXT, "patchgate", ca.unwrap_or_default()];
+    argv.extend(["-connect", &connect]);
+    if url.is_address() {
+        argv.extend(["-noservername", "-verify_ip", &url.host]);
+    } else {
+        argv.extend(["-servername", &url.host, "-verify_hostname", &url.host]);
+    }
+    if let Some(ca) = ca {
+        argv.extend(["-CAfile", ca, "-no-CApath"]);
+    }
+    linux::bounded("http", &argv, &[], timeout)
+}
+
+/// Why no TLS connection came about, in openssl's words where it has some.
+pub fn tls_problem(exit: Option<i32>, stderr: &str) -> Option<String> {
+    match exit {
+        Some(127) => Some("openssl is not installed in the guest, and https is spoken through it".to_owned()),
+        Some(126) => Some("the file of the authority cannot be read in the guest".to_owned()),
+        Some(_) | None => {
+            // `verify error:num=18:self-signed certificate`
+            let line = stderr
+                .lines()
+                .find_map(|line| line.trim().strip_prefix("verify error:"))?;
+            let words = line.split_once(':').map_or(line, |(_, words)| words);
+            Some(format!(
+                "the server's certificate is not accepted: {}",
+                linux::clip(words)
+            ))
+        }
+    }
 }
 
 /// A response, its body decoded to text.
@@ -95,10 +139,7 @@ pub fn parse_response(bytes: &[u8]) -> Result<Response, ParseError> {
         Ok(httparse::Status::Complete(start)) => start,
         Ok(httparse::Status::Partial) if bytes.is_empty() => return Err(wrong("nothing came back".into())),
         Ok(httparse::Status::Partial) => return Err(wrong("it ends inside its head".into())),
-        Err(error) => {
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
-            return Err(wrong(format!("{error} in `{}`", linux::clip(&text))));
-        }
+        Err(error) => return Err(wrong(error.to_string())),
     };
     let headers: Vec<(String, String)> = parsed
         .headers
@@ -141,21 +182,62 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn asked(url: &str, ca: Option<&str>) -> GuestCommand {
+        let url = Url::parse(url).expect(url);
+        request(
+            &Request {
+                method: "POST",
+                url: &url,
+                headers: vec![("x-token".to_owned(), "hunter2".to_owned())],
+                body: Some(b"a=1".to_vec()),
+                ca,
+            },
+            Duration::from_secs(5),
+        )
+    }
+
     #[test]
-    fn urls_are_split_and_wrong_ones_named() {
-        let url = |host, port, path| Ok(Url { host, port, path });
-        assert_eq!(parse_url("http://web"), url("web", 80, "/"));
-        assert_eq!(parse_url("http://app:8080/a?b=c"), url("app", 8080, "/a?b=c"));
-        for (wrong, says) in [
-            ("https://web/", "only http://"),
-            ("http://", "not a host name"),
-            ("http://web:0/", "not a port"),
-            ("http://web:x/", "not a port"),
-            ("http://we b/", "no spaces"),
-            ("http://a\"b/", "not a host name"),
+    fn a_request_goes_in_on_standard_input_alone() {
+        let command = asked("http://app:8080/a?b", None);
+        let stdin = String::from_utf8(command.stdin.clone().expect("a request")).expect("UTF-8");
+        assert_eq!(
+            stdin,
+            "POST /a?b HTTP/1.1\r\nConnection: close\r\nHost: app:8080\r\nUser-Agent: patchgate\r\n\
+             x-token: hunter2\r\nContent-Length: 3\r\n\r\na=1"
+        );
+        assert!(!command.argv.join(" ").contains("hunter2"));
+        assert!(!format!("{command:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn certificates_are_verified_with_the_name_and_the_authority() {
+        let line = asked("https://app/", Some("/run/ca.pem")).argv.join(" ");
+        for part in [
+            "-connect app:443",
+            "-verify_return_error",
+            "-verify_hostname app",
+            "-CAfile /run/ca.pem -no-CApath",
         ] {
-            assert!(parse_url(wrong).expect_err(wrong).contains(says), "{wrong}");
+            assert!(line.contains(part), "{part}: {line}");
         }
+        assert!(
+            asked("https://[::1]:1/", None)
+                .argv
+                .join(" ")
+                .contains("-connect [::1]:1 -noservername -verify_ip ::1")
+        );
+        for (exit, stderr, says) in [
+            (127, "", "openssl is not installed"),
+            (126, "", "authority cannot be read"),
+            (
+                1,
+                "depth=0 CN = app\nverify error:num=62:hostname mismatch\n",
+                "not accepted: hostname mismatch",
+            ),
+        ] {
+            assert!(tls_problem(Some(exit), stderr).expect(says).contains(says));
+        }
+        assert_eq!(tls_problem(Some(1), "connect:errno=111"), None);
     }
 
     #[test]

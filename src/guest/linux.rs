@@ -17,7 +17,7 @@ const UNIT_LOG_LINES: usize = 12;
 const NOISE: [&str; 4] = ["getty@", "serial-getty@", "user@", "user-runtime-dir@"];
 
 /// A command of our own: its output is small by nature.
-fn question(what: &str, argv: &[&str]) -> GuestCommand {
+pub(super) fn question(what: &str, argv: &[&str]) -> GuestCommand {
     GuestCommand {
         what: what.to_owned(),
         argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
@@ -28,7 +28,7 @@ fn question(what: &str, argv: &[&str]) -> GuestCommand {
 }
 
 /// A shell script of our own with arguments `$1`, `$2`, ...
-fn script(what: &str, text: &str, args: &[&str]) -> GuestCommand {
+pub(super) fn script(what: &str, text: &str, args: &[&str]) -> GuestCommand {
     let mut line = vec!["/bin/bash", "-c", text, "patchgate"];
     line.extend(args);
     question(what, &line)
@@ -251,21 +251,20 @@ fn socket(line: &str) -> Option<String> {
     }
 }
 
-/// The command that performs a scenario's action, except `package`, which is the family's own.
-pub fn action(action: &Action, timeout: Duration) -> Option<GuestCommand> {
+/// The command that performs a scenario's action; none where it takes more than one command, or is the family's own.
+pub fn action(action: &Action, env: &[(&str, &str)], timeout: Duration) -> Option<GuestCommand> {
     Some(match action {
         Action::Run(run) => {
             let shell = ["/bin/sh", "-c", &run.command];
             match &run.user {
-                None => bounded("run", &shell, &[], timeout),
+                None => bounded("run", &shell, env, timeout),
                 Some(user) => {
                     let mut argv = vec!["/sbin/runuser", "-u", user, "--"];
                     argv.extend(shell);
-                    bounded("run", &argv, &[], timeout)
+                    bounded("run", &argv, env, timeout)
                 }
             }
         }
-        Action::Http(http) => super::http::request(http, timeout)?,
         Action::Tcp(tcp) => {
             const TEXT: &str = r#"exec 3<>"/dev/tcp/$1/$2""#;
             let port = tcp.port.to_string();
@@ -299,7 +298,13 @@ pub fn action(action: &Action, timeout: Duration) -> Option<GuestCommand> {
                 timeout,
             )
         }
-        Action::Package(_) => return None,
+        Action::Sql(sql) => super::sql::query(sql, timeout),
+        Action::Package(_)
+        | Action::Http(_)
+        | Action::Script(_)
+        | Action::Log(_)
+        | Action::Wait(_)
+        | Action::Reboot => return None,
     })
 }
 

@@ -7,7 +7,10 @@ use crate::scenario::model::Action;
 pub mod debian;
 pub mod http;
 pub mod linux;
+pub mod log;
 pub mod probe;
+pub mod script;
+pub mod sql;
 pub mod timing;
 
 /// Output of a guest's command that is kept, in bytes, for each of standard output and error. The guest's agent fails
@@ -15,7 +18,7 @@ pub mod timing;
 pub const OUTPUT_LIMIT: usize = 256 * 1024;
 
 /// One command for the guest agent, as it is to be run: already bounded inside the guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GuestCommand {
     /// What it is for, in words, such as `read the boot id`; used in errors, and by the fake lab to know it.
     pub what: String,
@@ -27,6 +30,20 @@ pub struct GuestCommand {
     pub stdin: Option<Vec<u8>>,
     /// How long it may run in the guest.
     pub timeout: Duration,
+}
+
+/// Environment and input may hold secrets, so only names and lengths of them are shown.
+impl std::fmt::Debug for GuestCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("GuestCommand")
+            .field("what", &self.what)
+            .field("argv", &self.argv)
+            .field("env", &names)
+            .field("stdin", &self.stdin.as_ref().map(Vec::len))
+            .field("timeout", &self.timeout)
+            .finish()
+    }
 }
 
 /// A guest's answer that is not what the command promises.
@@ -53,11 +70,16 @@ impl Family {
     }
 }
 
-/// The command that performs a scenario's action in a guest of a family; `None` for an action that the loading of
-/// scenarios should have refused.
-pub fn action(family: Family, action: &Action, timeout: Duration) -> Option<GuestCommand> {
+/// The command that performs a scenario's action in a guest of a family, with variables in its environment; `None` for an
+/// action that takes more than one command.
+pub fn action(
+    family: Family,
+    action: &Action,
+    env: &[(&str, &str)],
+    timeout: Duration,
+) -> Option<GuestCommand> {
     match (family, action) {
         (Family::Debian, Action::Package(package)) => Some(debian::package(&package.name, timeout)),
-        (Family::Debian, other) => linux::action(other, timeout),
+        (Family::Debian, other) => linux::action(other, env, timeout),
     }
 }

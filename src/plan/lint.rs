@@ -8,9 +8,9 @@ use crate::config::model::{HostSection, Lab};
 use crate::config::words::show;
 use crate::error::{Finding, Severity};
 use crate::plan::build::CELL_LIMIT;
-use crate::plan::lint_group;
 use crate::plan::model::UpdateMode;
 use crate::plan::names;
+use crate::plan::{lint_group, lint_secret};
 use crate::scenario::parse::ScenarioFile;
 
 /// Everything that is wrong with a lab and its scenarios: the lab file's findings in its order, then the scenarios'.
@@ -21,6 +21,7 @@ pub fn lint(lab: &Lab, scenarios: &[ScenarioFile], broken: &BTreeSet<String>) ->
     lint.hosts();
     lint.roles();
     lint.images();
+    lint_secret::secrets(&mut lint);
     lint_group::groups(&mut lint);
     // With errors about it would only be their echo.
     if tally(&lint.findings).0 == 0 {

@@ -252,7 +252,7 @@ fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, f
     let group = show(group.get_ref());
     let has = list(roles.iter().copied());
     let known = &lint.lab.file.role;
-    let all: BTreeSet<&str> = known
+    let every: BTreeSet<&str> = known
         .iter()
         .map(|(role, section)| section.host_or(role.get_ref()))
         .collect();
@@ -260,7 +260,8 @@ fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, f
         .iter()
         .filter_map(|role| Some(known.get(*role)?.host_or(role)))
         .collect();
-    for (step, span) in file.scenario.steps.iter().zip(&file.on) {
+    let all = file.scenario.steps.iter().chain(&file.scenario.cleanup);
+    for (step, span) in all.zip(&file.on) {
         if !roles.contains(step.on.as_str()) {
             let message = format!(
                 "step {} is on role {}, and group {group} has no such role",
@@ -276,7 +277,7 @@ fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, f
         }
         if let Some(host) = step.action.host()
             && !hosts.contains(host)
-            && (lint.lab.file.role.contains_key(host) || all.contains(host))
+            && (lint.lab.file.role.contains_key(host) || every.contains(host))
         {
             let message = format!(
                 "step {} asks host {}, and no node of group {group} is known by that name",

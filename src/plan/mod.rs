@@ -3,6 +3,7 @@
 pub mod build;
 pub mod lint;
 pub mod lint_group;
+mod lint_secret;
 pub mod model;
 pub mod names;
 pub mod select;

@@ -101,6 +101,15 @@ struct Side<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<Failed<'a>>,
     steps: &'a [Option<StepReport>],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cleanup: Vec<Cleaned<'a>>,
+}
+
+#[derive(Serialize)]
+struct Cleaned<'a> {
+    step: usize,
+    name: Option<&'a str>,
+    report: &'a StepReport,
 }
 
 #[derive(Serialize)]
@@ -262,6 +271,17 @@ fn of_scenario<'a>(summary: &Summary<'a>, scenario: &'a ScenarioJudgement) -> Sc
                 report,
             }),
             steps: &result.steps,
+            cleanup: result
+                .cleanup
+                .iter()
+                .map(|(step, report)| Cleaned {
+                    step: *step,
+                    name: planned
+                        .and_then(|planned| planned.cleanup.get(*step))
+                        .map(|step| step.name.as_str()),
+                    report,
+                })
+                .collect(),
         }
     };
     Scenario {

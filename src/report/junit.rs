@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Summary, evidence, length, measured, safe};
+use super::{Summary, evidence, learned, length, measured, safe};
+use crate::event::StepReport;
 use crate::gate::{Gate, Severity};
 use crate::outcome::Arm;
 use crate::verdict::{CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
@@ -170,20 +171,32 @@ fn of_scenario(
 fn steps(scenario: &ScenarioJudgement, arm: Arm) -> Vec<String> {
     let result = scenario.arm(arm);
     let mut lines = vec![format!("{arm}: {}", result.outcome.word())];
-    lines.extend(result.steps.iter().enumerate().map(|(index, step)| {
+    let shown = |what: &str, number: usize, step: &StepReport| {
+        let took = length(Duration::from_millis(step.millis));
+        let did = safe::line(&step.did);
+        let mut lines = vec![format!(
+            "  {what} {number}: {did} ({took}, attempts: {})",
+            step.attempts
+        )];
+        let learned = learned::of_step(step).into_iter().chain(learned::single(step));
+        lines.extend(learned.map(|line| format!("    {line}")));
+        lines
+    };
+    for (index, step) in result.steps.iter().enumerate() {
         let number = index + 1;
-        step.as_ref().map_or_else(
-            || format!("  step {number}: no record"),
-            |step| {
-                let took = length(Duration::from_millis(step.millis));
-                format!(
-                    "  step {number}: {} ({took}, attempts: {})",
-                    safe::line(&step.did),
-                    step.attempts
-                )
-            },
-        )
-    }));
+        match step {
+            None => lines.push(format!("  step {number}: no record")),
+            Some(step) => lines.extend(shown("step", number, step)),
+        }
+    }
+    for (index, step) in &result.cleanup {
+        lines.extend(shown("cleanup", index + 1, step));
+        lines.extend(
+            step.failures
+                .iter()
+                .map(|failure| format!("    not met: {}", safe::line(failure))),
+        );
+    }
     lines
 }
 

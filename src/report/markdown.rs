@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Summary, count, evidence, length, measured, safe, times};
+use super::{Summary, count, evidence, learned, length, measured, safe, times};
 use crate::gate::{Counts, Severity};
 use crate::outcome::Arm;
 use crate::verdict::Verdict;
@@ -69,6 +69,7 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
     write_faults(out, summary)?;
     write_verdicts(out, summary)?;
     write_measured(out, summary)?;
+    write_learned(out, summary)?;
     write_updates(out, summary)?;
     write_times(out, summary)?;
     writeln!(
@@ -205,6 +206,28 @@ fn write_measured(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
             safe::md(&row.scenario),
             columns.join(" | ")
         )?;
+    }
+    Ok(())
+}
+
+fn write_learned(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
+    let all = learned::collect(summary);
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## What the steps found out")?;
+    for learned in all {
+        writeln!(
+            out,
+            "\n**{}** {}\n",
+            safe::md(&learned.cell),
+            safe::md(&learned.scenario)
+        )?;
+        for (arm, lines) in learned.arms {
+            for line in lines {
+                writeln!(out, "- {arm}: {}", safe::md(&line))?;
+            }
+        }
     }
     Ok(())
 }

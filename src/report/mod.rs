@@ -13,6 +13,7 @@ use crate::verdict::Judgement;
 mod evidence;
 pub mod json;
 pub mod junit;
+mod learned;
 pub mod markdown;
 mod measured;
 mod safe;

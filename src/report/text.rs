@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::evidence::{self, Evidence};
+use super::learned;
 use super::table::{self, Paint, Painted};
 use super::{Summary, count, length, measured, safe, times};
 use crate::gate::{Counts, Gate, Reason, Severity};
@@ -44,6 +45,7 @@ pub fn render(summary: &Summary<'_>, style: Style) -> String {
     text.faults();
     text.cells();
     text.measured();
+    text.learned();
     text.updates();
     text.times();
     text.end();
@@ -281,6 +283,27 @@ impl Text<'_> {
         if let Some(table) = measured::text(&self.summary, self.style.colour) {
             self.heading("Measured steps");
             self.out.push_str(&table);
+        }
+    }
+
+    fn learned(&mut self) {
+        let all = learned::collect(&self.summary);
+        if all.is_empty() {
+            return;
+        }
+        self.heading("What the steps found out");
+        for learned in all {
+            self.line(&format!("  {} {}", learned.cell, learned.scenario));
+            for (arm, lines) in learned.arms {
+                for (number, line) in lines.iter().enumerate() {
+                    let label = if number == 0 {
+                        arm.to_string()
+                    } else {
+                        String::new()
+                    };
+                    self.labelled(4, &label, Paint::Dim, line);
+                }
+            }
         }
     }
 

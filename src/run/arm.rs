@@ -1,6 +1,6 @@
 //! The life of one arm, from the fork to its removal.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::outlet::Outlet;
 use super::pair::Seat;
-use super::{Context, names, scenario, updates};
+use super::{Context, Setup, names, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
 use crate::guest::linux::Place;
@@ -18,6 +18,7 @@ use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::{CellPlan, NodePlan};
 use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
 use crate::scenario::model::Scenario;
+use crate::secret::Mask;
 use crate::update::UpdateSet;
 
 mod measure;
@@ -60,6 +61,16 @@ impl<'a> ArmRun<'a> {
     /// Sends an event.
     pub fn emit(&self, event: Event) {
         self.context.events.emit(event);
+    }
+
+    /// The run's set-up.
+    pub fn setup(&self) -> &'a Setup {
+        &self.context.setup
+    }
+
+    /// What replaces the run's secrets in texts.
+    pub fn mask(&self) -> &'a Mask {
+        &self.context.mask
     }
 
     fn finished(&self, stage: Stage, took: Duration) {
@@ -134,10 +145,12 @@ impl<'a> ArmRun<'a> {
     }
 
     /// Reboots the nodes in their order, each ready before the next.
-    async fn restart(&self, nodes: &mut [Node<'a>]) -> Result<(), Fault> {
+    async fn restart(&self, nodes: &[Node<'a>]) -> Result<(), Fault> {
         self.stage(Stage::Reboot, async {
             for at in self.cell.reboots() {
-                nodes[at].reboot(self.cell.deadlines.reboot).await?;
+                nodes[at]
+                    .reboot(Stage::Reboot, self.cell.deadlines.reboot)
+                    .await?;
                 // One that is not ready after the updates is found by the scenarios, in both arms alike.
                 nodes[at].await_ready(Stage::Reboot).await?;
             }
@@ -148,8 +161,8 @@ impl<'a> ArmRun<'a> {
 
     async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>) -> Result<(), Fault> {
         let scenarios = self.scenarios();
-        let mut nodes = self.up(made).await?;
-        let broken = self
+        let nodes = self.up(made).await?;
+        let seeded = self
             .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
             .await?;
         let mut before = Vec::new();
@@ -160,27 +173,29 @@ impl<'a> ArmRun<'a> {
             Arm::Control => nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(),
             Arm::Treatment => self.update(&nodes).await?,
         };
-        let old_boots: Vec<String> = nodes.iter().map(|node| node.boot_id.clone()).collect();
-        self.restart(&mut nodes).await?;
+        let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
+        self.restart(&nodes).await?;
         self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
             .await?;
-        let mut passed = BTreeSet::new();
+        let mut passed = BTreeMap::new();
         self.stage(Stage::Scenarios, async {
-            for scenario in scenarios
-                .iter()
-                .filter(|scenario| !broken.contains(&scenario.name))
-            {
-                if scenario::run(self, &nodes, scenario).await? {
-                    passed.insert(scenario.name.clone());
+            for scenario in scenarios.iter().filter(|scenario| !seeded.failed(scenario)) {
+                let ended = scenario::run(self, &nodes, scenario, &seeded).await?;
+                if let Some(known) = ended {
+                    passed.insert(scenario.name.clone(), known);
                 }
             }
             Ok(())
         })
         .await?;
-        match seat {
-            Some(seat) => self.measure(&nodes, passed, &seat).await,
-            None => Ok(()),
+        let Some(seat) = seat else { return Ok(()) };
+        let measured = self.measure(&nodes, &passed, &seat).await;
+        for scenario in scenarios.iter().filter(|scenario| scenario.is_measured()) {
+            if let Some(known) = passed.remove(&scenario.name) {
+                scenario::cleanup(self, &nodes, scenario, known, measured.as_ref().err()).await;
+            }
         }
+        measured
     }
 
     /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.
@@ -306,7 +321,7 @@ impl<'a> ArmRun<'a> {
                 .create_vm(spec)
                 .await
                 .map_err(|error| fault(Stage::Boot, role, error))?;
-            let mut node = Node::new(self.context, plan, family, spec.name.clone());
+            let node = Node::new(self.context, plan, family, spec.name.clone());
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
             let place = self.place(at, plan);
             node.ask(Stage::Boot, &linux::identify(&plan.host, place.as_ref()))
@@ -376,7 +391,7 @@ impl<'a> ArmRun<'a> {
             let output = node.ask(Stage::Prove, &linux::facts()).await?;
             let mut facts =
                 linux::parse_facts(&output).map_err(|error| node.garbled(Stage::Prove, &error))?;
-            let proof = debian::prove(set, before, &after, *old_boot != node.boot_id, &facts.kernel);
+            let proof = debian::prove(set, before, &after, *old_boot != node.boot_id(), &facts.kernel);
             if !proof.holds() {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()

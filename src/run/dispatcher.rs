@@ -7,10 +7,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::masking;
 use crate::event::Event;
 use crate::journal::{Journal, JournalError};
 use crate::outcome::Cause;
 use crate::port::{LabError, Observer};
+use crate::secret::Mask;
 
 /// The sending end.
 #[derive(Clone)]
@@ -20,12 +22,13 @@ pub struct Dispatcher(mpsc::UnboundedSender<Event>);
 pub struct Writer(JoinHandle<Result<(), JournalError>>);
 
 impl Dispatcher {
-    /// Starts the writing task. A journal that cannot be written stops the run.
+    /// Starts the writing task, past which no secret gets. A journal that cannot be written stops the run.
     pub fn start(
         mut journal: Journal,
         observer: Arc<dyn Observer>,
         now: fn() -> Timestamp,
         stop: CancellationToken,
+        mask: Mask,
     ) -> (Self, Writer) {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
@@ -34,7 +37,7 @@ impl Dispatcher {
                 if result.is_err() {
                     continue;
                 }
-                match journal.append(now(), event) {
+                match journal.append(now(), masking::event(event, &mask)) {
                     Ok(record) => observer.record(&record),
                     Err(error) => {
                         observer.notice(&format!("the run stops: {error}"));

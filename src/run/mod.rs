@@ -2,6 +2,7 @@
 
 mod arm;
 mod dispatcher;
+mod masking;
 mod names;
 mod node;
 mod outlet;
@@ -9,6 +10,7 @@ mod pair;
 mod resources;
 mod scenario;
 mod scheduler;
+mod step;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use crate::journal::{Journal, JournalError};
 use crate::outcome::Cause;
 use crate::plan::model::{NetworkMode, Plan};
 use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
+use crate::secret::{Mask, Secrets};
 use crate::state::{LedgerError, RunDir};
 use crate::units::Mib;
 use dispatcher::{Dispatcher, Writer};
@@ -46,6 +49,10 @@ pub struct Setup {
     pub plan: Plan,
     /// The sealed disks by image name.
     pub images: BTreeMap<String, PathBuf>,
+    /// What the departments' files hold that steps use, by SHA-256.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The secrets that steps may be handed.
+    pub secrets: Secrets,
     /// The host.
     pub host: Arc<dyn Hypervisor>,
     /// What starts the proxy through which isolated clones get their updates.
@@ -87,6 +94,7 @@ struct Context {
     events: Dispatcher,
     resources: Resources,
     outlet: OnceCell<Outlet>,
+    mask: Mask,
 }
 
 impl Context {
@@ -235,10 +243,17 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         let record = journal.append((setup.now)(), event)?;
         setup.observer.record(&record);
     }
-    let (events, writer) = Dispatcher::start(journal, setup.observer.clone(), setup.now, setup.stop.clone());
+    let (events, writer) = Dispatcher::start(
+        journal,
+        setup.observer.clone(),
+        setup.now,
+        setup.stop.clone(),
+        setup.secrets.mask(),
+    );
     let resources = Resources::open(setup.host.clone(), run_dir)?;
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
+        mask: setup.secrets.mask(),
         setup,
         events,
         resources,

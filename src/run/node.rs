@@ -1,15 +1,19 @@
 //! One VM in the hands of its arm: questions with deadlines, and every failure named with its cause.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Context;
-use crate::guest::{self, Family, GuestCommand, ParseError, linux};
+use crate::guest::{self, Family, GuestCommand, ParseError, http, linux};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NodePlan;
 use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
+use crate::scenario::cookies::Jar;
 use crate::scenario::evaluate::{self, Raw};
+use crate::scenario::exchange::Exchange;
+use crate::scenario::model::Action;
 use crate::units::Period;
 
 /// The pause between two signs of life that are asked for.
@@ -31,8 +35,8 @@ pub struct Node<'a> {
     /// Its domain's name.
     pub domain: String,
     agent: Box<dyn GuestAgent>,
-    /// The id of its present boot.
-    pub boot_id: String,
+    /// Changes with every boot; a scenario may reboot a node that others look at.
+    boot_id: Mutex<String>,
 }
 
 /// A fault of a node in a stage.
@@ -73,8 +77,20 @@ impl<'a> Node<'a> {
             family,
             domain,
             agent,
-            boot_id: String::new(),
+            boot_id: Mutex::default(),
         }
+    }
+
+    /// The id of its present boot.
+    pub fn boot_id(&self) -> String {
+        self.boot_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_boot_id(&self, id: String) {
+        *self.boot_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
     /// A fault of this node.
@@ -83,14 +99,14 @@ impl<'a> Node<'a> {
     }
 
     /// Waits until the agent answers in another boot than `old`, and its services have settled.
-    pub async fn ready(&mut self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
+    pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
         let started = Instant::now();
         loop {
             if self.agent.ping(PING.min(deadline.0)).await.is_ok()
                 && let Ok(id) = self.ask_boot_id(stage).await
                 && Some(id.as_str()) != old
             {
-                self.boot_id = id;
+                self.set_boot_id(id);
                 break;
             }
             if let Some(fault) = self.stopped(stage).await {
@@ -209,14 +225,15 @@ impl<'a> Node<'a> {
     }
 
     /// Asks the guest to reboot itself and waits until it is back.
-    pub async fn reboot(&mut self, deadline: Period) -> Result<(), Fault> {
+    pub async fn reboot(&self, stage: Stage, deadline: Period) -> Result<(), Fault> {
+        let old = self.boot_id();
         // An agent that falls silent here is being stopped already, and one that does not come back is found below.
         match self.agent.exec(&linux::reboot()).await {
             Ok(output) if output.exit == Some(0) => {}
             Err(AgentError::Silent(_)) => {}
             Ok(output) => {
                 let mut fault = self.fault(
-                    Stage::Reboot,
+                    stage,
                     Cause::GuestProtocol,
                     format!(
                         "the guest refused to reboot, with exit code {}",
@@ -227,15 +244,10 @@ impl<'a> Node<'a> {
                 return Err(fault);
             }
             Err(error) => {
-                return Err(self.fault(
-                    Stage::Reboot,
-                    Cause::AgentLost,
-                    format!("to ask for a reboot: {error}"),
-                ));
+                return Err(self.fault(stage, Cause::AgentLost, format!("to ask for a reboot: {error}")));
             }
         }
-        let old = std::mem::take(&mut self.boot_id);
-        self.ready(Stage::Reboot, deadline, Some(&old)).await
+        self.ready(stage, deadline, Some(&old)).await
     }
 
     /// Waits until what the role calls ready holds. Gives a fault, not an error, where it does not in its time.
@@ -246,8 +258,15 @@ impl<'a> Node<'a> {
         let started = Instant::now();
         loop {
             let left = ready.within.0.saturating_sub(started.elapsed());
-            let Some(command) = self.action(&ready.check, left.max(PING)) else {
-                return Ok(None);
+            let left = left.max(PING);
+            let command = match &ready.check {
+                Action::Http(check) => Exchange::new(check)
+                    .map(|exchange| http::request(&exchange.request(&Jar::default(), None), left)),
+                check => self.action(check, &[], left),
+            };
+            let Some(command) = command else {
+                let message = format!("{} cannot tell whether a node is ready", ready.check.kind());
+                return Err(self.fault(stage, Cause::ScenarioInvalid, message));
             };
             let output = self.exec(stage, &command).await?;
             let raw = Raw {
@@ -255,8 +274,9 @@ impl<'a> Node<'a> {
                 timed_out: linux::is_timeout(output.exit),
                 stdout: output.stdout,
                 stderr: output.stderr,
+                ..Raw::default()
             };
-            let failures = evaluate::evaluate(&ready.check, &raw);
+            let failures = evaluate::evaluate(&ready.check, &raw, &self.context.mask).failures;
             if failures.is_empty() {
                 return Ok(None);
             }
@@ -296,9 +316,9 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The command of a scenario's action.
-    pub fn action(&self, action: &crate::scenario::model::Action, timeout: Duration) -> Option<GuestCommand> {
-        guest::action(self.family, action, timeout)
+    /// The command of a scenario's action, with variables in its environment.
+    pub fn action(&self, action: &Action, env: &[(&str, &str)], timeout: Duration) -> Option<GuestCommand> {
+        guest::action(self.family, action, env, timeout)
     }
 }
 

@@ -122,8 +122,8 @@ impl Outlet {
         let address = proxy.address();
         let probe = Probe {
             proxy: (address.ip().to_string(), address.port()),
-            // As a folder: the proxy lets through what is below it, and the folder's name without the slash is not.
-            source: source.map(|uri| format!("{}/", uri.trim_end_matches('/'))),
+            // A source is what is below its address, so this ends in a slash.
+            source: source.map(|source| format!("{}/", source.trim_end_matches('/'))),
             tcp: shown(&forbidden.tcp),
             udp: shown(&forbidden.udp),
             name: forbidden.name,

@@ -1,19 +1,17 @@
-//! Running scenarios on an arm's nodes.
+//! Running scenarios on an arm's nodes: which steps, in which order, and what each leaves for the next.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
 use super::arm::ArmRun;
 use super::node::Node;
+use super::step::{Known, Runner};
 use crate::event::{Event, StepReport};
-use crate::guest::linux;
+use crate::guest::log::{self, Mark};
 use crate::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
-use crate::scenario::evaluate::{self, Raw};
-use crate::scenario::model::{Scenario, Step, When};
-
-/// Output of a step that the journal keeps, in bytes for each of standard output and error.
-const KEPT_OUTPUT: usize = 16 * 1024;
+use crate::scenario::evaluate;
+use crate::scenario::model::{Action, Scenario, Step, When};
 
 /// How far a whole run of a scenario got.
 struct Progress {
@@ -21,36 +19,79 @@ struct Progress {
     outcome: ScenarioOutcome,
 }
 
-/// Runs the steps that lay down what must survive the updates. Returns the scenarios that failed at it: they are over.
-pub async fn seed(
-    arm: &ArmRun<'_>,
-    nodes: &[Node<'_>],
-    scenarios: &[&Scenario],
-) -> Result<Vec<String>, Fault> {
-    let mut failed = Vec::new();
+/// What the steps before the updates left.
+#[derive(Default)]
+pub struct Seeded {
+    failed: BTreeSet<String>,
+    known: BTreeMap<String, Known>,
+}
+
+impl Seeded {
+    /// Whether the scenario failed before the updates: then it is over.
+    pub fn failed(&self, scenario: &Scenario) -> bool {
+        self.failed.contains(&scenario.name)
+    }
+}
+
+/// Runs the steps that lay down what must survive the updates.
+pub async fn seed(arm: &ArmRun<'_>, nodes: &[Node<'_>], scenarios: &[&Scenario]) -> Result<Seeded, Fault> {
+    let mut seeded = Seeded::default();
     for scenario in scenarios {
         if !scenario.steps.iter().any(|step| step.when == When::BeforeUpdates) {
             continue;
         }
-        let progress = steps(arm, nodes, scenario, 0, When::BeforeUpdates).await?;
-        if progress.outcome != ScenarioOutcome::Passed {
+        let mut known = Known::default();
+        let ended = steps(arm, nodes, scenario, 0, When::BeforeUpdates, &mut known).await;
+        let progress = match ended {
+            Ok(progress) => progress,
+            Err(fault) => {
+                cleanup(arm, nodes, scenario, known, Some(&fault)).await;
+                return Err(fault);
+            }
+        };
+        if progress.outcome == ScenarioOutcome::Passed {
+            seeded.known.insert(scenario.name.clone(), known);
+        } else {
             finish(arm, scenario, 0, &progress);
-            failed.push(scenario.name.clone());
+            cleanup(arm, nodes, scenario, known, None).await;
+            seeded.failed.insert(scenario.name.clone());
         }
     }
-    Ok(failed)
+    Ok(seeded)
 }
 
-/// Runs what follows the reboot, with the retries that the scenario declares. Returns whether it passed.
-pub async fn run(arm: &ArmRun<'_>, nodes: &[Node<'_>], scenario: &Scenario) -> Result<bool, Fault> {
+/// Runs what follows the reboot, with the retries that the scenario declares, and its clean-up. Returns what it learned,
+/// where it passed.
+pub async fn run(
+    arm: &ArmRun<'_>,
+    nodes: &[Node<'_>],
+    scenario: &Scenario,
+    seeded: &Seeded,
+) -> Result<Option<Known>, Fault> {
+    let before = seeded.known.get(&scenario.name);
+    let (mut known, mut passed) = (Known::default(), false);
     for run in 0..=scenario.retries {
-        let progress = steps(arm, nodes, scenario, run, When::AfterReboot).await?;
+        // A retry begins with what was known after the reboot.
+        known = before.cloned().unwrap_or_default();
+        let ended = steps(arm, nodes, scenario, run, When::AfterReboot, &mut known).await;
+        let progress = match ended {
+            Ok(progress) => progress,
+            Err(fault) => {
+                cleanup(arm, nodes, scenario, known, Some(&fault)).await;
+                return Err(fault);
+            }
+        };
         finish(arm, scenario, run, &progress);
         if progress.outcome == ScenarioOutcome::Passed {
-            return Ok(true);
+            passed = true;
+            break;
         }
     }
-    Ok(false)
+    // What is measured yet is cleaned up after that.
+    if !(passed && scenario.is_measured()) {
+        cleanup(arm, nodes, scenario, known.clone(), None).await;
+    }
+    Ok(passed.then_some(known))
 }
 
 fn finish(arm: &ArmRun<'_>, scenario: &Scenario, run: u32, progress: &Progress) {
@@ -70,30 +111,48 @@ async fn steps(
     scenario: &Scenario,
     run: u32,
     when: When,
+    known: &mut Known,
 ) -> Result<Progress, Fault> {
-    let stage = match when {
-        When::BeforeUpdates => Stage::Seed,
-        When::AfterReboot => Stage::Scenarios,
+    let mut runner = Runner {
+        arm,
+        nodes,
+        scenario,
+        stage: match when {
+            When::BeforeUpdates => Stage::Seed,
+            When::AfterReboot => Stage::Scenarios,
+        },
+        end: Instant::now() + scenario.timeout.0,
+        known,
     };
-    let end = Instant::now() + scenario.timeout.0;
     let mut progress = Progress {
         steps: 0,
         outcome: ScenarioOutcome::Passed,
     };
-    for (index, step) in scenario
+    let phase: Vec<(usize, &Step)> = scenario
         .steps
         .iter()
         .enumerate()
         .filter(|(_, step)| step.when == when)
-    {
-        let (report, fault) = attempts(nodes, scenario, step, stage, end).await;
+        .collect();
+    let mut marks = BTreeMap::new();
+    for (position, (index, step)) in phase.iter().enumerate() {
+        let following = phase[position + 1..].iter().map(|(_, step)| *step);
+        let (report, fault) = match mark(&runner, step, *index, following, &mut marks).await {
+            Ok(()) => runner.attempts(step, marks.get(index)).await,
+            Err(fault) => {
+                let mut report = StepReport::new(evaluate::describe(&step.action));
+                report.outcome = StepOutcome::Errored(fault.cause);
+                report.failures = vec![fault.message.clone()];
+                (report, Some(fault))
+            }
+        };
         let outcome = report.outcome;
         arm.emit(Event::StepFinished {
             cell: arm.cell.id.clone(),
             arm: arm.arm,
             scenario: scenario.name.clone(),
             run,
-            step: index,
+            step: *index,
             report,
         });
         progress.steps += 1;
@@ -111,99 +170,77 @@ async fn steps(
     Ok(progress)
 }
 
-/// One step with its retry window; a fault of the lab ends the arm.
-async fn attempts(
-    nodes: &[Node<'_>],
-    scenario: &Scenario,
+/// Before a step whose successors look at logs: how far those logs have come.
+async fn mark<'s>(
+    runner: &Runner<'_, '_>,
     step: &Step,
-    stage: Stage,
-    end: Instant,
-) -> (StepReport, Option<Fault>) {
-    let started = Instant::now();
-    let mut report = StepReport {
-        outcome: StepOutcome::Failed,
-        attempts: 0,
-        millis: 0,
-        did: evaluate::describe(&step.action),
-        exit: None,
-        failures: Vec::new(),
-        stdout: String::new(),
-        stderr: String::new(),
-    };
-    let Some(node) = nodes.iter().find(|node| node.plan.role == step.on) else {
-        report.outcome = StepOutcome::Errored(Cause::ScenarioInvalid);
-        report.failures = vec![format!("the cell has no node of role {}", step.on)];
-        return (report, None);
-    };
-    loop {
-        report.attempts += 1;
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            report.failures = vec![format!("the scenario's time-out of {} passed", scenario.timeout)];
-            return (report, None);
-        }
-        match attempt(node, step, stage, step.timeout.0.min(left), &mut report).await {
-            Ok(()) if report.failures.is_empty() => {
-                report.outcome = StepOutcome::Passed;
-                return (report, None);
-            }
-            Ok(()) => {}
-            Err(fault) => {
-                report.outcome = StepOutcome::Errored(fault.cause);
-                report.failures = vec![fault.message.clone()];
-                return (report, Some(fault));
-            }
-        }
-        let Some(retry) = step
-            .retry
-            .filter(|retry| started.elapsed() + retry.every.0 <= retry.window.0)
-        else {
-            return (report, None);
-        };
-        if let Err(fault) = node.pause(stage, retry.every).await {
-            report.outcome = StepOutcome::Errored(fault.cause);
-            return (report, Some(fault));
-        }
-    }
-}
-
-async fn attempt(
-    node: &Node<'_>,
-    step: &Step,
-    stage: Stage,
-    limit: Duration,
-    report: &mut StepReport,
+    index: usize,
+    following: impl Iterator<Item = &'s Step>,
+    marks: &mut BTreeMap<usize, Mark>,
 ) -> Result<(), Fault> {
-    let Some(command) = node.action(&step.action, limit) else {
-        return Err(node.fault(
-            stage,
-            Cause::ScenarioInvalid,
-            format!("step {} cannot be performed", step.name),
-        ));
-    };
-    let begun = Instant::now();
-    let output = node.exec(stage, &command).await?;
-    let took = begun.elapsed();
-    let raw = Raw {
-        exit: output.exit,
-        timed_out: linux::is_timeout(output.exit) && took >= limit,
-        stdout: output.stdout,
-        stderr: output.stderr,
-    };
-    report.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    report.exit = raw.exit;
-    report.failures = evaluate::evaluate(&step.action, &raw);
-    report.stdout = kept(&raw.stdout);
-    report.stderr = kept(&raw.stderr);
+    if let Action::Log(_) = step.action {
+        return Ok(());
+    }
+    let logs = following
+        .take_while(|step| matches!(step.action, Action::Log(_)))
+        .enumerate();
+    for (offset, step) in logs {
+        // A log whose name the next step is yet to tell has no mark, which its own step says.
+        let (Some(node), Ok(Action::Log(source))) = (runner.node(step), runner.render(step)) else {
+            continue;
+        };
+        let output = node.ask(runner.stage, &log::mark(&source.source)).await?;
+        let mark = log::parse_mark(&output).map_err(|error| node.garbled(runner.stage, &error))?;
+        marks.insert(index + 1 + offset, mark);
+    }
     Ok(())
 }
 
-/// The start of an output as text, with a note where it was cut.
-fn kept(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT_OUTPUT)]).into_owned();
-    if bytes.len() > KEPT_OUTPUT {
-        format!("{text}\n[cut: {} more bytes]", bytes.len() - KEPT_OUTPUT)
-    } else {
-        text
+/// The clean-up, whatever happened, unless the run was asked to stop; a node that is lost is left alone. What goes wrong
+/// here is noted, and decides nothing.
+pub async fn cleanup(
+    arm: &ArmRun<'_>,
+    nodes: &[Node<'_>],
+    scenario: &Scenario,
+    mut known: Known,
+    after: Option<&Fault>,
+) {
+    let mut runner = Runner {
+        arm,
+        nodes,
+        scenario,
+        stage: after.map_or(Stage::Scenarios, |fault| fault.stage),
+        end: Instant::now() + scenario.timeout.0,
+        known: &mut known,
+    };
+    let all: Vec<&Step> = scenario.cleanup.iter().collect();
+    let mut marks = BTreeMap::new();
+    let mut lost: BTreeSet<String> = after.iter().filter_map(|fault| fault.role.clone()).collect();
+    for (index, step) in all.iter().enumerate() {
+        if arm.setup().stop.is_cancelled() {
+            return;
+        }
+        let (report, fault) = if lost.contains(&step.on) {
+            let mut report = StepReport::new(evaluate::describe(&step.action));
+            report.outcome = StepOutcome::Errored(Cause::AgentLost);
+            report.failures = vec![format!("not run: node {} is lost", step.on)];
+            (report, None)
+        } else {
+            let following = all[index + 1..].iter().copied();
+            match mark(&runner, step, index, following, &mut marks).await {
+                Ok(()) => runner.attempts(step, marks.get(&index)).await,
+                Err(fault) => (StepReport::new(evaluate::describe(&step.action)), Some(fault)),
+            }
+        };
+        if let Some(fault) = fault {
+            lost.extend(fault.role);
+        }
+        arm.emit(Event::CleanedUp {
+            cell: arm.cell.id.clone(),
+            arm: arm.arm,
+            scenario: scenario.name.clone(),
+            step: index,
+            report,
+        });
     }
 }

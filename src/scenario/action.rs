@@ -1,16 +1,15 @@
 //! Reading what a step does: exactly one action, with expectations that can fail.
 
-use regex_lite::Regex;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::config::read::{Reader, Section};
 use crate::config::words::{list, show};
-use crate::scenario::http;
+use crate::scenario::expect::{expectation, json_paths, text_keys};
+use crate::scenario::keys::{self, ACTIONS};
 use crate::scenario::model::{Action, File, Package, Run, Service, Tcp, TextExpectation};
-
-/// The keys that name an action, in the order of [`Action`].
-pub const KINDS: [&str; 6] = ["run", "http", "tcp", "service", "file", "package"];
+use crate::scenario::template::has_variables;
+use crate::scenario::{http, programs};
 
 /// Keys that are often written beside an action instead of inside it.
 pub const MISPLACED: &[(&str, &str)] = &[
@@ -44,11 +43,9 @@ pub const MISPLACED: &[(&str, &str)] = &[
     ("role", "it is called `on`"),
 ];
 
-pub(super) const TEXT_KEYS: [&str; 3] = ["equals", "contains", "matches"];
-
 /// Reads the one action of a step; complains where there is none, or more.
 pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
-    let given: Vec<&str> = KINDS
+    let given: Vec<&str> = ACTIONS
         .into_iter()
         .filter(|kind| step.get(kind).is_some())
         .collect();
@@ -57,7 +54,7 @@ pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
             None => reader.hinted(
                 step.span.clone(),
                 format!("{} does nothing", step.what),
-                format!("give it one of {}", list(KINDS)),
+                format!("give it one of {}", list(ACTIONS)),
             ),
             Some(last) => reader.hinted(
                 step.key_span(last),
@@ -71,17 +68,18 @@ pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
         }
         return None;
     };
-    if *kind != "run" {
+    if !matches!(*kind, "run" | "script") {
         for key in ["user", "expect"] {
             if step.get(key).is_some() {
                 reader.hinted(
                     step.key_span(key),
                     format!(
-                        "`{key}` of {} belongs to `run`, and this step has `{kind}`",
+                        "`{key}` of {} belongs to `run` or `script`, and this step has `{kind}`",
                         step.what
                     ),
-                    match key {
-                        "user" => format!("take it away: `{kind}` is looked at by patchgate itself"),
+                    match (key, *kind) {
+                        ("user", "sql") => "write the user inside `sql = { ... }`".to_owned(),
+                        ("user", _) => format!("take it away: `{kind}` is looked at by patchgate itself"),
                         _ => format!("write what is expected inside `{kind} = {{ ... }}`"),
                     },
                 );
@@ -99,53 +97,78 @@ pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
         "tcp" => tcp(reader, what, value).map(Action::Tcp),
         "service" => service(reader, what, value).map(Action::Service),
         "file" => file(reader, what, value).map(Action::File),
-        _ => package(reader, what, value).map(Action::Package),
+        "package" => package(reader, what, value).map(Action::Package),
+        "script" => programs::script(reader, step, what, value).map(Action::Script),
+        "sql" => programs::sql(reader, what, value).map(Action::Sql),
+        "log" => programs::log(reader, what, value).map(Action::Log),
+        "wait" => programs::wait(reader, step).map(Action::Wait),
+        _ => programs::reboot(reader, &what, value),
     }
 }
 
 fn run(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Run> {
     let command = reader.required(step, "run", "\"systemctl is-active nginx\"");
-    let user = reader.text(step, "user", "\"postgres\"");
-    if let Some(user) = &user
-        && !is_name(user.get_ref(), "_-.", 32)
-    {
+    let user = user(reader, step);
+    let expected = expected(reader, step)?;
+    Some(Run {
+        command: command.into_inner(),
+        user,
+        exit: expected.exit,
+        stdout: expected.stdout,
+        stderr: expected.stderr,
+    })
+}
+
+/// The guest's user who runs a command.
+pub(super) fn user(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<String> {
+    let user = reader.text(step, "user", "\"postgres\"")?;
+    if !is_name(user.get_ref(), "_-.", 32) {
         reader.hinted(
             user.span(),
             format!("{} is not a user's name", show(user.get_ref())),
             "write a user of the guest, such as user = \"postgres\"",
         );
     }
-    let mut run = Run {
-        command: command.into_inner(),
-        user: user.map(Spanned::into_inner),
-        exit: 0,
-        stdout: TextExpectation::default(),
-        stderr: TextExpectation::default(),
+    Some(user.into_inner())
+}
+
+/// What is expected of a command.
+#[derive(Default)]
+pub(super) struct Expected {
+    pub(super) exit: i32,
+    pub(super) stdout: TextExpectation,
+    pub(super) stderr: TextExpectation,
+}
+
+/// Reads `expect`; nothing where it is no table.
+pub(super) fn expected(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Expected> {
+    let Some(value) = step.get("expect") else {
+        return Some(Expected::default());
     };
-    if let Some(value) = step.get("expect") {
-        let example = "expect = { exit = 0, stdout = \"0.00\" }";
-        let expect = reader.section(format!("`expect` of {}", step.what), value, example)?;
-        reader.known(
-            &expect,
-            &["exit", "stdout", "stderr"],
-            &[
-                ("status", "the exit code is called `exit`"),
-                ("contains", "say of what: stdout = { contains = \"...\" }"),
-                ("matches", "say of what: stdout = { matches = \"...\" }"),
-                ("equals", "say of what: stdout = \"...\""),
-            ],
-        );
-        if expect.entries().next().is_none() {
-            let message = format!("{} expects nothing", expect.what);
-            reader.hinted(value.span(), message, format!("write it like this: {example}"));
-        }
-        run.exit = reader
-            .number(&expect, "exit", 0..=255)
-            .map_or(0, Spanned::into_inner);
-        run.stdout = expectation(reader, &expect, "stdout");
-        run.stderr = expectation(reader, &expect, "stderr");
+    let example = "expect = { exit = 0, stdout = \"0.00\" }";
+    let expect = reader.section(format!("`expect` of {}", step.what), value, example)?;
+    reader.known(
+        &expect,
+        &keys::EXPECT.names(),
+        &[
+            ("status", "the exit code is called `exit`"),
+            ("contains", "say of what: stdout = { contains = \"...\" }"),
+            ("matches", "say of what: stdout = { matches = \"...\" }"),
+            ("equals", "say of what: stdout = \"...\""),
+            ("json", "say of what: stdout = { json = { \"$.id\" = \"...\" } }"),
+        ],
+    );
+    if expect.entries().next().is_none() {
+        let message = format!("{} expects nothing", expect.what);
+        reader.hinted(value.span(), message, format!("write it like this: {example}"));
     }
-    Some(run)
+    Some(Expected {
+        exit: reader
+            .number(&expect, "exit", 0..=255)
+            .map_or(0, Spanned::into_inner),
+        stdout: expectation(reader, &expect, "stdout"),
+        stderr: expectation(reader, &expect, "stderr"),
+    })
 }
 
 fn tcp(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Tcp> {
@@ -153,7 +176,7 @@ fn tcp(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> O
     if let DeValue::String(text) = value.get_ref() {
         let tcp = text.rsplit_once(':').and_then(|(host, port)| {
             let port = Some(port).filter(|port| is_port(port))?.parse().ok()?;
-            is_host(host).then(|| Tcp {
+            (is_host(host) || has_variables(host)).then(|| Tcp {
                 host: host.to_owned(),
                 port,
                 open: true,
@@ -166,9 +189,9 @@ fn tcp(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> O
         return tcp;
     }
     let table = text_or_table(reader, what, value, example)?;
-    reader.known(&table, &["host", "port", "open"], &[]);
+    reader.known(&table, &keys::TCP.names(), &[]);
     let host = reader.required(&table, "host", "\"web\"");
-    if !host.get_ref().is_empty() && !is_host(host.get_ref()) {
+    if !host.get_ref().is_empty() && !is_host(host.get_ref()) && !has_variables(host.get_ref()) {
         let message = format!("{} is not a host's name or address", show(host.get_ref()));
         reader.hinted(host.span(), message, format!("write it like this: {example}"));
     }
@@ -188,7 +211,7 @@ fn service(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) 
         (Some(reader.text_value(&what, value, example)?), true, None)
     } else {
         let table = text_or_table(reader, what, value, example)?;
-        reader.known(&table, &["name", "running", "enabled"], &[]);
+        reader.known(&table, &keys::SERVICE.names(), &[]);
         let running = reader.flag(&table, "running").unwrap_or(true);
         (
             given(reader, &table, "name", "\"nginx\""),
@@ -197,8 +220,7 @@ fn service(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) 
         )
     };
     let name = name?;
-    // systemd.unit(5): what a unit's name may hold.
-    thing_name(reader, &name, "service", ":-_.\\@", example);
+    thing_name(reader, &name, "service", UNIT, example);
     Some(Service {
         name: name.into_inner(),
         running,
@@ -219,9 +241,7 @@ fn file(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> 
         });
     }
     let table = text_or_table(reader, what, value, example)?;
-    let mut known = vec!["path", "exists", "mode", "owner"];
-    known.extend(TEXT_KEYS);
-    reader.known(&table, &known, &[]);
+    reader.known(&table, &keys::FILE.names(), &[]);
     let path = given(reader, &table, "path", "\"/etc/nginx/nginx.conf\"");
     let exists = reader.flag(&table, "exists").unwrap_or(true);
     let mode = reader.text(&table, "mode", "\"0644\"");
@@ -233,7 +253,8 @@ fn file(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> 
         reader.hinted(mode.span(), message, "write its octal digits: mode = \"0644\"");
     }
     let owner = reader.text(&table, "owner", "\"root\"");
-    let text = text_keys(reader, &table);
+    let mut text = text_keys(reader, &table);
+    text.json = json_paths(reader, &table, "json");
     if !exists && (mode.is_some() || owner.is_some() || !text.is_empty()) {
         reader.hinted(
             table.span_of("exists"),
@@ -259,9 +280,9 @@ fn octal(mode: &str) -> Option<String> {
     (digits && matches!(mode.len(), 3 | 4)).then(|| format!("{mode:0>4}"))
 }
 
-fn absolute(reader: &mut Reader<'_>, path: Spanned<String>) -> String {
+pub(super) fn absolute(reader: &mut Reader<'_>, path: Spanned<String>) -> String {
     let text = path.get_ref();
-    if !text.starts_with('/') || text.contains('\0') {
+    if !is_absolute(text) && !text.starts_with("${") {
         let message = format!("{} is not an absolute path of the guest", show(text));
         reader.hinted(path.span(), message, "begin it with /");
     }
@@ -278,7 +299,7 @@ fn package(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) 
         )
     } else {
         let table = text_or_table(reader, what, value, example)?;
-        reader.known(&table, &["name", "installed", "version"], &[]);
+        reader.known(&table, &keys::PACKAGE.names(), &[]);
         let name = given(reader, &table, "name", "\"nginx\"");
         let installed = reader.flag(&table, "installed").unwrap_or(true);
         let version = expectation(reader, &table, "version");
@@ -295,7 +316,7 @@ fn package(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) 
         (name, installed, version)
     };
     let name = name?;
-    thing_name(reader, &name, "package", "+-._:", example);
+    thing_name(reader, &name, "package", PACKAGE, example);
     Some(Package {
         name: name.into_inner(),
         installed,
@@ -304,7 +325,7 @@ fn package(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) 
 }
 
 /// The long form of an action that has a short one too.
-fn text_or_table<'a>(
+pub(super) fn text_or_table<'a>(
     reader: &mut Reader<'_>,
     what: String,
     value: &'a Spanned<DeValue<'a>>,
@@ -318,7 +339,7 @@ fn text_or_table<'a>(
 }
 
 /// A text that must be given, where it is.
-fn given(
+pub(super) fn given(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     key: &str,
@@ -328,80 +349,30 @@ fn given(
 }
 
 /// Complains of a name with characters that no such thing has.
-fn thing_name(reader: &mut Reader<'_>, name: &Spanned<String>, what: &str, also: &str, example: &str) {
+pub(super) fn thing_name(
+    reader: &mut Reader<'_>,
+    name: &Spanned<String>,
+    what: &str,
+    also: &str,
+    example: &str,
+) {
     let text = name.get_ref();
-    if is_name(text, also, 255) {
+    if is_name(text, also, 255) || has_variables(text) {
         return;
     }
     let message = format!("{} is not a {what}'s name", show(text));
     reader.hinted(name.span(), message, format!("write it like this: {example}"));
 }
 
-/// What is expected of the text under `key`.
-fn expectation(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> TextExpectation {
-    let Some(value) = section.get(key) else {
-        return TextExpectation::default();
-    };
-    let what = format!("`{key}` in {}", section.what);
-    expectation_value(reader, what, value, &format!("{key} = {{ contains = \"...\" }}"))
-}
+/// What a unit's name may hold beside letters and digits (systemd.unit(5)).
+pub(super) const UNIT: &str = ":-_.\\@";
 
-pub(super) fn expectation_value(
-    reader: &mut Reader<'_>,
-    what: String,
-    value: &Spanned<DeValue<'_>>,
-    example: &str,
-) -> TextExpectation {
-    if let DeValue::String(_) = value.get_ref() {
-        let text = reader.text_value(&what, value, example);
-        return TextExpectation {
-            equals: text.map(Spanned::into_inner),
-            ..TextExpectation::default()
-        };
-    }
-    let DeValue::Table(_) = value.get_ref() else {
-        reader.wrong_type(&what, value, "a text or a table", example);
-        return TextExpectation::default();
-    };
-    let Some(table) = reader.section(what, value, example) else {
-        return TextExpectation::default();
-    };
-    reader.known(&table, &TEXT_KEYS, &[]);
-    if table.entries().next().is_none() {
-        let message = format!("{} expects nothing", table.what);
-        reader.hinted(value.span(), message, format!("write it like this: {example}"));
-    }
-    text_keys(reader, &table)
-}
+/// What a package's name may hold beside letters and digits.
+pub(super) const PACKAGE: &str = "+-._:";
 
-/// The keys `equals`, `contains` and `matches` of a table.
-pub(super) fn text_keys(reader: &mut Reader<'_>, section: &Section<'_>) -> TextExpectation {
-    let mut take = |key: &str| {
-        let text = reader.text(section, key, "\"...\"")?;
-        if key != "equals" && text.get_ref().is_empty() {
-            let message = format!("`{key} = \"\"` in {} is true of every text", section.what);
-            reader.hinted(
-                text.span(),
-                message,
-                "say what must be there, or expect equals = \"\"",
-            );
-        }
-        if key == "matches"
-            && let Err(error) = Regex::new(text.get_ref())
-        {
-            reader.hinted(
-                text.span(),
-                format!("{} is not a regular expression: {error}", show(text.get_ref())),
-                "in \"...\" a backslash is written twice; in '...' once; a plain text is `contains`",
-            );
-        }
-        Some(text.into_inner())
-    };
-    TextExpectation {
-        equals: take("equals"),
-        contains: take("contains"),
-        matches: take("matches"),
-    }
+/// Whether a text is an absolute path.
+pub(super) fn is_absolute(text: &str) -> bool {
+    text.starts_with('/') && !text.contains('\0')
 }
 
 /// Whether a text has only ASCII letters, digits and some more characters.
@@ -412,7 +383,7 @@ pub(super) fn is_name(text: &str, also: &str, most: usize) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
 
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     is_name(text, "-._", 253) || text.parse::<std::net::Ipv6Addr>().is_ok()
 }
 

@@ -2,39 +2,62 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use toml::Spanned;
+use toml::de::DeValue;
 
 use crate::config::read::{Reader, Section};
-use crate::config::words::show;
-use crate::scenario::action::{TEXT_KEYS, expectation_value, is_name, is_port, text_keys};
-use crate::scenario::model::{Http, TextExpectation};
+use crate::config::words::{list, show};
+use crate::scenario::action::{absolute, is_name};
+use crate::scenario::expect::{expectation_value, json_paths, text_keys};
+use crate::scenario::keys;
+use crate::scenario::model::{Auth, Authority, Http, TextExpectation};
+use crate::scenario::programs::department_file;
+use crate::scenario::template::has_variables;
+use crate::scenario::url::Url;
 
 /// Reads the table of an `http` step.
 pub(super) fn read(reader: &mut Reader<'_>, http: &Section<'_>) -> Http {
-    let mut known = vec!["url", "method", "headers", "body", "status", "response"];
-    known.extend(TEXT_KEYS);
     reader.known(
         http,
-        &known,
-        &[(
-            "header",
-            "it is called `headers`; those of the answer are `response`",
-        )],
+        &keys::HTTP.names(),
+        &[
+            (
+                "header",
+                "it is called `headers`; those of the answer are `response`",
+            ),
+            (
+                "insecure",
+                "a certificate is always verified; give its authority with `ca`",
+            ),
+            (
+                "user",
+                "it belongs inside `auth`: auth = { user = \"...\", password = \"...\" }",
+            ),
+        ],
     );
     let url = reader.required(http, "url", "\"http://web/\"");
-    let address = match url.get_ref().as_str() {
-        "" => String::new(),
-        text => match address(text) {
-            Ok(address) => address,
-            Err((problem, hint)) => {
-                reader.hinted(url.span(), format!("{}: {problem}", show(text)), hint);
-                String::new()
-            }
-        },
-    };
+    let address = address(reader, &url);
+    let sent: Vec<&str> = ["body", "form", "json"]
+        .into_iter()
+        .filter(|key| http.get(key).is_some())
+        .collect();
+    if let [_, second, ..] = sent.as_slice() {
+        reader.hinted(
+            http.key_span(second),
+            format!(
+                "{} sends more than one body: {}",
+                http.what,
+                list(sent.iter().copied())
+            ),
+            "keep one of them",
+        );
+    }
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(|method| (method, method));
-    let method = reader.choice(http, "method", &methods).unwrap_or("GET");
-    let text = text_keys(reader, http);
+    let usual = if sent.is_empty() { "GET" } else { "POST" };
+    let method = reader.choice(http, "method", &methods).unwrap_or(usual);
+    let mut text = text_keys(reader, http);
+    text.json = json_paths(reader, http, "response_json");
     if method == "HEAD" && !text.is_empty() {
         reader.hinted(
             http.span_of("method"),
@@ -42,11 +65,29 @@ pub(super) fn read(reader: &mut Reader<'_>, http: &Section<'_>) -> Http {
             "use GET, or expect only `status` and `response`",
         );
     }
+    let ca = authority(reader, http);
+    if let (Some(_), Ok(url)) = (&ca, Url::parse(&address))
+        && !url.secure
+    {
+        reader.hinted(
+            url_span(http),
+            format!("{} has an authority, and http:// has no certificate", http.what),
+            "write https://, or take the authority away",
+        );
+    }
     Http {
         url: address,
         method: method.to_owned(),
         headers: headers(reader, http),
         body: reader.text(http, "body", "\"...\"").map(Spanned::into_inner),
+        form: form(reader, http),
+        json: json(reader, http),
+        auth: auth(reader, http),
+        cookies: reader.flag(http, "cookies").unwrap_or(true),
+        follow: reader
+            .number(http, "follow", 0..=10)
+            .map_or(0, Spanned::into_inner),
+        ca,
         status: reader
             .number(http, "status", 100..=599)
             .map_or(200, Spanned::into_inner),
@@ -55,43 +96,164 @@ pub(super) fn read(reader: &mut Reader<'_>, http: &Section<'_>) -> Http {
     }
 }
 
-/// The URL with a path, or what is wrong with it and the remedy.
-fn address(url: &str) -> Result<String, (String, String)> {
-    let example = "write it like this: url = \"http://web/\", with a role or a name that the guest knows";
-    let wrong = |problem: &str| (problem.to_owned(), example.to_owned());
-    if url.to_ascii_lowercase().starts_with("https://") {
-        return Err((
-            "https is not spoken by this version".into(),
-            "check it with a command of the guest: run = \"curl --fail https://...\"".into(),
-        ));
+fn url_span(http: &Section<'_>) -> std::ops::Range<usize> {
+    http.span_of("url")
+}
+
+/// The URL as it is sent, with its path; one with variables is looked at when they have values.
+fn address(reader: &mut Reader<'_>, url: &Spanned<String>) -> String {
+    let text = url.get_ref().as_str();
+    if text.is_empty() {
+        return String::new();
     }
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err(wrong("a URL begins with http://"));
+    if has_variables(text) {
+        if !["http://", "https://", "${"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
+            reader.hinted(
+                url.span(),
+                format!("{}: a URL begins with http:// or https://", show(text)),
+                "or with a variable that holds a whole URL",
+            );
+        }
+        return text.to_owned();
+    }
+    match Url::parse(text) {
+        Ok(url) => url.to_string(),
+        Err(error) => {
+            reader.hinted(
+                url.span(),
+                format!("{}: {}", show(text), error.problem),
+                error.hint,
+            );
+            String::new()
+        }
+    }
+}
+
+fn authority(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Authority> {
+    let file = reader.text(http, "ca", "\"ca.pem\"");
+    let guest = reader.text(http, "ca_in_guest", "\"/etc/ssl/certs/ca-certificates.crt\"");
+    match (file, guest) {
+        (None, None) => None,
+        (Some(file), None) => {
+            department_file(reader, &file);
+            Some(Authority::File(file.into_inner()))
+        }
+        (None, Some(path)) => Some(Authority::Guest(absolute(reader, path))),
+        (Some(_), Some(path)) => {
+            reader.hinted(
+                path.span(),
+                format!("{} has both `ca` and `ca_in_guest`", http.what),
+                "keep one of them",
+            );
+            None
+        }
+    }
+}
+
+fn auth(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Auth> {
+    let example = "auth = { user = \"clerk\", password = \"${CLERK_PASSWORD}\" }";
+    let value = http.get("auth")?;
+    let table = reader.section(format!("`auth` of {}", http.what), value, example)?;
+    reader.known(&table, &keys::AUTH.names(), &[("name", "it is called `user`")]);
+    let user = reader.required(&table, "user", "\"clerk\"");
+    if user.get_ref().contains(':') {
+        reader.hinted(
+            user.span(),
+            format!(
+                "{} is no user of basic authentication: it has a colon",
+                show(user.get_ref())
+            ),
+            "RFC 7617 has no way to send it",
+        );
+    }
+    Some(Auth {
+        user: user.into_inner(),
+        password: reader
+            .required(&table, "password", "\"${CLERK_PASSWORD}\"")
+            .into_inner(),
+    })
+}
+
+fn form(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, String> {
+    let example = "form = { user = \"clerk\", lines = \"2\" }";
+    let Some(value) = http.get("form") else {
+        return BTreeMap::new();
     };
-    if let Some(odd) = url.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
-        return Err(wrong(&format!(
-            "{} cannot be sent in a URL",
-            show(&odd.to_string())
-        )));
-    }
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
+    let Some(table) = reader.section(format!("`form` of {}", http.what), value, example) else {
+        return BTreeMap::new();
     };
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host_is_right = match bracketed {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => is_name(host, "-._", 253),
-    };
-    if !host_is_right {
-        return Err(wrong("its host is not a name or an address"));
+    if table.entries().next().is_none() {
+        reader.hinted(
+            value.span(),
+            format!("{} has no field", table.what),
+            format!("write it like this: {example}"),
+        );
     }
-    if port.is_some_and(|port| !is_port(port)) {
-        return Err(wrong("its port is not a number from 1 to 65535"));
+    table
+        .entries()
+        .filter_map(|(name, value)| {
+            let what = format!("field {}", show(name.get_ref()));
+            let text = reader.text_value(&what, value, example)?;
+            Some((name.into_inner(), text.into_inner()))
+        })
+        .collect()
+}
+
+fn json(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Value> {
+    let value = http.get("json")?;
+    if let DeValue::Table(table) = value.get_ref()
+        && let Some((path, _)) = table.iter().find(|(key, _)| key.get_ref().starts_with('$'))
+    {
+        reader.hinted(
+            path.span(),
+            format!(
+                "`json` of {} is what is sent, and {} is a JSONPath",
+                http.what,
+                show(path.get_ref())
+            ),
+            "what is expected of the answer is `response_json`",
+        );
     }
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    Ok(format!("http://{authority}{slash}{path}"))
+    let document = as_json(value.get_ref());
+    if document.is_none() {
+        reader.hinted(
+            value.span(),
+            format!("`json` of {} holds a number that JSON has not", http.what),
+            "write it as a text",
+        );
+    }
+    document
+}
+
+/// A TOML value as JSON; a date becomes a text. The depth is bounded by TOML's parser.
+fn as_json(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(integer) => {
+            Value::from(i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()?)
+        }
+        DeValue::Float(float) => {
+            let number: f64 = float.as_str().replace('_', "").parse().ok()?;
+            Value::Number(serde_json::Number::from_f64(number)?)
+        }
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(date) => Value::String(date.to_string()),
+        DeValue::Array(array) => Value::Array(
+            array
+                .iter()
+                .map(|item| as_json(item.get_ref()))
+                .collect::<Option<_>>()?,
+        ),
+        DeValue::Table(table) => Value::Object(
+            table
+                .iter()
+                .map(|(key, value)| Some((key.get_ref().to_string(), as_json(value.get_ref())?)))
+                .collect::<Option<_>>()?,
+        ),
+    })
 }
 
 fn headers(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, String> {

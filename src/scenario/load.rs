@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::read::{self, unplaced};
 use crate::config::words::show;
 use crate::error::{Finding, Severity};
+use crate::scenario::files;
 use crate::scenario::model::Scenario;
 use crate::scenario::parse::{self, ScenarioFile};
 
@@ -60,10 +61,17 @@ impl Loaded {
         };
         self.read += 1;
         let name = format!("{department}/{stem}");
-        let (file, findings) = match read::source(path, FILE_LIMIT) {
+        let (mut file, mut findings) = match read::source(path, FILE_LIMIT) {
             Ok(source) => parse::parse(&department, &stem, &source),
             Err(finding) => (None, vec![finding]),
         };
+        if let Some(read) = &mut file {
+            let problems = files::pin(read, path.parent().unwrap_or(Path::new(".")));
+            if !problems.is_empty() {
+                findings.extend(problems);
+                file = None;
+            }
+        }
         self.findings.extend(findings);
         match file {
             Some(file) => self.files.push(file),
@@ -150,11 +158,14 @@ fn toml_files(loaded: &mut Loaded, root: &Path, folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in entries(loaded, folder) {
         if entry.is_dir() {
-            loaded.refuse(
-                &entry,
-                "a folder inside a department's is not read",
-                "move its scenarios up, or give it a department of its own",
-            );
+            // Files that scripts use may stand in one.
+            if entries(loaded, &entry).iter().any(|path| is_toml(path)) {
+                loaded.refuse(
+                    &entry,
+                    "a folder inside a department's is not read",
+                    "move its scenarios up, or give it a department of its own",
+                );
+            }
         } else if is_toml(&entry) && is_inside(loaded, root, &entry) {
             files.push(entry);
         }

@@ -2,12 +2,13 @@
 
 use toml::Spanned;
 
+use super::keys;
 use super::model::{Measure, When};
 use crate::config::read::{Reader, Section};
 use crate::measure::{REPEAT, Statistic, WARMUP};
 
 /// The actions whose time can be compared.
-const KINDS: [&str; 3] = ["http", "run", "tcp"];
+const KINDS: [&str; 5] = ["http", "run", "tcp", "script", "sql"];
 
 /// Rounds before the samples where the file does not say.
 const DEFAULT_WARMUP: u32 = 3;
@@ -20,7 +21,7 @@ pub(super) fn read(reader: &mut Reader<'_>, step: &Section<'_>, when: When) -> O
     let table = reader.section(format!("`measure` of {}", step.what), value, EXAMPLE)?;
     reader.known(
         &table,
-        &["repeat", "warmup", "statistic", "slower"],
+        &keys::MEASURE.names(),
         &[
             ("confidence", "it belongs below [performance] of the lab file"),
             ("times", "it is called `repeat`"),
@@ -31,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>, step: &Section<'_>, when: When) -> O
         reader.hinted(
             step.key_span("measure"),
             format!("{} has no action whose time can be compared", step.what),
-            "measure a step with `http`, `run` or `tcp`",
+            "measure a step with `http`, `run`, `tcp`, `script` or `sql`",
         );
     }
     if when == When::BeforeUpdates {

@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::measure::{Performance, Statistic};
 use crate::units::{Percent, Period};
 
+mod expect;
+mod guest;
+mod http;
+
+pub use expect::TextExpectation;
+pub use guest::{Engine, Log, LogSource, Results, Script, Sql};
+pub use http::{Auth, Authority, Http};
+
 /// A department's smoke test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scenario {
@@ -24,16 +32,41 @@ pub struct Scenario {
     pub timeout: Period,
     /// How many more times it is run whole after a failure; a pass on a retry is *flaky*, in either arm.
     pub retries: u32,
+    /// Constants that every step can use, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, String>,
     /// The steps, in order; never empty.
     pub steps: Vec<Step>,
-    /// SHA-256 of the file, hexadecimal.
+    /// Steps that are run at the end in any case, and decide nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cleanup: Vec<Step>,
+    /// The department's files that steps use, by their path in its folder. A plan holds their digests and not their
+    /// bytes: it stays small, and what is run is still what was planned.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FilePin>,
+    /// SHA-256 (hexadecimal) of the scenario's text and of the digests of its files.
     pub digest: String,
 }
 
+/// A department's file, pinned by content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePin {
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
 impl Scenario {
+    /// Whether the time of a step of it is compared between the arms.
+    pub fn is_measured(&self) -> bool {
+        self.steps.iter().any(|step| step.measure.is_some())
+    }
+
     /// The roles that its steps name, each once, sorted.
     pub fn roles(&self) -> Vec<&str> {
-        let mut roles: Vec<&str> = self.steps.iter().map(|step| step.on.as_str()).collect();
+        let all = self.steps.iter().chain(&self.cleanup);
+        let mut roles: Vec<&str> = all.map(|step| step.on.as_str()).collect();
         roles.sort_unstable();
         roles.dedup();
         roles
@@ -70,8 +103,49 @@ pub struct Step {
     /// How its time is compared between the arms, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
+    /// The entry of `each` that this step is for: its variable `item`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// What later steps can use of its output, by the variable's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capture: BTreeMap<String, Capture>,
+    /// The secrets that are handed to it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// What is done and expected.
     pub action: Action,
+}
+
+impl Step {
+    /// A step with every default.
+    pub fn new(name: &str, on: &str, action: Action) -> Self {
+        Self {
+            name: name.to_owned(),
+            on: on.to_owned(),
+            when: When::default(),
+            timeout: Period::seconds(30),
+            retry: None,
+            measure: None,
+            item: None,
+            capture: BTreeMap::new(),
+            secrets: Vec::new(),
+            action,
+        }
+    }
+}
+
+/// Which part of a step's output becomes a variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capture {
+    /// All of it, without white space at its end: standard output, a response's body, a query's rows, a file's content.
+    Output,
+    /// What a JSONPath (RFC 9535) selects, which must be one value.
+    Json(String),
+    /// The first group of a regular expression, or the whole match where it has none.
+    Matches(String),
+    /// A response header, by lower-case name.
+    Header(String),
 }
 
 /// A retry window.
@@ -130,6 +204,16 @@ pub enum Action {
     File(File),
     /// A package.
     Package(Package),
+    /// A file of the department's, run in the guest.
+    Script(Script),
+    /// A query of a database.
+    Sql(Sql),
+    /// What was logged since the step before.
+    Log(Log),
+    /// A pause.
+    Wait(Period),
+    /// The node reboots.
+    Reboot,
 }
 
 impl Action {
@@ -142,18 +226,48 @@ impl Action {
             Self::Service(_) => "service",
             Self::File(_) => "file",
             Self::Package(_) => "package",
+            Self::Script(_) => "script",
+            Self::Sql(_) => "sql",
+            Self::Log(_) => "log",
+            Self::Wait(_) => "wait",
+            Self::Reboot => "reboot",
         }
     }
 
     /// The host that the step asks over the network: a role of the cell or a name the guest knows.
     pub fn host(&self) -> Option<&str> {
         match self {
-            Self::Http(http) => {
-                let authority = http.url.strip_prefix("http://")?.split(['/', '?']).next()?;
-                Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host))
-            }
+            Self::Http(http) => http.host(),
             Self::Tcp(tcp) => Some(&tcp.host),
-            Self::Run(_) | Self::Service(_) | Self::File(_) | Self::Package(_) => None,
+            Self::Sql(sql) => sql.host.as_deref(),
+            Self::Run(_)
+            | Self::Service(_)
+            | Self::File(_)
+            | Self::Package(_)
+            | Self::Script(_)
+            | Self::Log(_)
+            | Self::Wait(_)
+            | Self::Reboot => None,
+        }
+    }
+
+    /// The department's file that it needs.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Script(script) => Some(&script.file),
+            Self::Http(http) => match &http.ca {
+                Some(Authority::File(file)) => Some(file),
+                Some(Authority::Guest(_)) | None => None,
+            },
+            Self::Run(_)
+            | Self::Tcp(_)
+            | Self::Service(_)
+            | Self::File(_)
+            | Self::Package(_)
+            | Self::Sql(_)
+            | Self::Log(_)
+            | Self::Wait(_)
+            | Self::Reboot => None,
         }
     }
 }
@@ -174,51 +288,6 @@ pub struct Run {
     /// What is expected of standard error.
     #[serde(default)]
     pub stderr: TextExpectation,
-}
-
-/// What is expected of a text; all that is given must hold. Trailing white space is ignored by `equals`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TextExpectation {
-    /// The whole text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub equals: Option<String>,
-    /// A part of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contains: Option<String>,
-    /// A regular expression that matches somewhere in it (regex-lite syntax, linear time).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub matches: Option<String>,
-}
-
-impl TextExpectation {
-    /// Whether nothing at all is expected.
-    pub fn is_empty(&self) -> bool {
-        self.equals.is_none() && self.contains.is_none() && self.matches.is_none()
-    }
-}
-
-/// An HTTP/1.1 request. Only `http://`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Http {
-    /// `http://host[:port]/path`; the host is a role of the cell or a name the guest knows.
-    pub url: String,
-    /// The method, upper case.
-    pub method: String,
-    /// Request headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Request body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// The status code that is expected.
-    pub status: u16,
-    /// What is expected of response headers, by lower-case name.
-    #[serde(default)]
-    pub response_headers: BTreeMap<String, TextExpectation>,
-    /// What is expected of the body.
-    #[serde(default)]
-    pub text: TextExpectation,
 }
 
 /// A TCP connection.

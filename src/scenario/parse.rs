@@ -11,21 +11,23 @@ use crate::config::read::{self, Reader, Section};
 use crate::config::words::show;
 use crate::error::{Finding, Severity, Source};
 use crate::hex;
-use crate::scenario::model::{Retry, Scenario, Step, When};
-use crate::scenario::{action, measure};
+use crate::scenario::keys;
+use crate::scenario::model::{Scenario, Step, When};
+use crate::scenario::step::{self, Entry, period};
+use crate::scenario::{template, variables};
 use crate::units::Period;
 
-/// Steps of one scenario.
+/// Steps of one scenario, each entry of an `each` counted.
 const STEP_LIMIT: usize = 200;
+
+/// Bytes of all steps of one list, each entry of an `each` counted: the plan and every journal hold them.
+const SIZE_LIMIT: usize = 1024 * 1024;
+
+/// Constants of one scenario.
+const VARS_LIMIT: usize = 100;
 
 /// How long a whole scenario may take where its file does not say.
 const TIMEOUT: Period = Period::seconds(120);
-
-/// How long one attempt of a step may take where its file does not say.
-const STEP_TIMEOUT: Period = Period::seconds(30);
-
-/// The shortest time-out and pause: a question to a guest's agent takes some 0.1 s.
-const SHORTEST: Period = Period::seconds(1);
 
 /// A scenario with the places in its file that the lint points at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +36,16 @@ pub struct ScenarioFile {
     pub scenario: Scenario,
     /// Its file.
     pub source: Source,
-    /// Where each step names its role, in the order of the steps.
+    /// Where each step names its role: the steps in their order, then the cleanup steps.
     pub on: Vec<Range<usize>>,
+    /// The secrets that steps ask for, with their places.
+    pub secrets: Vec<Spanned<String>>,
+    /// The department's files that steps need, with their places.
+    pub files: Vec<Spanned<String>>,
 }
 
-/// Reads the scenario `<department>/<stem>`. The scenario is there where no finding is an error.
+/// Reads the scenario `<department>/<stem>`. The scenario is there where no finding is an error; its digest is that of
+/// the text alone.
 pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioFile>, Vec<Finding>) {
     let table = match read::table(source) {
         Ok(table) => table,
@@ -48,7 +55,7 @@ pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioF
     let mut reader = Reader::new(source);
     reader.known(
         &root,
-        &["title", "owner", "timeout", "required", "retries", "step"],
+        &keys::SCENARIO.names(),
         &[
             ("steps", "write each step as [[step]]"),
             (
@@ -58,6 +65,10 @@ pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioF
             ("on", "it belongs to a step, below [[step]]"),
             ("run", "it belongs to a step, below [[step]]"),
             ("http", "it belongs to a step, below [[step]]"),
+            (
+                "secret",
+                "secrets belong in patchgate.toml; a step names those it needs: secrets = [\"NAME\"]",
+            ),
             ("lab", "this is a scenario; [lab] belongs in patchgate.toml"),
             ("group", "this is a scenario; groups belong in patchgate.toml"),
         ],
@@ -69,11 +80,16 @@ pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioF
         .number(&root, "retries", 0..=3)
         .map_or(0, Spanned::into_inner);
     let timeout = period(&mut reader, &root, "timeout", "\"2m\"").map_or(TIMEOUT, Spanned::into_inner);
-    let (steps, on) = steps(&mut reader, &root, timeout);
+    let vars = vars(&mut reader, &root);
+    let entries = steps(&mut reader, &root, timeout);
+    let cleanup = cleanup(&mut reader, &root, timeout);
+    variables::check(&mut reader, &vars, &entries, &cleanup);
     let findings = reader.finish();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return (None, findings);
     }
+    let all = || entries.iter().chain(&cleanup);
+    let expanded = |entries: &[Entry<'_>]| -> Vec<Step> { entries.iter().flat_map(Entry::steps).collect() };
     let scenario = Scenario {
         name: format!("{department}/{stem}"),
         department: department.to_owned(),
@@ -82,198 +98,188 @@ pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioF
         required,
         timeout,
         retries,
-        steps,
+        vars,
+        steps: expanded(&entries),
+        cleanup: expanded(&cleanup),
+        files: BTreeMap::new(),
         digest: hex(&Sha256::digest(source.text.as_bytes())),
     };
     let file = ScenarioFile {
         scenario,
         source: source.clone(),
-        on,
+        on: all()
+            .flat_map(|entry| entry.steps().into_iter().map(|_| entry.section.span_of("on")))
+            .collect(),
+        secrets: all().flat_map(|entry| entry.secrets.iter().cloned()).collect(),
+        files: all()
+            .filter_map(|entry| {
+                let file = entry.step.action.file()?.to_owned();
+                let key = entry.step.action.kind();
+                Some(Spanned::new(entry.section.span_of(key), file))
+            })
+            .collect(),
     };
     (Some(file), findings)
 }
 
-fn steps(reader: &mut Reader<'_>, root: &Section<'_>, timeout: Period) -> (Vec<Step>, Vec<Range<usize>>) {
-    let nothing = (Vec::new(), Vec::new());
-    let Some(value) = root.get("step") else {
-        reader.hinted(
-            0..0,
-            "the scenario has no step: it tests nothing",
-            "add a [[step]] with a name, a role and what to do, such as run = \"...\" or http = { url = \"...\" }",
-        );
-        return nothing;
+fn vars(reader: &mut Reader<'_>, root: &Section<'_>) -> BTreeMap<String, String> {
+    let example = "vars = { customer = \"Window Ltd\" }";
+    let mut vars = BTreeMap::new();
+    let Some(value) = root.get("vars") else {
+        return vars;
     };
+    let Some(table) = reader.section("[vars]", value, example) else {
+        return vars;
+    };
+    if table.entries().count() > VARS_LIMIT {
+        reader.error(
+            value.span(),
+            format!("[vars] has more than {VARS_LIMIT} constants"),
+        );
+        return vars;
+    }
+    for (name, value) in table.entries() {
+        variables::name(reader, &name);
+        let text = match value.get_ref() {
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
+            DeValue::Float(float) => float.as_str().to_owned(),
+            _ => match reader.text_value(&format!("constant {}", show(name.get_ref())), value, example) {
+                Some(text) => text.into_inner(),
+                None => continue,
+            },
+        };
+        match template::value(&text) {
+            Ok(text) => {
+                vars.insert(name.into_inner(), text);
+            }
+            Err(problem) => reader.error(
+                value.span(),
+                format!("constant {} cannot be used: {problem}", show(name.get_ref())),
+            ),
+        }
+    }
+    vars
+}
+
+/// The entries of a list of tables.
+fn entries<'a>(
+    reader: &mut Reader<'_>,
+    root: &Section<'a>,
+    key: &str,
+    whole: Period,
+) -> Option<Vec<Entry<'a>>> {
+    let value = root.get(key)?;
     let DeValue::Array(array) = value.get_ref() else {
         reader.hinted(
             value.span(),
             "a step is an entry of a list",
-            "write [[step]] with two brackets",
+            format!("write [[{key}]] with two brackets"),
         );
-        return nothing;
+        return None;
     };
-    if array.is_empty() {
-        reader.hinted(
-            value.span(),
-            "the scenario has no step: it tests nothing",
-            "add a [[step]] with a name, a role and what to do",
-        );
-        return nothing;
-    }
     if array.len() > STEP_LIMIT {
-        reader.hinted(
-            value.span(),
-            format!(
-                "the scenario has {} steps; at most {STEP_LIMIT} are taken",
-                array.len()
-            ),
-            "split it into several scenarios",
-        );
-        return nothing;
+        too_many(reader, value.span(), array.len());
+        return None;
     }
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut entries = Vec::new();
     let mut read_all = true;
-    let (mut steps, mut places) = nothing;
     for (index, entry) in array.iter().enumerate() {
         let number = index + 1;
-        let Some(section) = reader.section(format!("step {number}"), entry, "[[step]]") else {
+        let Some(section) = reader.section(format!("{key} {number}"), entry, &format!("[[{key}]]")) else {
             read_all = false;
             continue;
         };
-        if let Some(step) = step(reader, &section, timeout) {
+        let Some(entry) = step::read(reader, section, key == "cleanup", whole) else {
+            read_all = false;
+            continue;
+        };
+        for step in entry.steps() {
             if let Some(first) = names.get(&step.name) {
                 reader.warning(
-                    section.span_of("name"),
-                    format!("step {number} has the name of step {first}, {}", show(&step.name)),
+                    entry.section.span_of("name"),
+                    format!(
+                        "{key} {number} has the name of {key} {first}, {}",
+                        show(&step.name)
+                    ),
                     "give each step its own name, so that a report can tell which one failed",
                 );
             } else {
                 names.insert(step.name.clone(), number);
             }
-            places.push(section.span_of("on"));
-            steps.push(step);
-        } else {
-            read_all = false;
         }
+        entries.push(entry);
     }
-    if read_all && steps.iter().all(|step| step.when == When::BeforeUpdates) {
+    let count = entries.iter().map(|entry| entry.steps().len()).sum();
+    if count > STEP_LIMIT {
+        too_many(reader, value.span(), count);
+        return None;
+    }
+    let size: usize = entries
+        .iter()
+        .map(|entry| {
+            let step = serde_json::to_vec(&entry.step).map_or(0, |json| json.len());
+            step.saturating_mul(entry.items.len().max(1))
+        })
+        .fold(0, usize::saturating_add);
+    if size > SIZE_LIMIT {
+        reader.hinted(
+            value.span(),
+            format!(
+                "the steps have {} KiB with every entry of `each`; at most 1 MiB is taken",
+                size / 1024
+            ),
+            "put long texts into a `script`, or split the scenario",
+        );
+        return None;
+    }
+    read_all.then_some(entries)
+}
+
+fn too_many(reader: &mut Reader<'_>, span: Range<usize>, count: usize) {
+    reader.hinted(
+        span,
+        format!("the scenario has {count} steps; at most {STEP_LIMIT} are taken"),
+        "split it into several scenarios",
+    );
+}
+
+fn steps<'a>(reader: &mut Reader<'_>, root: &Section<'a>, whole: Period) -> Vec<Entry<'a>> {
+    let nothing = "the scenario has no step: it tests nothing";
+    let Some(value) = root.get("step") else {
+        reader.hinted(
+            0..0,
+            nothing,
+            "add a [[step]] with a name, a role and what to do, such as run = \"...\" or http = { url = \"...\" }",
+        );
+        return Vec::new();
+    };
+    if let DeValue::Array(array) = value.get_ref()
+        && array.is_empty()
+    {
+        reader.hinted(
+            value.span(),
+            nothing,
+            "add a [[step]] with a name, a role and what to do",
+        );
+        return Vec::new();
+    }
+    let Some(entries) = entries(reader, root, "step", whole) else {
+        return Vec::new();
+    };
+    if entries.iter().all(|entry| entry.step.when == When::BeforeUpdates) {
         reader.hinted(
             0..0,
             "every step runs before the updates: the scenario tests nothing after the reboot",
             "take `when = \"before-updates\"` from the steps that check; it is for laying down what must survive",
         );
     }
-    (steps, places)
+    step::logs_follow_a_step(reader, &entries);
+    entries
 }
 
-fn step(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Option<Step> {
-    let mut known = vec![
-        "name", "on", "when", "timeout", "retry", "measure", "user", "expect",
-    ];
-    known.extend(action::KINDS);
-    reader.known(section, &known, action::MISPLACED);
-    let name = reader
-        .required(section, "name", "\"the ledger balances\"")
-        .into_inner();
-    let on = reader.required(section, "on", "\"web\"").into_inner();
-    let moments = [
-        ("after-reboot", When::AfterReboot),
-        ("before-updates", When::BeforeUpdates),
-    ];
-    let when = reader.choice(section, "when", &moments).unwrap_or_default();
-    let timeout = match period(reader, section, "timeout", "\"30s\"") {
-        None => STEP_TIMEOUT.min(whole),
-        Some(timeout) => {
-            if *timeout.get_ref() > whole {
-                reader.hinted(
-                    timeout.span(),
-                    format!(
-                        "`timeout` of {} is {}, and the whole scenario has {whole}",
-                        section.what,
-                        timeout.get_ref()
-                    ),
-                    "give the scenario a longer `timeout` at the top of the file, or the step a shorter one",
-                );
-            }
-            timeout.into_inner()
-        }
-    };
-    let retry = section.get("retry").and_then(|value| {
-        let what = format!("`retry` of {}", section.what);
-        let table = reader.section(what, value, "retry = { window = \"30s\", every = \"2s\" }")?;
-        retry(reader, &table, whole)
-    });
-    let measure = measure::read(reader, section, when);
-    let action = action::read(reader, section)?;
-    Some(Step {
-        name,
-        on,
-        when,
-        timeout,
-        retry,
-        measure,
-        action,
-    })
-}
-
-fn retry(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Option<Retry> {
-    reader.known(
-        section,
-        &["window", "every"],
-        &[("timeout", "it is called `window`")],
-    );
-    let missing = |reader: &mut Reader<'_>, key: &str, example: &str| {
-        if section.get(key).is_none() {
-            reader.missing(section, key, example);
-        }
-    };
-    missing(reader, "window", "\"30s\"");
-    missing(reader, "every", "\"2s\"");
-    let window = period(reader, section, "window", "\"30s\"")?;
-    let every = period(reader, section, "every", "\"2s\"")?;
-    let mut refuse = |place: &Spanned<Period>, message: String, hint: &str| {
-        reader.hinted(place.span(), format!("{}: {message}", section.what), hint);
-    };
-    if *window.get_ref() > whole {
-        let message = format!("a window of {} in a scenario that has {whole}", window.get_ref());
-        refuse(
-            &window,
-            message,
-            "give the scenario a longer `timeout` at the top of the file",
-        );
-    }
-    if every.get_ref() > window.get_ref() {
-        let message = format!("every {} in a window of {}", every.get_ref(), window.get_ref());
-        refuse(
-            &every,
-            message,
-            "`every` is the pause between attempts; make it shorter",
-        );
-    }
-    Some(Retry {
-        window: window.into_inner(),
-        every: every.into_inner(),
-    })
-}
-
-/// A time span that is long enough to mean something.
-fn period(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    key: &str,
-    example: &str,
-) -> Option<Spanned<Period>> {
-    let period = reader.parsed::<Period>(section, key, example)?;
-    if *period.get_ref() < SHORTEST {
-        reader.hinted(
-            period.span(),
-            format!(
-                "`{key}` of {} is {}; the shortest is {SHORTEST}",
-                section.what,
-                period.get_ref()
-            ),
-            format!("write it like this: {key} = {example}"),
-        );
-        return None;
-    }
-    Some(period)
+fn cleanup<'a>(reader: &mut Reader<'_>, root: &Section<'a>, whole: Period) -> Vec<Entry<'a>> {
+    let entries = entries(reader, root, "cleanup", whole).unwrap_or_default();
+    step::logs_follow_a_step(reader, &entries);
+    entries
 }

@@ -76,6 +76,13 @@ pub(super) fn result(
             |run| run.steps.iter().map(|step| step.cloned()).collect(),
         ),
         problem,
+        cleanup: seen
+            .cleanup
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|(index, report)| (*index, (*report).clone()))
+            .collect(),
     };
     measured::with_failed_samples(result, scenario, seen)
 }
@@ -87,6 +94,7 @@ fn nothing(steps: usize, problem: String) -> ArmResult {
         failed: None,
         steps: vec![None; steps],
         problem: Some(problem),
+        cleanup: Vec::new(),
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct ArmSeen<'a> {
     pub(super) isolated: BTreeSet<&'a str>,
     /// Whether the arm has an end.
     pub(super) over: bool,
+    /// The clean-up of scenarios, by scenario.
+    pub(super) cleanup: BTreeMap<&'a str, Vec<(usize, &'a StepReport)>>,
     /// By scenario and number of the run.
     pub(super) runs: BTreeMap<(&'a str, u32), RunSeen<'a>>,
     /// By scenario and index of the step.
@@ -146,6 +148,16 @@ impl<'a> Seen<'a> {
                 if step_rank(report.outcome) > step_rank(slot.outcome) {
                     *slot = report;
                 }
+            }
+            Event::CleanedUp {
+                cell,
+                arm,
+                scenario,
+                step,
+                report,
+            } => {
+                let seen = self.arms.entry((cell, *arm)).or_default();
+                seen.cleanup.entry(scenario).or_default().push((*step, report));
             }
             Event::ScenarioFinished {
                 cell,

@@ -363,6 +363,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
             | Event::Fetched(_)
+            | Event::CleanedUp { .. }
             | Event::Observed { .. } => false,
             Event::ArmFailed { .. } | Event::Interrupted { .. } | Event::Measured { .. } => {
                 panic!("not in a good run without measured steps")

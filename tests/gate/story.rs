@@ -49,20 +49,23 @@ pub fn scenario(name: &str, whens: &[When]) -> Scenario {
         steps: whens
             .iter()
             .enumerate()
-            .map(|(index, &when)| Step {
-                name: format!("check {}", index + 1),
-                on: "web".to_owned(),
-                when,
-                timeout: Period::seconds(10),
-                retry: None,
-                measure: None,
-                action: Action::Service(Service {
+            .map(|(index, &when)| {
+                let service = Service {
                     name: "nginx".to_owned(),
                     running: true,
                     enabled: None,
-                }),
+                };
+                let name = format!("check {}", index + 1);
+                Step {
+                    when,
+                    timeout: Period::seconds(10),
+                    ..Step::new(&name, "web", Action::Service(service))
+                }
             })
             .collect(),
+        vars: BTreeMap::new(),
+        cleanup: Vec::new(),
+        files: BTreeMap::new(),
         digest: "d".repeat(64),
     }
 }
@@ -185,7 +188,6 @@ pub fn step(outcome: StepOutcome) -> StepReport {
         outcome,
         attempts: if failed { 7 } else { 1 },
         millis: 420,
-        did: "systemctl is-active nginx".to_owned(),
         exit: Some(if failed { 3 } else { 0 }),
         failures: if failed {
             vec!["nginx is failed, expected running".to_owned()]
@@ -197,7 +199,7 @@ pub fn step(outcome: StepOutcome) -> StepReport {
         } else {
             "active\n".to_owned()
         },
-        stderr: String::new(),
+        ..StepReport::new("systemctl is-active nginx".to_owned())
     }
 }
 

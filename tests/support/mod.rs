@@ -2,14 +2,17 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use patchgate::error::Source;
 use patchgate::event::{Event, Record, RunId, StepReport};
 use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::{self, Decision};
-use patchgate::journal;
+use patchgate::hex;
+use patchgate::journal::{self, Loaded};
 use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{
@@ -17,11 +20,16 @@ use patchgate::plan::model::{
     UpdateMode, UpdatePolicy,
 };
 use patchgate::port::{ExecOutput, LabError, Observer};
+use patchgate::report::text::Style;
+use patchgate::report::{Summary, json, junit, markdown, text};
 use patchgate::run::{self, RunError, Setup};
-use patchgate::scenario::model::{Action, Measure, Retry, Run, Scenario, Step, TextExpectation, When};
+use patchgate::scenario::model::{Action, FilePin, Measure, Retry, Run, Scenario, Step, TextExpectation};
+use patchgate::scenario::parse::parse;
+use patchgate::secret::Secrets;
 use patchgate::state::{Ledger, State};
 use patchgate::units::{Mib, Period};
 use patchgate::verdict::{self, Judgement, Verdict};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 struct Quiet;
@@ -47,6 +55,8 @@ pub struct Lab {
     pub plan: Plan,
     stop: Option<Duration>,
     jobs: Option<usize>,
+    files: BTreeMap<String, Vec<u8>>,
+    secrets: Secrets,
     folder: tempfile::TempDir,
 }
 
@@ -60,6 +70,8 @@ impl Default for Lab {
             plan: plan(),
             stop: None,
             jobs: None,
+            files: BTreeMap::new(),
+            secrets: Secrets::default(),
             folder: tempfile::tempdir().expect("folder"),
         }
     }
@@ -74,21 +86,20 @@ fn plan() -> Plan {
         required: true,
         timeout: Period::seconds(120),
         retries: 0,
-        steps: vec![Step {
-            name: "it answers".into(),
-            on: "web".into(),
-            when: When::AfterReboot,
-            timeout: Period::seconds(30),
-            retry: None,
-            measure: None,
-            action: Action::Run(Run {
+        vars: BTreeMap::new(),
+        steps: vec![Step::new(
+            "it answers",
+            "web",
+            Action::Run(Run {
                 command: "true".into(),
                 user: None,
                 exit: 0,
                 stdout: TextExpectation::default(),
                 stderr: TextExpectation::default(),
             }),
-        }],
+        )],
+        cleanup: Vec::new(),
+        files: BTreeMap::new(),
         digest: "00".into(),
     };
     let cell = CellPlan {
@@ -152,8 +163,35 @@ impl Lab {
         self.fake.script("web", script);
     }
 
+    /// The one scenario, to be changed.
     pub fn scenario(&mut self) -> &mut Scenario {
         self.plan.scenarios.get_mut("web/page").expect("the scenario")
+    }
+
+    /// The same lab with its one scenario read from a text.
+    pub fn with_scenario(mut self, text: &str) -> Self {
+        let text = format!("title = \"t\"\nowner = \"o\"\n{text}");
+        let (file, findings) = parse("web", "page", &Source::new(Path::new("page.toml"), text));
+        assert_eq!(findings, Vec::new());
+        *self.scenario() = file.expect("a scenario").scenario;
+        self
+    }
+
+    /// The same lab with a file of the department's.
+    pub fn with_file(mut self, name: &str, content: &[u8]) -> Self {
+        let pin = FilePin {
+            sha256: hex(&Sha256::digest(content)),
+            bytes: content.len() as u64,
+        };
+        self.files.insert(pin.sha256.clone(), content.to_vec());
+        self.scenario().files.insert(name.to_owned(), pin);
+        self
+    }
+
+    /// The same lab with a secret.
+    pub fn with_secret(mut self, name: &str, value: &str) -> Self {
+        self.secrets.add(name, value.to_owned().into()).expect("a secret");
+        self
     }
 
     pub fn with_step_window(mut self, window: Duration) -> Self {
@@ -208,6 +246,8 @@ impl Lab {
             run: "20261123-140912-7c1f".parse().expect("id"),
             plan: self.plan.clone(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
+            files: self.files.clone(),
+            secrets: self.secrets.clone(),
             host: Arc::new(self.fake.clone()),
             proxies: Arc::new(self.proxies.clone()),
             host_chosen: Event::HostChosen {
@@ -238,17 +278,16 @@ impl Lab {
     /// Runs the lab and judges its journal.
     pub async fn run(self) -> End {
         let (state, run, left_behind) = self.execute().await.expect("the run starts");
-        let records = journal::read(&state.journal(&run))
-            .expect("the journal is whole")
-            .records;
-        let judgement = verdict::judge(&self.plan, &records);
+        let journal = journal::read(&state.journal(&run)).expect("the journal is whole");
+        let judgement = verdict::judge(&self.plan, &journal.records);
         let decision = gate::decide(&self.plan, &judgement);
         let ledger = Ledger::left(&state.run_dir(&run).join(patchgate::state::RESOURCES)).expect("ledger");
         End {
             fake: self.fake,
             proxies: self.proxies,
             run,
-            records,
+            journal,
+            folder: self.folder,
             judgement,
             decision,
             left_behind,
@@ -271,7 +310,8 @@ pub struct End {
     pub fake: FakeLab,
     proxies: FakeProxies,
     run: RunId,
-    pub records: Vec<Record>,
+    pub journal: Loaded,
+    folder: tempfile::TempDir,
     judgement: Judgement,
     decision: Decision,
     left_behind: Vec<String>,
@@ -286,6 +326,53 @@ impl End {
         line.strip_prefix(&start)
             .unwrap_or_else(|| panic!("{line}, expected {gate}; faults {:?}", self.faults()))
             .to_owned()
+    }
+
+    /// The reports of an arm's steps, in the order in which they ended.
+    pub fn steps(&self, of: Arm) -> Vec<&StepReport> {
+        let reports = self
+            .journal
+            .records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::StepFinished { arm, report, .. } if *arm == of => Some(report),
+                _ => None,
+            });
+        reports.collect()
+    }
+
+    /// The reports of an arm's clean-up, in the order in which they ended.
+    pub fn cleanup(&self, of: Arm) -> Vec<&StepReport> {
+        let reports = self
+            .journal
+            .records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::CleanedUp { arm, report, .. } if *arm == of => Some(report),
+                _ => None,
+            });
+        reports.collect()
+    }
+
+    /// Every report in every format.
+    pub fn reports(&self) -> String {
+        let summary = Summary::new(&self.journal, &self.judgement, &self.decision);
+        let style = Style {
+            width: 120,
+            colour: false,
+        };
+        [
+            text::render(&summary, style),
+            markdown::render(&summary),
+            junit::render(&summary).expect("XML"),
+            json::render(&summary).expect("JSON"),
+        ]
+        .join("\n")
+    }
+
+    /// The state folder of the run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -309,6 +396,7 @@ impl End {
     /// The faults of both arms, control first.
     pub fn faults(&self) -> Vec<(Arm, Cause)> {
         let mut faults: Vec<_> = self
+            .journal
             .records
             .iter()
             .filter_map(|record| match &record.event {
@@ -320,22 +408,15 @@ impl End {
         faults
     }
 
-    /// Every step that ran.
-    pub fn steps(&self) -> Vec<&StepReport> {
-        self.records
-            .iter()
-            .filter_map(|record| match &record.event {
-                Event::StepFinished { report, .. } => Some(report),
-                _ => None,
-            })
-            .collect()
-    }
-
     pub fn failed_step(&self) -> &StepReport {
-        let step = self.records.iter().find_map(|record| match &record.event {
-            Event::StepFinished { report, .. } if !report.failures.is_empty() => Some(report),
-            _ => None,
-        });
+        let step = self
+            .journal
+            .records
+            .iter()
+            .find_map(|record| match &record.event {
+                Event::StepFinished { report, .. } if !report.failures.is_empty() => Some(report),
+                _ => None,
+            });
         step.expect("a failed step")
     }
 

@@ -1,16 +1,16 @@
 //! Sampling the time of measured steps, in turns with the other arm.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
 
 use super::ArmRun;
 use crate::event::Event;
-use crate::guest::{GuestCommand, linux, timing};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::port::LabError;
 use crate::run::node::{Node, fault};
 use crate::run::pair::{self, Go, Seat};
-use crate::scenario::evaluate::{self, Raw};
+use crate::run::step::{Known, Runner, Sample};
 use crate::scenario::model::{Measure, Scenario, Step};
 
 /// A step whose time is compared, of a scenario that passed in both arms.
@@ -30,26 +30,18 @@ struct Samples {
     failures: Vec<String>,
 }
 
-/// How one sample ended.
-enum Sample {
-    Took(u64),
-    Failed(Vec<String>),
-    /// It passed, and its time is none.
-    Untimed,
-}
-
 impl ArmRun<'_> {
     /// Waits for the other arm, and samples with it what passed in both. Where the other arm is over before its time,
     /// this one is through: what would be compared is missing.
     pub(super) async fn measure(
         &self,
         nodes: &[Node<'_>],
-        passed: BTreeSet<String>,
+        passed: &BTreeMap<String, Known>,
         seat: &Seat,
     ) -> Result<(), Fault> {
         let stop = &self.context.setup.stop;
         let both = tokio::select! {
-            both = seat.meet(passed) => both,
+            both = seat.meet(passed.keys().cloned().collect()) => both,
             () = stop.cancelled() => return Err(interrupted()),
         };
         let probes: Vec<Probe<'_>> = self
@@ -63,17 +55,21 @@ impl ArmRun<'_> {
         }
         self.stage(Stage::Measure, async {
             for (number, probe) in probes.iter().enumerate() {
-                let Some(node) = nodes.iter().find(|node| node.plan.role == probe.step.on) else {
+                let node = nodes.iter().find(|node| node.plan.role == probe.step.on);
+                let known = passed.get(&probe.scenario.name).cloned();
+                let (Some(node), Some(mut known)) = (node, known) else {
                     seat.next_step(number);
                     continue;
                 };
-                let limit = probe.step.timeout.0;
-                let command = node.action(&probe.step.action, limit).and_then(timing::timed);
-                let Some(command) = command else {
-                    seat.next_step(number);
-                    continue;
+                let mut runner = Runner {
+                    arm: self,
+                    nodes,
+                    scenario: probe.scenario,
+                    stage: Stage::Measure,
+                    end: Instant::now(),
+                    known: &mut known,
                 };
-                let Some(samples) = self.sample(node, probe, &command, (seat, number)).await? else {
+                let Some(samples) = self.sample(node, probe, &mut runner, (seat, number)).await? else {
                     return Ok(());
                 };
                 self.emit(Event::Measured {
@@ -96,7 +92,7 @@ impl ArmRun<'_> {
         &self,
         node: &Node<'_>,
         probe: &Probe<'_>,
-        command: &GuestCommand,
+        runner: &mut Runner<'_, '_>,
         (seat, number): (&Seat, usize),
     ) -> Result<Option<Samples>, Fault> {
         let Measure { repeat, warmup, .. } = probe.measure;
@@ -112,7 +108,7 @@ impl ArmRun<'_> {
                 Go::GivenUp => break,
                 Go::Alone => return Ok(None),
             }
-            let sample = once(node, probe.step, command).await?;
+            let sample = runner.sample(node, probe.step).await?;
             if round >= warmup {
                 samples.add(sample);
             }
@@ -144,30 +140,6 @@ fn probes(scenario: &Scenario) -> Vec<Probe<'_>> {
             })
         })
         .collect()
-}
-
-async fn once(node: &Node<'_>, step: &Step, command: &GuestCommand) -> Result<Sample, Fault> {
-    let mut output = node.exec(Stage::Measure, command).await?;
-    let limit = step.timeout.0;
-    // `timeout` itself rounds, and a guest under load is late.
-    let time = timing::take(&mut output.stderr, limit + Duration::from_secs(1));
-    let raw = Raw {
-        exit: output.exit,
-        timed_out: linux::is_timeout(output.exit) && time.is_err(),
-        stdout: output.stdout,
-        stderr: output.stderr,
-    };
-    let failures = evaluate::evaluate(&step.action, &raw);
-    if !failures.is_empty() {
-        return Ok(Sample::Failed(failures));
-    }
-    Ok(match time {
-        Ok(us) => Sample::Took(us),
-        Err(error) => {
-            tracing::debug!("a sample of step {} has no time: {error}", step.name);
-            Sample::Untimed
-        }
-    })
 }
 
 impl Samples {

@@ -60,20 +60,24 @@ pub async fn run(context: &Context, trial: Trial) -> Vec<KeptNode> {
 impl ArmRun<'_> {
     async fn tried(&self, made: &mut Vec<Resource>, reboot: bool) -> Result<(), Fault> {
         let mut scenarios = self.scenarios();
-        let mut nodes = self.up(made).await?;
-        let broken = self
+        let nodes = self.up(made).await?;
+        let seeded = self
             .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
             .await?;
-        scenarios.retain(|scenario| !broken.contains(&scenario.name));
+        scenarios.retain(|scenario| !seeded.failed(scenario));
         if scenarios.is_empty() {
             return Ok(());
         }
         if reboot {
-            self.restart(&mut nodes).await?;
+            self.restart(&nodes).await?;
         }
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios {
-                scenario::run(self, &nodes, scenario).await?;
+                let ended = scenario::run(self, &nodes, scenario, &seeded).await?;
+                // Nothing is measured here, so what waits for that is cleaned up now.
+                if let (Some(known), true) = (ended, scenario.is_measured()) {
+                    scenario::cleanup(self, &nodes, scenario, known, None).await;
+                }
             }
             Ok(())
         })

@@ -1,0 +1,72 @@
+//! Reading the lab's secrets at the start of a run: from the environment or from files, and nothing of them anywhere else.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::config::model::Lab;
+use crate::config::secret::SecretSection;
+use crate::error::UserError;
+use crate::plan::model::Plan;
+use crate::secret::{LONGEST, Secrets};
+
+/// The secrets that the plan's steps ask for.
+///
+/// # Errors
+/// One is not to be had; nothing was started.
+pub fn read(lab: &Lab, plan: &Plan) -> Result<Secrets, UserError> {
+    let asked: BTreeSet<&str> = plan
+        .scenarios
+        .values()
+        .flat_map(|scenario| scenario.steps.iter().chain(&scenario.cleanup))
+        .flat_map(|step| step.secrets.iter().map(String::as_str))
+        .collect();
+    let mut secrets = Secrets::default();
+    for name in asked {
+        let refuse = |problem: String| {
+            UserError::usage(format!("secret {name}: {problem}; nothing was started"))
+                .with_hint(format!("[secret.{name}] of the lab file says where it is"))
+        };
+        let section = lab.file.secret.get(name);
+        let section = section.ok_or_else(|| refuse("it is not in the lab file".to_owned()))?;
+        let value = value(lab, section).map_err(refuse)?;
+        secrets.add(name, value).map_err(refuse)?;
+    }
+    Ok(secrets)
+}
+
+fn value(lab: &Lab, section: &SecretSection) -> Result<SecretString, String> {
+    match (&section.env, &section.file) {
+        (Some(variable), _) => {
+            let variable = variable.get_ref();
+            match std::env::var(variable) {
+                Ok(value) => Ok(value.into()),
+                Err(std::env::VarError::NotPresent) => {
+                    Err(format!("environment variable {variable} is not set"))
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    Err(format!("environment variable {variable} is not UTF-8"))
+                }
+            }
+        }
+        (None, Some(path)) => file(&lab.dir.join(path.get_ref())),
+        (None, None) => Err("the lab file does not say where it is".to_owned()),
+    }
+}
+
+fn file(path: &Path) -> Result<SecretString, String> {
+    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    let about = path.metadata().map_err(failed)?;
+    if !about.is_file() {
+        return Err(format!("{} is not a file", path.display()));
+    }
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST as u64 + 2).read_to_string(&mut text))
+        .map_err(failed)?;
+    text.truncate(text.trim_end().len());
+    Ok(text.into())
+}

@@ -1,0 +1,78 @@
+//! Files of a department's in a Linux guest: put there in pieces, checked, run, and removed again.
+
+use std::time::Duration;
+
+use super::{GuestCommand, linux};
+use crate::scenario::model::Script;
+
+/// Bytes that one command brings: a request to the agent is a text of libvirt's, which ends at 4 MiB.
+const PIECE: usize = 256 * 1024;
+
+/// Where they are kept; a file system in memory, gone with the boot.
+const FOLDER: &str = "/run/patchgate";
+
+/// Where a file stands in the guest: it keeps its name, which some programs go by.
+pub fn place(file: &str, sha256: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    format!("{FOLDER}/{}/{name}", sha256.get(..16).unwrap_or(sha256))
+}
+
+/// Puts a file into the guest: commands in their order.
+pub fn put(path: &str, bytes: &[u8]) -> Vec<GuestCommand> {
+    const FIRST: &str = r#"set -e; umask 022; mkdir -p -- "${1%/*}"; cat > "$1""#;
+    const NEXT: &str = r#"set -e; cat >> "$1""#;
+    let mut pieces = bytes.chunks(PIECE);
+    let first = pieces.next().unwrap_or_default();
+    std::iter::once((FIRST, first))
+        .chain(pieces.map(|piece| (NEXT, piece)))
+        .map(|(text, piece)| {
+            let mut command = linux::script("put a file into the guest", text, &[path]);
+            command.stdin = Some(piece.to_vec());
+            command
+        })
+        .collect()
+}
+
+/// Asks for the digest of a file that was put there, as sha256sum(1) prints it.
+pub fn check(path: &str) -> GuestCommand {
+    linux::question("check the file in the guest", &["/usr/bin/sha256sum", "--", path])
+}
+
+/// Whether the answer to [`check`] is that digest.
+pub fn is_whole(output: &str, sha256: &str) -> bool {
+    output.split_whitespace().next() == Some(sha256)
+}
+
+/// Removes a file that was put there, with its folder.
+pub fn remove(path: &str) -> GuestCommand {
+    const TEXT: &str = r#"rm -rf -- "${1%/*}""#;
+    linux::script("remove the file from the guest", TEXT, &[path])
+}
+
+/// Runs a script that stands at `path`.
+pub fn run(script: &Script, path: &str, env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
+    let mut argv: Vec<&str> = Vec::new();
+    if let Some(user) = &script.user {
+        argv.extend(["/sbin/runuser", "-u", user, "--"]);
+    }
+    argv.extend(script.interpreter.iter().map(String::as_str));
+    argv.push(path);
+    argv.extend(script.args.iter().map(String::as_str));
+    linux::bounded("script", &argv, env, timeout)
+}
+
+/// Removes results that were there before the script: they would be taken for its own.
+pub fn clear(path: &str) -> GuestCommand {
+    linux::question("remove old results", &["/bin/rm", "-f", "--", path])
+}
+
+/// Reads and removes the file that a script wrote its results to; an exit code of 2 says that there is none.
+pub fn results(path: &str, timeout: Duration) -> GuestCommand {
+    const TEXT: &str = r#"[ -f "$1" ] || exit 2; cat -- "$1" && rm -f -- "$1""#;
+    linux::bounded(
+        "read the script's results",
+        &["/bin/bash", "-c", TEXT, "patchgate", path],
+        &[],
+        timeout,
+    )
+}

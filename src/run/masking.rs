@@ -1,0 +1,110 @@
+//! The last gate before the journal: no event carries a secret past it, wherever its texts came from.
+
+use crate::event::{Event, StepReport};
+use crate::secret::Mask;
+
+/// The event with every text that a guest can have written masked. Names, which the plan fixes, stay as they are.
+pub fn event(mut event: Event, mask: &Mask) -> Event {
+    match &mut event {
+        Event::StepFinished { report: step, .. } | Event::CleanedUp { report: step, .. } => {
+            report(step, mask);
+        }
+        Event::ArmFailed { fault, .. } => {
+            fault.message = mask.apply(&fault.message);
+            fault.detail = mask.apply(&fault.detail);
+        }
+        Event::Observed { facts, .. } => {
+            for log in facts.unit_logs.values_mut() {
+                *log = mask.apply(log);
+            }
+        }
+        Event::Measured { failures, .. } => {
+            for failure in failures {
+                *failure = mask.apply(failure);
+            }
+        }
+        Event::Fetched(traffic) => {
+            for refused in &mut traffic.refused {
+                *refused = mask.apply(refused);
+            }
+        }
+        Event::RebootNeeded { reason, .. } => *reason = reason.as_deref().map(|text| mask.apply(text)),
+        Event::Planned { .. }
+        | Event::HostChosen { .. }
+        | Event::ArmStarted { .. }
+        | Event::StageStarted { .. }
+        | Event::StageFinished { .. }
+        | Event::Resolved { .. }
+        | Event::Proved { .. }
+        | Event::Isolated { .. }
+        | Event::ScenarioFinished { .. }
+        | Event::ArmFinished { .. }
+        | Event::Interrupted { .. }
+        | Event::Finished { .. } => {}
+    }
+    event
+}
+
+/// Masks every text of a step's report.
+pub fn report(report: &mut StepReport, mask: &Mask) {
+    let texts = [&mut report.did, &mut report.stdout, &mut report.stderr];
+    let results = report
+        .results
+        .iter_mut()
+        .flat_map(|result| [&mut result.name, &mut result.message]);
+    let all = texts
+        .into_iter()
+        .chain(&mut report.failures)
+        .chain(report.captured.values_mut())
+        .chain(results);
+    for text in all {
+        *text = mask.apply(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Facts;
+    use crate::outcome::{Arm, Cause, Fault, Stage};
+    use crate::plan::model::CellId;
+    use crate::secret::Secrets;
+
+    #[test]
+    fn what_a_guest_says_on_the_side_has_no_secret_either() {
+        let mut secrets = Secrets::default();
+        secrets
+            .add("PASSWORD", "hunter2".to_owned().into())
+            .expect("a secret");
+        let (cell, role) = (CellId::new("web", "debian-12"), "web".to_owned());
+        let facts = Facts {
+            unit_logs: [("app.service".to_owned(), "login with hunter2\n".to_owned())].into(),
+            ..Facts::default()
+        };
+        let observed = Event::Observed {
+            cell: cell.clone(),
+            arm: Arm::Control,
+            role: role.clone(),
+            facts,
+        };
+        let failed = Event::ArmFailed {
+            cell,
+            arm: Arm::Control,
+            fault: Fault {
+                cause: Cause::AgentLost,
+                stage: Stage::Scenarios,
+                role: Some(role),
+                message: "to run hunter2".to_owned(),
+                detail: "console: hunter2".to_owned(),
+                hint: None,
+            },
+        };
+        for told in [observed, failed] {
+            let text = serde_json::to_string(&event(told, &secrets.mask())).expect("JSON");
+            assert!(
+                text.contains("[secret PASSWORD]") && !text.contains("hunter2"),
+                "{text}"
+            );
+        }
+    }
+}
