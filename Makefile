@@ -26,8 +26,7 @@ test: setup ## unit, property and golden tests, the fake lab, and live tests on 
 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor
-	$(PATCHGATE) image build --all
-	$(PATCHGATE) run --report target/demo-report.md
+	$(PATCHGATE) run --build --select web,database --report target/demo-report.md
 
 clean: ## what dead runs left on this host
 	$(PATCHGATE) clean

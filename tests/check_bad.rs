@@ -115,8 +115,8 @@ fn links_out_of_the_folder_of_scenarios_are_refused() {
 fn the_demo_lab_and_its_scenarios_are_right() {
     assert!(Path::new("patchgate.toml").is_file());
     let scenarios = check(vec!["scenarios".into()], Format::Text);
-    assert_eq!(scenarios, ("ok: 4 files\n".into(), 0));
+    assert_eq!(scenarios, ("ok: 8 files\n".into(), 0));
     let (text, exit) = check(vec!["patchgate.toml".into()], Format::Text);
     assert_eq!(exit, 0, "{text}");
-    assert!(text.starts_with("ok: 9 files"), "{text}");
+    assert!(text.starts_with("ok: 18 files"), "{text}");
 }

@@ -123,7 +123,14 @@ fn the_shipped_recipes_are_well_formed() {
         let security = format!("deb http://deb.debian.org/debian-security {suite}-security main");
         assert!(recipe.sources.contains(&security), "{name}");
     }
-    for role in ["web", "database"] {
+    for role in [
+        "web",
+        "database",
+        "ledgersmb",
+        "ledgersmb-database",
+        "tryton",
+        "tryton-database",
+    ] {
         load_role(&images.join(format!("roles/{role}.toml"))).unwrap();
     }
 }
@@ -206,6 +213,15 @@ fn a_local_package_that_is_not_there_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_is_only_fetched_must_be_packages_too() {
+    let fixture = Fixture::new();
+    fixture.write("web.toml", "fetch = [\"ledgersmb\", \"--force\"]\n");
+    let findings = load_role(&fixture.dir.path().join("web.toml")).unwrap_err();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].message, "`--force` is not a package name");
+}
+
+#[test]
 fn no_bytes_make_the_loader_panic() {
     let fixture = Fixture::new();
     let path = fixture.dir.path().join("x.toml");
@@ -242,6 +258,7 @@ fn what_decides_an_image_changes_its_key_and_nothing_else_does() {
         ("debian-12.toml", OS.replace("apt-daily.timer", "man-db.timer")),
         ("web.toml", ROLE.replace("hello", "goodbye")),
         ("web.toml", ROLE.replace("[\"nginx\"]", "[\"apache2\"]")),
+        ("web.toml", format!("fetch = [\"exim4\"]\n{ROLE}")),
     ] {
         fixture.write(file, &text);
         let key = fixture.web_key();

@@ -288,8 +288,9 @@ fn layer(
     let local = place_debs(root, &role.debs)?;
     let mut packages: Vec<&str> = role.packages_on(&os.os).iter().map(String::as_str).collect();
     packages.extend(local.iter().map(String::as_str));
-    if !packages.is_empty() {
-        install(runner, root, os, &packages, stage)?;
+    let fetch: Vec<&str> = role.fetch.iter().map(String::as_str).collect();
+    if !packages.is_empty() || !fetch.is_empty() {
+        install(runner, root, os, &packages, &fetch, stage)?;
     }
     stage(Stage::Configuring);
     tree::allow_services(root)?;
@@ -319,12 +320,14 @@ fn place_debs(root: &Path, debs: &[LocalDeb]) -> Result<Vec<String>, BuildError>
         .collect()
 }
 
-/// Fetches with a network and installs without one. The sources of the build hold `main` alone.
+/// Fetches with a network and installs without one. The sources of the build hold `main` alone. What is in `later` is
+/// only fetched; apt keeps it in its cache.
 fn install(
     runner: &Runner,
     root: &Path,
     os: &OsRecipe,
     packages: &[&str],
+    later: &[&str],
     stage: &dyn Fn(Stage),
 ) -> Result<(), BuildError> {
     let failed = |error| BuildError::of_io("write the build's package source", root, error);
@@ -347,10 +350,11 @@ fn install(
         tree::run_inside(runner, root, what, apart, &argv)
     };
     stage(Stage::Downloading);
+    let all = [packages, later].concat();
     let fetch = || {
         apt(
             &["install", "--download-only"],
-            packages,
+            &all,
             "fetch the packages",
             Apart::Processes,
         )

@@ -384,12 +384,15 @@ fn layer_key(role: &RoleRecipe, os: &str, base: &str) -> String {
     struct Decides<'a> {
         base: &'a str,
         packages: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fetch: Option<&'a [String]>,
         debs: Vec<&'a str>,
         changes: &'a recipe::Changes,
     }
     digest(&Decides {
         base,
         packages: role.packages_on(os),
+        fetch: Some(role.fetch.as_slice()).filter(|fetch| !fetch.is_empty()),
         debs: role.debs.iter().map(|deb| deb.sha256.as_str()).collect(),
         changes: &role.changes,
     })

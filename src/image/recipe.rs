@@ -60,6 +60,9 @@ pub struct RoleRecipe {
     pub packages: Vec<String>,
     /// Its packages on OS versions where they are named differently, instead of `packages`.
     pub packages_for: BTreeMap<String, Vec<String>>,
+    /// Packages that are fetched, with what they depend on, and left for the commands to install: their scripts need
+    /// something that runs.
+    pub fetch: Vec<String>,
     /// Local packages that are installed beside them.
     pub debs: Vec<LocalDeb>,
     /// What is done to the installed system.
@@ -144,6 +147,8 @@ struct RoleFile {
     packages: Vec<Spanned<String>>,
     #[serde(default)]
     packages_for: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    #[serde(default)]
+    fetch: Vec<Spanned<String>>,
     #[serde(default)]
     debs: Vec<Spanned<PathBuf>>,
     #[serde(default)]
@@ -254,6 +259,7 @@ pub fn load_role(path: &Path) -> Result<RoleRecipe, Vec<Finding>> {
     let recipe = RoleRecipe {
         packages: lint.packages(&file.packages),
         packages_for,
+        fetch: lint.packages(&file.fetch),
         debs: file.debs.iter().filter_map(|deb| lint.deb(deb)).collect(),
         changes: lint.changes(&file.file, &file.mask, &file.enable, &file.commands),
         inputs: std::mem::take(&mut lint.inputs),
