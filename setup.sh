@@ -9,7 +9,7 @@ packages=(
     dnsmasq-base iptables nftables iproute2                             # libvirt's networks
     squid                                                        # the clones' one way out
     mmdebstrap debian-archive-keyring grub-pc-bin grub-common e2fsprogs fdisk zstd xz-utils   # images
-    util-linux mount tar
+    util-linux mount tar openssl
     gcc libc6-dev make pkg-config libvirt-dev                    # building patchgate
 )
 backports_list=/etc/apt/sources.list.d/patchgate-backports.list
@@ -128,6 +128,8 @@ share_kvm() {
 quiet_squid() {
     if [ -d /run/systemd/system ]; then
         as_root systemctl disable --quiet --now squid.service
+    elif command -v service > /dev/null; then
+        as_root service squid stop > /dev/null 2>&1 || true
     fi
 }
 

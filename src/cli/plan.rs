@@ -15,7 +15,7 @@ use crate::error::{Finding, UserError};
 use crate::observation::Class;
 use crate::plan::build::{ImageChoice, build_selected};
 use crate::plan::drift::Effect;
-use crate::plan::model::{Accel, HostPlan, Plan, UpdateMode, UpdatePolicy};
+use crate::plan::model::{Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, UpdateMode, UpdatePolicy};
 use crate::plan::select::Selection;
 
 /// Arguments of `plan`.
@@ -147,6 +147,7 @@ fn totals(plan: &Plan) -> String {
         ),
         format!("updates: {}", updates(&plan.updates)),
         format!("drift: {}", drift(plan)),
+        format!("network: {}", network(&plan.network)),
         format!("host: {}", host(&plan.host)),
     ];
     if let Some(largest) = plan.cells.iter().max_by_key(|cell| cell.arm_memory()) {
@@ -222,6 +223,14 @@ fn drift(plan: &Plan) -> String {
         parts.push(format!("{} otherwise", count(own, "cell")));
     }
     parts.join("; ")
+}
+
+fn network(policy: &NetworkPolicy) -> String {
+    match policy.mode {
+        NetworkMode::Isolated if policy.sources.is_empty() => "isolated; nothing is let through".to_owned(),
+        NetworkMode::Isolated => format!("isolated; let through: {}", policy.sources.join(", ")),
+        NetworkMode::Open => "open: clones reach whatever the host can".to_owned(),
+    }
 }
 
 fn host(host: &HostPlan) -> String {

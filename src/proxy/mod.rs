@@ -7,7 +7,7 @@ mod log;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,8 +27,6 @@ use bait::Bait;
 
 /// The program, in Debian's package `squid`.
 pub const PROGRAM: &str = "/usr/sbin/squid";
-/// Squid's usual port; the address is the run's own, so nobody else has it there.
-const PORT: u16 = 3128;
 /// The user that Debian's squid runs as; squid refuses to run as root.
 const USER: &str = "proxy";
 /// Where the cache is kept when patchgate runs as root, since `proxy` cannot get through root's home.
@@ -80,7 +78,7 @@ impl ProxyLauncher for SquidLauncher {
                 .with_hint("can patchgate write its cache folder, and has the disk room?")
         };
         let (dir, slot) = slot(&self.base).map_err(|error| refused("preparing its cache", error))?;
-        let address = SocketAddrV4::new(spec.outlet.gateway, PORT);
+        let address = free(spec.outlet.gateway).map_err(|error| refused("finding a free port", error))?;
         let conf = dir.join("squid.conf");
         let log = dir.join("access.log");
         fs::write(&conf, conf::render(&dir, address, spec.outlet.prefix, &sources))
@@ -180,6 +178,12 @@ fn command(conf: &Path) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
+}
+
+/// A port that nobody listens at, on whatever address: a squid of the host's own may have the usual one on all of them.
+fn free(gateway: Ipv4Addr) -> io::Result<SocketAddrV4> {
+    let port = TcpListener::bind((gateway, 0))?.local_addr()?.port();
+    Ok(SocketAddrV4::new(gateway, port))
 }
 
 async fn answers(child: &mut Child, address: SocketAddrV4, dir: &Path) -> Result<(), LabError> {
