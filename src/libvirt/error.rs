@@ -120,6 +120,7 @@ pub fn is_absent(error: &Error) -> bool {
     [
         ErrorNumber::NoDomain,
         ErrorNumber::NoNetwork,
+        ErrorNumber::NoNwfilter,
         ErrorNumber::NoStoragePool,
         ErrorNumber::NoStorageVolume,
     ]

@@ -8,7 +8,7 @@ use crate::config::model::{HostSection, Lab};
 use crate::config::words::show;
 use crate::error::{Finding, Severity};
 use crate::plan::build::CELL_LIMIT;
-use crate::plan::model::UpdateMode;
+use crate::plan::model::{NetworkMode, UpdateMode};
 use crate::plan::names;
 use crate::plan::{lint_group, lint_secret};
 use crate::scenario::parse::ScenarioFile;
@@ -158,7 +158,30 @@ impl<'a> Lint<'a> {
         }
         for host in hosts {
             self.uri(host.get_ref());
+            self.isolation(host.get_ref());
         }
+    }
+
+    /// Where clones cannot be cut off from the world, the lab has to say that they are not.
+    fn isolation(&mut self, host: &HostSection) {
+        let uri = host.uri.get_ref().split('?').next().unwrap_or_default();
+        let elsewhere = uri
+            .split_once("://")
+            .is_some_and(|(_, rest)| !rest.starts_with('/'));
+        if *self.lab.file.network.mode.get_ref() != NetworkMode::Isolated
+            || !(elsewhere || uri.ends_with("/session"))
+        {
+            return;
+        }
+        self.error(
+            &host.uri,
+            format!(
+                "clones on {} cannot be cut off from the world",
+                show(host.uri.get_ref())
+            ),
+            "run patchgate on the lab host with uri = \"qemu:///system\"; or, where clones may reach whatever the host \
+             reaches, write mode = \"open\" below [network]",
+        );
     }
 
     fn uri(&mut self, host: &HostSection) {
