@@ -35,7 +35,7 @@ pub enum Class {
     User,
     /// Firewall rules, one item each.
     Firewall,
-    /// Processes that run code which is deleted from the disk: `process path`.
+    /// Processes that run code which is deleted from the disk: name to the files, in words.
     Stale,
     /// Different errors of this boot in the journal, normalised.
     Journal,

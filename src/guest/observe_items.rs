@@ -324,11 +324,13 @@ fn names<'a>(processes: &[&'a str]) -> BTreeMap<&'a str, &'a str> {
         .collect()
 }
 
-/// Code that runs and is not on the disk any more: executable mappings of deleted files, but for memory that only looks
-/// like a file.
+/// Code that runs and is not on the disk any more, by process: executable mappings of deleted files, but for memory that
+/// only looks like a file.
 pub fn stale(processes: &[&str], maps: &[&str]) -> Items {
     let names = names(processes);
-    maps.iter()
+    let mut deleted: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mapped = maps
+        .iter()
         .filter_map(|line| of_process(line))
         .filter_map(|(pid, text)| {
             let path = text.get(text.find(" /")? + 1..)?.strip_suffix(" (deleted)")?;
@@ -352,7 +354,20 @@ pub fn stale(processes: &[&str], maps: &[&str]) -> Items {
             } else {
                 normalise(path)
             };
-            Some((format!("{name} {path}"), String::new()))
+            Some((name, path))
+        });
+    for (name, path) in mapped {
+        deleted.entry(name).or_default().insert(path);
+    }
+    deleted
+        .into_iter()
+        .filter_map(|(name, paths)| {
+            let first = paths.first()?;
+            let words = match paths.len() {
+                1 => first.clone(),
+                files => format!("{first} and {} more", files - 1),
+            };
+            Some((name.to_owned(), words))
         })
         .collect()
 }

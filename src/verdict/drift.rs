@@ -341,9 +341,10 @@ fn counted(
         | Class::Memory
         | Class::Boot => candidates,
         // What is not there any more is no trouble.
-        Class::Dump | Class::Stale | Class::Journal | Class::Leftover => {
+        Class::Dump | Class::Journal | Class::Leftover => {
             keep(&|_, change| matches!(change, Change::New { .. }))
         }
+        Class::Stale => keep(&|_, change| !matches!(change, Change::Gone { .. })),
         Class::Package => keep(&|package, change| !is_pinned(set, package, change)),
         Class::Certificate => {
             keep(&|_, change| !matches!(change, Change::Gone { .. }) && side(change) == EXPIRES)

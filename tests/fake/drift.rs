@@ -157,7 +157,7 @@ async fn what_is_worth_a_look_is_told_and_does_not_close_it() {
                     "/proc/1/maps:7f-8f r-xp 0 08:01 7 /usr/lib/libssl.so.3 (deleted)",
                 );
             },
-            "stale nginx /usr/lib/libssl.so.3 new",
+            "stale nginx new (/usr/lib/libssl.so.3)",
         ),
         (
             |sections| add(sections, "etc", "l /etc/nginx/nginx.conf.dpkg-dist"),
