@@ -14,6 +14,7 @@ use super::{domain, filter, network, pool, raw, volume};
 use crate::agent::Agent;
 use crate::outcome::Cause;
 use crate::plan::model::HostPlan;
+use crate::plan::uri::{is_local, is_system};
 use crate::port::{
     Capacity, FilterSpec, GuestAgent, Hypervisor, LabError, Marked, NetworkSpec, OutletInfo, OutletSpec,
     Resource, ResourceKind, VmSpec, VmState,
@@ -28,19 +29,6 @@ const PLACE_LIMIT: Duration = Duration::from_secs(60 * 60);
 const CONSOLE_LIMIT: Duration = Duration::from_secs(15);
 /// The routes of the machine that patchgate runs on, proc_pid_net(5).
 const ROUTES: &str = "/proc/net/route";
-
-/// Whether a URI is of a system daemon, not of one user's session.
-pub fn is_system(uri: &str) -> bool {
-    uri.split(['?', '#'])
-        .next()
-        .is_some_and(|path| path.ends_with("/system"))
-}
-
-/// Whether a URI is of the machine that patchgate runs on.
-pub fn is_local(uri: &str) -> bool {
-    uri.split_once("://")
-        .is_some_and(|(scheme, rest)| rest.starts_with('/') && matches!(scheme, "qemu" | "qemu+unix"))
-}
 
 /// How long libvirt may take to tell what it knows of an emulator.
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
@@ -391,21 +379,6 @@ fn memory_free(stats: &[(String, u64)]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn uris_are_told_apart() {
-        for (uri, system, local) in [
-            ("qemu:///system", true, true),
-            ("qemu:///session", false, true),
-            ("qemu+unix:///system?socket=/run/x", true, true),
-            ("qemu+ssh://lab2/system", true, false),
-            ("qemu+ssh:///system", true, false),
-            ("qemu+tls://lab2/session", false, false),
-            ("system", false, false),
-        ] {
-            assert_eq!((is_system(uri), is_local(uri)), (system, local), "{uri}");
-        }
-    }
 
     #[test]
     fn reclaimable_memory_counts_as_free() {

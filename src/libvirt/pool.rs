@@ -10,6 +10,7 @@ use super::error::{doing, found, is_absent};
 use super::xml::{Element, child, element, parse};
 use crate::event::RunId;
 use crate::outcome::Cause;
+use crate::plan::uri::{is_local, is_system};
 use crate::port::LabError;
 
 /// Where a system daemon keeps its images; QEMU's user can get there.
@@ -32,10 +33,10 @@ fn place(uri: &str, root: bool) -> Result<Place, LabError> {
         images: SYSTEM_IMAGES.into(),
         suffix,
     };
-    if super::host::is_system(uri) {
+    if is_system(uri) {
         return Ok(system(""));
     }
-    if !super::host::is_local(uri) {
+    if !is_local(uri) {
         return Err(LabError::new(
             Cause::HostRefused,
             format!(
@@ -135,7 +136,7 @@ pub fn remove(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
     if handle.is_persistent().unwrap_or(true) {
         handle.undefine().map_err(removing())?;
     }
-    if super::host::is_local(uri) && folder.is_dir() {
+    if is_local(uri) && folder.is_dir() {
         return std::fs::remove_dir_all(&folder).map_err(|error| {
             LabError::new(
                 Cause::HostRefused,
@@ -163,7 +164,7 @@ pub fn marked(conn: &Connect, uri: &str) -> Result<Vec<(String, RunId)>, LabErro
         .list_all_storage_pools(0)
         .map_err(doing("listing the pools"))?;
     let mut names: Vec<String> = pools.iter().filter_map(|pool| pool.name().ok()).collect();
-    if super::host::is_local(uri) {
+    if is_local(uri) {
         let Place { images, suffix } = place(uri, is_root())?;
         // Not readable for a user of a system daemon; then libvirt's list has to do.
         let entries = std::fs::read_dir(images).into_iter().flatten().flatten();
@@ -188,7 +189,7 @@ pub fn marked(conn: &Connect, uri: &str) -> Result<Vec<(String, RunId)>, LabErro
 pub fn free(conn: &Connect, uri: &str) -> Result<u64, LabError> {
     let images = place(uri, is_root())?.images;
     let asking = || doing(format!("asking how much is free in {}", images.display()));
-    if super::host::is_local(uri) {
+    if is_local(uri) {
         let existing = images
             .ancestors()
             .find(|path| path.exists())

@@ -10,6 +10,7 @@ use crate::error::{Finding, Severity};
 use crate::plan::build::CELL_LIMIT;
 use crate::plan::model::{NetworkMode, UpdateMode};
 use crate::plan::names;
+use crate::plan::uri::{is_local, is_system};
 use crate::plan::{lint_group, lint_secret};
 use crate::scenario::parse::ScenarioFile;
 
@@ -157,20 +158,17 @@ impl<'a> Lint<'a> {
             );
         }
         for host in hosts {
-            self.uri(host.get_ref());
-            self.isolation(host.get_ref());
+            if self.uri(host.get_ref()) {
+                self.isolation(host.get_ref());
+            }
         }
     }
 
     /// Where clones cannot be cut off from the world, the lab has to say that they are not.
     fn isolation(&mut self, host: &HostSection) {
-        let uri = host.uri.get_ref().split('?').next().unwrap_or_default();
-        let elsewhere = uri
-            .split_once("://")
-            .is_some_and(|(_, rest)| !rest.starts_with('/'));
-        if *self.lab.file.network.mode.get_ref() != NetworkMode::Isolated
-            || !(elsewhere || uri.ends_with("/session"))
-        {
+        let uri = host.uri.get_ref().as_str();
+        let can = uri == "auto" || (is_system(uri) && is_local(uri));
+        if can || *self.lab.file.network.mode.get_ref() == NetworkMode::Open {
             return;
         }
         self.error(
@@ -184,13 +182,14 @@ impl<'a> Lint<'a> {
         );
     }
 
-    fn uri(&mut self, host: &HostSection) {
+    /// Whether the URI is one; complains where it is not.
+    fn uri(&mut self, host: &HostSection) -> bool {
         let uri = host.uri.get_ref().as_str();
         let scheme = uri.split_once("://").map(|(scheme, _)| scheme);
         let is_qemu = scheme.is_some_and(|scheme| scheme == "qemu" || scheme.starts_with("qemu+"));
         let plain = uri.len() <= 500 && uri.chars().all(|c| c.is_ascii_graphic());
         if uri == "auto" || (is_qemu && plain) {
-            return;
+            return true;
         }
         let message = match scheme {
             Some(scheme) if !is_qemu => {
@@ -206,6 +205,7 @@ impl<'a> Lint<'a> {
             message,
             "write \"auto\", \"qemu:///system\", \"qemu:///session\" or \"qemu+ssh://HOST/system\"",
         );
+        false
     }
 
     fn roles(&mut self) {

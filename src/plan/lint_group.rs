@@ -11,6 +11,7 @@ use crate::guest::Family;
 use crate::plan::lint::Lint;
 use crate::plan::model::NODE_OVERHEAD_MIB;
 use crate::plan::names;
+use crate::plan::uri::is_session;
 use crate::scenario::model::Scenario;
 use crate::scenario::parse::ScenarioFile;
 use crate::units::Mib;
@@ -345,14 +346,8 @@ fn budget(lint: &mut Lint<'_>, name: &Spanned<String>, group: &GroupSection) {
 
 /// `qemu:///session` may not make networks, which nodes of one cell need to reach each other.
 fn session(lint: &mut Lint<'_>, host: &HostSection, name: &Spanned<String>, group: &GroupSection) {
-    let is_session = host
-        .uri
-        .get_ref()
-        .split('?')
-        .next()
-        .is_some_and(|uri| uri.ends_with("/session"));
     let roles = group.roles.get_ref().len();
-    if is_session && roles > 1 {
+    if is_session(host.uri.get_ref()) && roles > 1 {
         lint.error(
             &group.roles,
             format!(

@@ -8,3 +8,4 @@ mod lint_secret;
 pub mod model;
 pub mod names;
 pub mod select;
+pub mod uri;

@@ -138,9 +138,7 @@ impl<'a> ArmRun<'a> {
         let specs = self.stage(Stage::Clone, self.fork(made)).await?;
         let nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
         if let Some(outlet) = self.context.outlet.get() {
-            let source = self.context.setup.plan.network.sources.first();
-            self.stage(Stage::Isolate, outlet.prove(self, &nodes, source))
-                .await?;
+            self.stage(Stage::Isolate, outlet.prove(self, &nodes)).await?;
         }
         Ok(nodes)
     }
@@ -415,19 +413,14 @@ impl<'a> ArmRun<'a> {
     }
 
     /// Removes what the arm made, last made first. What stays is tried again at the end of the run.
-    async fn destroy(&self, mut made: Vec<Resource>) {
+    async fn destroy(&self, made: Vec<Resource>) {
         let started = Instant::now();
         self.emit(Event::StageStarted {
             cell: self.cell.id.clone(),
             arm: self.arm,
             stage: Stage::Destroy,
         });
-        made.sort();
-        for resource in made {
-            if let Err(error) = self.context.resources.remove(&resource).await {
-                tracing::warn!("{resource} could not be removed yet: {error}");
-            }
-        }
+        self.context.resources.remove_all(made).await;
         tracing::debug!(cell = self.index, "arm {} is removed", self.name);
         self.finished(Stage::Destroy, started.elapsed());
     }

@@ -1,16 +1,18 @@
 //! The run's one way out: a network that leads to the host alone, a proxy for the update sources there, and a filter on
 //! every clone's interface. Made for the first arm and shared by all.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::arm::ArmRun;
 use super::node::Node;
+use super::resources::Resources;
 use super::{Setup, names};
 use crate::event::Event;
 use crate::guest::probe::{self, Probe};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NetworkMode;
 use crate::port::{FilterSpec, LabError, OutletSpec, Proxy, ProxySpec, Resource, ResourceKind};
-
-use super::arm::ArmRun;
-use super::resources::Resources;
 
 /// What all clones of a run share.
 pub struct Outlet {
@@ -23,20 +25,11 @@ pub struct Outlet {
 
 impl Outlet {
     /// Makes it; what is made of it when that fails is removed at once, so that it can be tried again.
-    pub async fn open(
-        setup: &Setup,
-        resources: &Resources,
-        run_dir: &std::path::Path,
-    ) -> Result<Self, LabError> {
+    pub async fn open(setup: &Setup, resources: &Resources, run_dir: &Path) -> Result<Self, LabError> {
         let mut made = Vec::new();
         let outlet = Self::make(setup, resources, run_dir, &mut made).await;
         if outlet.is_err() {
-            made.sort();
-            for resource in made {
-                if let Err(error) = resources.remove(&resource).await {
-                    tracing::warn!("{resource} could not be removed yet: {error}");
-                }
-            }
+            resources.remove_all(made).await;
         }
         outlet
     }
@@ -44,7 +37,7 @@ impl Outlet {
     async fn make(
         setup: &Setup,
         resources: &Resources,
-        run_dir: &std::path::Path,
+        run_dir: &Path,
         made: &mut Vec<Resource>,
     ) -> Result<Self, LabError> {
         let open = setup.plan.network.mode == NetworkMode::Open;
@@ -107,16 +100,12 @@ impl Outlet {
     }
 
     /// Shows from inside every node that it reaches its update sources and nothing else.
-    pub async fn prove(
-        &self,
-        arm: &ArmRun<'_>,
-        nodes: &[Node<'_>],
-        source: Option<&String>,
-    ) -> Result<(), Fault> {
+    pub async fn prove(&self, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Result<(), Fault> {
         let Some(proxy) = &self.proxy else { return Ok(()) };
         let forbidden = proxy.forbidden();
-        let shown = |addresses: &[std::net::SocketAddr]| -> Vec<String> {
-            let address = |at: &std::net::SocketAddr| format!("{}/{}", at.ip(), at.port());
+        let source = arm.setup().plan.network.sources.first();
+        let shown = |addresses: &[SocketAddr]| -> Vec<String> {
+            let address = |at: &SocketAddr| format!("{}/{}", at.ip(), at.port());
             addresses.iter().map(address).collect()
         };
         let address = proxy.address();
@@ -138,14 +127,13 @@ impl Outlet {
             });
             if let Some((cause, message)) = breach.or_else(|| probe::judge(&probe, &output)) {
                 let mut fault = node.fault(Stage::Isolate, cause, message);
-                fault.hint = Some(
-                    match cause {
-                        Cause::MirrorUnreachable => "is the update source up, and can this host reach it?",
-                        _ => "nothing was tested on this clone, since it might have touched production; `patchgate doctor` \
-                              checks the host's filters",
-                    }
-                    .into(),
-                );
+                let hint = if cause == Cause::MirrorUnreachable {
+                    "is the update source up, and can this host reach it?"
+                } else {
+                    "nothing was tested on this clone, since it might have touched production; `patchgate doctor` checks the \
+                     host's filters"
+                };
+                fault.hint = Some(hint.into());
                 return Err(fault);
             }
             arm.emit(Event::Isolated {

@@ -75,6 +75,16 @@ impl Resources {
             .map_err(|error| LabError::new(Cause::Internal, format!("{resource} is gone: {error}")))
     }
 
+    /// Removes resources in the right order. What cannot be removed stays in the ledger, and is tried again at the end.
+    pub async fn remove_all(&self, mut made: Vec<Resource>) {
+        made.sort();
+        for resource in made {
+            if let Err(error) = self.remove(&resource).await {
+                tracing::warn!("{resource} could not be removed yet: {error}");
+            }
+        }
+    }
+
     /// Places a sealed image into the run's pool, once however many arms ask.
     pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<String, LabError> {
         let pool = super::names::pool(run);
