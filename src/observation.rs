@@ -173,6 +173,9 @@ pub struct Observation {
     /// What was read; a class that is not here was not looked at.
     #[serde(default)]
     pub readings: BTreeMap<Class, Reading>,
+    /// Files of [`Class::Config`] that belong to no package, with the packages whose own scripts speak of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub writers: BTreeMap<String, BTreeSet<String>>,
     /// The last log lines of each failed unit; bounded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unit_logs: BTreeMap<String, String>,

@@ -194,6 +194,21 @@ pub fn config(lines: &[&str]) -> Items {
         .collect()
 }
 
+/// Lines `w PACKAGE PATH`: a file of no package that the package's scripts speak of. Packages by file.
+pub fn writers(lines: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut writers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let named = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("w ")?.split_once(' '));
+    for (package, path) in named {
+        writers
+            .entry(path.to_owned())
+            .or_default()
+            .insert(package.to_owned());
+    }
+    writers
+}
+
 /// What dpkg or ucf laid beside a file: lines `l PATH`.
 pub fn leftovers(lines: &[&str]) -> Items {
     lines

@@ -47,6 +47,10 @@ fn observed(observation: &mut Observation, mask: &Mask) {
     for log in observation.unit_logs.values_mut() {
         *log = mask.apply(log);
     }
+    observation.writers = std::mem::take(&mut observation.writers)
+        .into_iter()
+        .map(|(path, packages)| (mask.apply(&path), packages))
+        .collect();
     for reading in observation.readings.values_mut() {
         match reading {
             Reading::Items(items) => {
@@ -96,6 +100,7 @@ mod tests {
         let observation = Observation {
             unit_logs: [("app.service".to_owned(), "login with hunter2\n".to_owned())].into(),
             readings: [(Class::Stale, Reading::Items(processes.into()))].into(),
+            writers: [("/etc/hunter2.conf".to_owned(), ["app".to_owned()].into())].into(),
         };
         let observed = Event::Observed {
             cell: cell.clone(),

@@ -203,9 +203,11 @@ fn of_class(
             drift.ignored += 1;
             continue;
         }
-        // What newly runs is worth a look; what it opens, changes or stops is told by itself.
+        // What newly runs is worth a look; what it opens, changes or stops is told by itself. A file that a package
+        // of the set writes by its own scripts is that package's to change, and still worth a look.
         let starts = class == Class::Service && matches!(&change, Change::New { to } if to != FAILED);
-        let effect = if starts {
+        let is_written = class == Class::Config && is_written_by_set(&item, seen, set);
+        let effect = if starts || is_written {
             policy.effect(class).max(Effect::Warn)
         } else {
             policy.effect(class)
@@ -217,6 +219,16 @@ fn of_class(
             change,
         });
     }
+}
+
+/// Whether the scripts of a pinned package speak of a file that belongs to no package.
+fn is_written_by_set(path: &str, seen: [&Observation; 4], set: Option<&UpdateSet>) -> bool {
+    let pinned =
+        |package: &String| set.is_some_and(|set| set.updates.iter().any(|update| update.name == *package));
+    seen.iter()
+        .filter_map(|observation| observation.writers.get(path))
+        .flatten()
+        .any(pinned)
 }
 
 /// Notes a class that was not read in all four looks. A guest that never has the means has nothing to compare; all else

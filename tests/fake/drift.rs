@@ -42,7 +42,7 @@ const NEW_PORT: &str = "tcp LISTEN 0 5 0.0.0.0:8080 0.0.0.0:* users:((\"python3\
 #[tokio::test(start_paused = true)]
 async fn what_the_updates_did_and_no_scenario_saw_closes_the_gate() {
     type Shows = fn(LookCall, &mut Sections);
-    let cases: [(Shows, &str); 12] = [
+    let cases: [(Shows, &str); 13] = [
         (
             |_, sections| {
                 set(
@@ -87,6 +87,13 @@ async fn what_the_updates_did_and_no_scenario_saw_closes_the_gate() {
                 );
             },
             "config /etc/nginx/sites-available/default edited 0123456789ab -> edited ffff00001111",
+        ),
+        (
+            |_, sections| {
+                add(sections, "etc", "o 00001111aaaa /etc/app.keys");
+                add(sections, "etc", "w of-no-update /etc/app.keys");
+            },
+            "config /etc/app.keys new (00001111aaaa)",
         ),
         (
             |_, sections| set(sections, "etc", &[]),
@@ -144,7 +151,15 @@ async fn what_the_updates_did_and_no_scenario_saw_closes_the_gate() {
 #[tokio::test(start_paused = true)]
 async fn what_is_worth_a_look_is_told_and_does_not_close_it() {
     type Shows = fn(&mut Sections);
-    let cases: [(Shows, &str); 9] = [
+    let cases: [(Shows, &str); 10] = [
+        // The scripts of a package of the set speak of the file, which no package ships.
+        (
+            |sections| {
+                add(sections, "etc", "o 00001111aaaa /etc/nginx.keys");
+                add(sections, "etc", "w nginx /etc/nginx.keys");
+            },
+            "config /etc/nginx.keys new (00001111aaaa)",
+        ),
         (
             |sections| add(sections, "errors", "nginx[811]: cannot open 0x7f31"),
             "journal nginx: cannot open # new",
