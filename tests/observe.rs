@@ -223,10 +223,10 @@ fn plan(policy: Option<DriftPolicy>) -> Plan {
         drift: policy,
         network: NetworkPolicy::default(),
         performance: Performance::default(),
-        host: HostPlan {
+        hosts: vec![HostPlan {
             accel: Accel::Tcg,
             ..HostPlan::at("auto")
-        },
+        }],
         cells: vec![CellPlan {
             id: CellId::new("web", "debian-12"),
             group: "web".into(),

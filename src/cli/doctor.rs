@@ -49,15 +49,15 @@ pub struct DoctorArgs {
     pub host: Option<String>,
 }
 
-/// Checks the host and writes what was found, as JSON or as text, in colour or not. The exit code is 0 where `run` can
+/// Checks the hosts and writes what was found, as JSON or as text, in colour or not. The exit code is 0 where `run` can
 /// work and 2 where it cannot.
 pub async fn run(
-    host: &HostPlan,
+    hosts: &[HostPlan],
     json: bool,
     colour: bool,
     out: &mut (dyn Write + Send),
 ) -> Result<u8, UserError> {
-    let checks = examine(host).await;
+    let checks = examine(hosts).await;
     let text = if json {
         as_json(&checks)
     } else {
@@ -73,8 +73,23 @@ pub async fn run(
     })
 }
 
-/// Makes every check.
-pub async fn examine(host: &HostPlan) -> Vec<Check> {
+/// Makes every check, of each host in turn and of the machine that patchgate runs on.
+pub async fn examine(hosts: &[HostPlan]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for host in hosts {
+        let of_host = examine_host(host).await;
+        let name = (hosts.len() > 1).then(|| host.uri.clone());
+        checks.extend(of_host.into_iter().map(|check| Check {
+            host: name.clone(),
+            ..check
+        }));
+    }
+    checks.push(image_tools(&find));
+    checks.push(root());
+    checks
+}
+
+async fn examine_host(host: &HostPlan) -> Vec<Check> {
     let mut checks = Vec::new();
     match libvirt::connect(host).await {
         Ok(lab) => {
@@ -95,8 +110,6 @@ pub async fn examine(host: &HostPlan) -> Vec<Check> {
         }
         Err(error) => checks.push(Check::failed("libvirt", error)),
     }
-    checks.push(image_tools(&find));
-    checks.push(root());
     checks
 }
 
@@ -330,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_cannot_be_reached_fails_with_a_remedy() {
+    async fn a_host_that_cannot_be_reached_fails_with_a_remedy_under_its_name() {
         let host = HostPlan {
             uri: "qemu+unix:///system?socket=/nonexistent/socket".into(),
             accel: Accel::Auto,
@@ -338,10 +351,32 @@ mod tests {
             vcpus: None,
         };
         let mut out = Vec::new();
-        let code = run(&host, false, false, &mut out).await.expect("a result");
+        let code = run(std::slice::from_ref(&host), false, false, &mut out)
+            .await
+            .expect("a result");
         let text = String::from_utf8(out).expect("text");
         assert_eq!(code, exit_code::USAGE, "{text}");
         assert!(text.starts_with("failed   libvirt"), "{text}");
         assert!(text.contains("-> start libvirtd"), "{text}");
+
+        let other = HostPlan::at("qemu+unix:///system?socket=/nonexistent/other");
+        let mut out = Vec::new();
+        let code = run(&[host, other], false, false, &mut out)
+            .await
+            .expect("a result");
+        let text = String::from_utf8(out).expect("text");
+        assert_eq!(code, exit_code::USAGE, "{text}");
+        let heads: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with(' ') && line.ends_with(':'))
+            .collect();
+        assert_eq!(
+            heads,
+            [
+                "host qemu+unix:///system?socket=/nonexistent/socket:",
+                "host qemu+unix:///system?socket=/nonexistent/other:",
+                "this machine:"
+            ]
+        );
     }
 }

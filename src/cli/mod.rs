@@ -26,7 +26,7 @@ use crate::config::model::Lab;
 use crate::error::{UserError, draw};
 use crate::exit_code;
 use crate::image::catalogue;
-use crate::plan::build::host_plan;
+use crate::plan::build::host_plans;
 use crate::plan::model::HostPlan;
 use crate::state::State;
 
@@ -182,13 +182,13 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             Ok(exit_code::OPEN)
         }
         Command::Doctor(args) => {
-            let host = match &args.host {
-                Some(uri) => HostPlan::at(uri),
-                None => lab_host(lab)?,
+            let hosts = match &args.host {
+                Some(uri) => vec![HostPlan::at(uri)],
+                None => lab_hosts(lab)?,
             };
             let colour = colour.on(&std::io::stdout());
             let json = args.format == check::Format::Json;
-            block_on(doctor::run(&host, json, colour, &mut std::io::stdout()))
+            block_on(doctor::run(&hosts, json, colour, &mut std::io::stdout()))
         }
         Command::Image(args) => {
             let lab = if args.needs_lab() {
@@ -227,14 +227,14 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
     }
 }
 
-/// The host of the lab that is meant, or the default one where there is no lab file about.
-fn lab_host(given: Option<&Path>) -> Result<HostPlan, UserError> {
+/// The hosts of the lab that is meant, or the default one where there is no lab file about.
+fn lab_hosts(given: Option<&Path>) -> Result<Vec<HostPlan>, UserError> {
     let path = match (given, inputs::lab_path(given)) {
         (_, Ok(path)) => path,
-        (None, Err(_)) => return Ok(HostPlan::at("auto")),
+        (None, Err(_)) => return Ok(vec![HostPlan::at("auto")]),
         (Some(_), Err(error)) => return Err(error),
     };
-    inputs::load_lab(&path).map(|lab| host_plan(&lab))
+    inputs::load_lab(&path).map(|lab| host_plans(&lab))
 }
 
 /// The name of the lab that is meant, so that `latest` is its newest run; none where there is no lab file about.

@@ -148,8 +148,8 @@ fn totals(plan: &Plan) -> String {
         format!("updates: {}", updates(&plan.updates)),
         format!("drift: {}", drift(plan)),
         format!("network: {}", network(&plan.network)),
-        format!("host: {}", host(&plan.host)),
     ];
+    lines.extend(plan.hosts.iter().map(|plan| format!("host: {}", host(plan))));
     if let Some(largest) = plan.cells.iter().max_by_key(|cell| cell.arm_memory()) {
         lines.push(format!(
             "largest arm: {} with QEMU's own needs, {} ({})",

@@ -20,9 +20,9 @@ use crate::exit_code;
 use crate::image::catalogue::{ImageDef, Store};
 use crate::libvirt::{self, accel};
 use crate::outcome::Cause;
-use crate::plan::model::HostPlan;
+use crate::plan::model::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer};
-use crate::run::{self, RunError, Setup};
+use crate::run::{self, HostSetup, RunError, Setup};
 use crate::state::{Ledger, State};
 
 /// Arguments of `run`.
@@ -77,16 +77,14 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let plan = inputs.planned.plan;
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
-    progress.notice("looking at the host");
-    let host = open_host(&plan.host).await?;
+    progress.notice("looking at the hosts");
+    let hosts = open_hosts(&plan).await?;
     let run_id = RunId::new(Timestamp::now(), salt());
     let stop = CancellationToken::new();
     let setup = Setup {
         run: run_id.clone(),
         images,
-        host_chosen: host.chosen,
-        kvm: host.kvm,
-        host: host.host,
+        hosts,
         proxies,
         files,
         secrets,
@@ -137,26 +135,27 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     Ok(exit_code::of_gate(decided.decision.gate))
 }
 
-/// A host that answers, and how guests run on it.
-pub(super) struct OpenHost {
-    pub(super) host: Arc<dyn Hypervisor>,
-    pub(super) chosen: Event,
-    pub(super) kvm: bool,
+/// Connects to the hosts of a plan.
+pub(super) async fn open_hosts(plan: &Plan) -> Result<Vec<HostSetup>, UserError> {
+    let mut hosts = Vec::new();
+    for host in &plan.hosts {
+        hosts.push(open_host(host).await.map_err(|error| refused(&error))?);
+    }
+    Ok(hosts)
 }
 
 /// Connects to a host and probes its accelerator.
-pub(super) async fn open_host(plan: &HostPlan) -> Result<OpenHost, UserError> {
-    let host = libvirt::connect(plan).await.map_err(|error| refused(&error))?;
-    let choice = accel::probe(&host, plan.accel)
-        .await
-        .map_err(|error| refused(&error))?;
+async fn open_host(plan: &HostPlan) -> Result<HostSetup, LabError> {
+    let host = libvirt::connect(plan).await?;
+    let choice = accel::probe(&host, plan.accel).await?;
     let chosen = Event::HostChosen {
         uri: host.uri().to_owned(),
         accel: if choice.kvm { "kvm" } else { "tcg" }.to_owned(),
         reason: choice.reason,
         version: host.version().to_owned(),
     };
-    Ok(OpenHost {
+    Ok(HostSetup {
+        plan: plan.clone(),
         host: Arc::new(host),
         chosen,
         kvm: choice.kvm,

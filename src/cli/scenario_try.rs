@@ -18,7 +18,7 @@ pub use show::Show;
 
 use super::check::{self, Format};
 use super::clean::KEPT;
-use super::run::{build, not_run, on_signals, open_host, refused, salt, sealed};
+use super::run::{build, not_run, on_signals, open_hosts, refused, salt, sealed};
 use super::{inputs, report};
 use crate::error::UserError;
 use crate::event::RunId;
@@ -88,14 +88,12 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         Format::Json => Box::new(io::stderr()),
     };
     let show = Arc::new(Show::new(out));
-    let host = open_host(&plan.host).await?;
+    let hosts = open_hosts(&plan).await?;
     let setup = Setup {
         run: RunId::new(Timestamp::now(), salt()),
         plan,
         images,
-        host: host.host,
-        host_chosen: host.chosen,
-        kvm: host.kvm,
+        hosts,
         proxies,
         files,
         secrets,
@@ -123,7 +121,10 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
 /// state folder, but for what is kept on purpose or cannot be removed.
 pub async fn carry_out(setup: Setup, state: &State, trial: Trial) -> Result<Outcome, UserError> {
     run::preflight(&setup).await.map_err(|error| refused(&error))?;
-    let uri = setup.host.uri().to_owned();
+    let uri = setup
+        .hosts
+        .first()
+        .map_or(String::new(), |host| host.host.uri().to_owned());
     let run_dir = state.create_run(&setup.run)?;
     let signals = tokio::spawn(on_signals(
         setup.stop.clone(),

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
+use toml::Spanned;
 
-use crate::config::model::{DeadlinesSection, GroupSection, Lab};
+use crate::config::model::{DeadlinesSection, GroupSection, HostSection, Lab};
 use crate::config::read::unplaced;
 use crate::config::words::{did_you_mean, show};
 use crate::error::Finding;
@@ -64,7 +65,7 @@ pub fn build_selected(
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
         drift: Some(drift.clone()),
-        host: host_plan(lab),
+        hosts: host_plans(lab),
         cells: Vec::new(),
         scenarios: BTreeMap::new(),
         inputs: BTreeMap::new(),
@@ -216,7 +217,7 @@ fn node(
     lab: &Lab,
     images: &[ImageChoice],
     os: &str,
-    role: &toml::Spanned<String>,
+    role: &Spanned<String>,
     inputs: &mut BTreeMap<String, String>,
 ) -> Result<NodePlan, Box<Finding>> {
     let name = role.get_ref().as_str();
@@ -256,14 +257,14 @@ fn node(
 
 /// Where each role of `reboot` is in the start order; the lint holds that both name the same roles.
 fn reboot_order(group: &GroupSection) -> Vec<usize> {
-    let place = |role: &toml::Spanned<String>| {
+    let place = |role: &Spanned<String>| {
         let mut roles = group.roles.get_ref().iter();
         roles.position(|other| other.get_ref() == role.get_ref())
     };
     let order: Vec<usize> = group
         .reboot
         .iter()
-        .flat_map(toml::Spanned::get_ref)
+        .flat_map(Spanned::get_ref)
         .filter_map(place)
         .collect();
     if order.is_sorted() { Vec::new() } else { order }
@@ -298,7 +299,7 @@ fn source_address(line: &str) -> Option<&str> {
 
 fn update_policy(lab: &Lab) -> UpdatePolicy {
     let lab = &lab.file.lab;
-    let sorted = |names: &[toml::Spanned<String>]| {
+    let sorted = |names: &[Spanned<String>]| {
         let mut names: Vec<String> = names.iter().map(|name| name.get_ref().clone()).collect();
         names.sort();
         names.dedup();
@@ -312,20 +313,22 @@ fn update_policy(lab: &Lab) -> UpdatePolicy {
     }
 }
 
-/// The host of a lab; every default where it names none.
-pub fn host_plan(lab: &Lab) -> HostPlan {
-    match lab.file.host.first() {
-        None => HostPlan::at("auto"),
-        Some(host) => {
-            let host = host.get_ref();
-            HostPlan {
-                uri: host.uri.get_ref().clone(),
-                accel: host.accel,
-                memory: host.memory.as_ref().map(|memory| *memory.get_ref()),
-                vcpus: host.vcpus.as_ref().map(|vcpus| *vcpus.get_ref()),
-            }
-        }
+/// The hosts of a lab; one with every default where it names none.
+pub fn host_plans(lab: &Lab) -> Vec<HostPlan> {
+    let hosts = &lab.file.host;
+    if hosts.is_empty() {
+        return vec![HostPlan::at("auto")];
     }
+    let plan = |host: &Spanned<HostSection>| {
+        let host = host.get_ref();
+        HostPlan {
+            uri: host.uri.get_ref().clone(),
+            accel: host.accel,
+            memory: host.memory.as_ref().map(|memory| *memory.get_ref()),
+            vcpus: host.vcpus.as_ref().map(|vcpus| *vcpus.get_ref()),
+        }
+    };
+    hosts.iter().map(plan).collect()
 }
 
 /// The deadlines, with defaults that a guest under TCG keeps.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::measure::Performance;
 use crate::plan::drift::DriftPolicy;
@@ -44,8 +44,9 @@ pub struct Plan {
     /// What is made of differences between the arms; in plans of older versions absent, and then nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftPolicy>,
-    /// The host that runs the cells.
-    pub host: HostPlan,
+    /// The hosts that run the cells; never empty. Plans of older versions have one, as `host`.
+    #[serde(alias = "host", deserialize_with = "one_or_more")]
+    pub hosts: Vec<HostPlan>,
     /// The cells, sorted by id.
     pub cells: Vec<CellPlan>,
     /// Every scenario that a cell runs, by name.
@@ -125,7 +126,7 @@ pub enum UpdateMode {
     Listed,
 }
 
-/// Where the cells run.
+/// Where cells run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostPlan {
     /// A libvirt URI or `auto`.
@@ -150,6 +151,19 @@ impl HostPlan {
             vcpus: None,
         }
     }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HostPlan>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Hosts {
+        Many(Vec<HostPlan>),
+        One(HostPlan),
+    }
+    Ok(match Hosts::deserialize(from)? {
+        Hosts::Many(hosts) => hosts,
+        Hosts::One(host) => vec![host],
+    })
 }
 
 /// How guests are run.

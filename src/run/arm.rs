@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::outlet::Outlet;
 use super::pair::Seat;
+use super::site::Site;
 use super::{Context, Setup, names, observe, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
@@ -28,6 +29,7 @@ pub mod trial;
 /// One arm while it runs.
 pub struct ArmRun<'a> {
     context: &'a Context,
+    site: &'a Site,
     index: usize,
     /// Its cell.
     pub cell: &'a CellPlan,
@@ -38,10 +40,18 @@ pub struct ArmRun<'a> {
 
 /// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
 /// a cell with measured steps.
-pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration, seat: Option<Seat>) {
+pub async fn run(
+    context: &Context,
+    site: &Site,
+    index: usize,
+    arm: Arm,
+    queued: Duration,
+    seat: Option<Seat>,
+) {
     let cell = &context.setup.plan.cells[index];
     let run = ArmRun {
         context,
+        site,
         index,
         cell,
         arm,
@@ -115,7 +125,7 @@ impl<'a> ArmRun<'a> {
         }
         let kept = keep && !self.context.setup.stop.is_cancelled();
         if kept {
-            self.context.resources.keep();
+            self.site.resources.keep();
         } else {
             self.destroy(made).await;
         }
@@ -137,7 +147,7 @@ impl<'a> ArmRun<'a> {
     async fn up(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
         let specs = self.stage(Stage::Clone, self.fork(made)).await?;
         let nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
-        if let Some(outlet) = self.context.outlet.get() {
+        if let Some(outlet) = self.site.outlet.get() {
             self.stage(Stage::Isolate, outlet.prove(self, &nodes)).await?;
         }
         Ok(nodes)
@@ -204,7 +214,7 @@ impl<'a> ArmRun<'a> {
     /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.
     async fn fork(&self, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
         let setup = &self.context.setup;
-        let resources = &self.context.resources;
+        let resources = &self.site.resources;
         let clone_fault = |error: LabError| fault(Stage::Clone, None, error);
         let tag = Tag {
             run: setup.run.clone(),
@@ -212,7 +222,11 @@ impl<'a> ArmRun<'a> {
             arm: self.arm,
             run_dir: self.context.run_dir.clone(),
         };
-        let outlet = self.context.outlet().await.map_err(clone_fault)?;
+        let outlet = self
+            .site
+            .outlet(setup, &self.context.run_dir)
+            .await
+            .map_err(clone_fault)?;
         if outlet.is_some() {
             let spec = NetworkSpec {
                 name: self.name.clone(),
@@ -223,7 +237,7 @@ impl<'a> ArmRun<'a> {
                     .intend(ResourceKind::Network, &spec.name)
                     .map_err(clone_fault)?,
             );
-            setup.host.create_network(&spec).await.map_err(clone_fault)?;
+            self.site.host.create_network(&spec).await.map_err(clone_fault)?;
         }
         let mut specs = Vec::new();
         for (at, node) in self.cell.nodes.iter().enumerate() {
@@ -246,7 +260,7 @@ impl<'a> ArmRun<'a> {
                 nics: self.nics(outlet, at, node),
                 memory: node.memory,
                 vcpus: node.vcpus,
-                kvm: setup.kvm,
+                kvm: self.site.kvm,
             };
             let volume = format!("{}/{}", spec.pool, spec.overlay);
             made.push(
@@ -254,7 +268,7 @@ impl<'a> ArmRun<'a> {
                     .intend(ResourceKind::Volume, &volume)
                     .map_err(clone_fault)?,
             );
-            setup.host.create_overlay(&spec).await.map_err(clone_fault)?;
+            self.site.host.create_overlay(&spec).await.map_err(clone_fault)?;
             specs.push(spec);
         }
         Ok(specs)
@@ -289,7 +303,7 @@ impl<'a> ArmRun<'a> {
 
     /// What a node is told of its cell; nothing where there is no network between nodes.
     fn place(&self, at: usize, node: &NodePlan) -> Option<Place> {
-        self.context.outlet.get()?;
+        self.site.outlet.get()?;
         Some(Place {
             mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
             address: format!("{}/{}", names::address(at), names::CELL_PREFIX),
@@ -305,7 +319,6 @@ impl<'a> ArmRun<'a> {
 
     /// Starts the nodes in their order, each ready and named before the next.
     async fn boot(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let setup = &self.context.setup;
         let mut nodes = Vec::new();
         for (at, (spec, plan)) in specs.iter().zip(&self.cell.nodes).enumerate() {
             let role = Some(plan.role.as_str());
@@ -314,17 +327,17 @@ impl<'a> ArmRun<'a> {
                 fault(Stage::Boot, role, LabError::new(Cause::ScenarioInvalid, message))
             })?;
             made.push(
-                self.context
+                self.site
                     .resources
                     .intend(ResourceKind::Domain, &spec.name)
                     .map_err(|error| fault(Stage::Boot, role, error))?,
             );
-            setup
+            self.site
                 .host
                 .create_vm(spec)
                 .await
                 .map_err(|error| fault(Stage::Boot, role, error))?;
-            let node = Node::new(self.context, plan, family, spec.name.clone());
+            let node = Node::new(self.context, self.site, plan, family, spec.name.clone());
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
             let place = self.place(at, plan);
             node.ask(Stage::Boot, &linux::identify(&plan.host, place.as_ref()))
@@ -340,7 +353,7 @@ impl<'a> ArmRun<'a> {
     /// Pins, fetches and installs the updates of every node.
     async fn update(&self, nodes: &[Node<'_>]) -> Result<Vec<UpdateSet>, Fault> {
         let deadlines = &self.cell.deadlines;
-        let proxy = self.context.outlet.get().and_then(Outlet::proxy_url);
+        let proxy = self.site.outlet.get().and_then(Outlet::proxy_url);
         let sets = self
             .stage(Stage::Resolve, async {
                 let mut sets = Vec::new();
@@ -420,7 +433,7 @@ impl<'a> ArmRun<'a> {
             arm: self.arm,
             stage: Stage::Destroy,
         });
-        self.context.resources.remove_all(made).await;
+        self.site.resources.remove_all(made).await;
         tracing::debug!(cell = self.index, "arm {} is removed", self.name);
         self.finished(Stage::Destroy, started.elapsed());
     }

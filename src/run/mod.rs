@@ -11,15 +11,16 @@ mod pair;
 mod resources;
 mod scenario;
 mod scheduler;
+mod site;
 mod step;
 mod updates;
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 pub use arm::trial::{KeptNode, Trial};
@@ -29,14 +30,13 @@ pub use scheduler::Budget;
 use crate::event::{Event, RunId};
 use crate::journal::{Journal, JournalError};
 use crate::outcome::Cause;
-use crate::plan::model::{NetworkMode, Plan};
+use crate::plan::model::{HostPlan, NetworkMode, Plan};
 use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::secret::{Mask, Secrets};
-use crate::state::{LedgerError, RunDir};
+use crate::state::{Ledger, LedgerError, RunDir};
 use crate::units::Mib;
 use dispatcher::{Dispatcher, Writer};
-use outlet::Outlet;
-use resources::Resources;
+use site::Site;
 
 /// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
 /// with a kernel and its packages.
@@ -54,14 +54,10 @@ pub struct Setup {
     pub files: BTreeMap<String, Vec<u8>>,
     /// The secrets that steps may be handed.
     pub secrets: Secrets,
-    /// The host.
-    pub host: Arc<dyn Hypervisor>,
+    /// The hosts, in the plan's order; never empty.
+    pub hosts: Vec<HostSetup>,
     /// What starts the proxy through which isolated clones get their updates.
     pub proxies: Arc<dyn ProxyLauncher>,
-    /// How guests run on it, as the first events tell it.
-    pub host_chosen: Event,
-    /// Whether KVM is used.
-    pub kvm: bool,
     /// Arms at once, beside the budget.
     pub jobs: Option<usize>,
     /// Whether VMs of failed arms are left for inspection.
@@ -72,6 +68,18 @@ pub struct Setup {
     pub stop: CancellationToken,
     /// The wall clock.
     pub now: fn() -> Timestamp,
+}
+
+/// A host that answers.
+pub struct HostSetup {
+    /// What the plan says of it.
+    pub plan: HostPlan,
+    /// Its connection.
+    pub host: Arc<dyn Hypervisor>,
+    /// How guests run on it, as the first events tell it.
+    pub chosen: Event,
+    /// Whether KVM is used.
+    pub kvm: bool,
 }
 
 /// Why a run did not start, or could not be recorded.
@@ -93,38 +101,30 @@ struct Context {
     setup: Setup,
     run_dir: PathBuf,
     events: Dispatcher,
-    resources: Resources,
-    outlet: OnceCell<Outlet>,
+    /// One for each host of the set-up.
+    sites: Vec<Site>,
     mask: Mask,
-}
-
-impl Context {
-    /// The run's outlet, made by whoever asks first; `None` on a host without networks.
-    async fn outlet(&self) -> Result<Option<&Outlet>, LabError> {
-        if !self.setup.host.has_networks() {
-            return Ok(None);
-        }
-        let open = || Outlet::open(&self.setup, &self.resources, &self.run_dir);
-        self.outlet.get_or_try_init(open).await.map(Some)
-    }
 }
 
 /// Checks that the host can hold the plan at all, before anything is made.
 pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
+    let Some(HostSetup { plan, host, .. }) = setup.hosts.first() else {
+        return Err(LabError::new(Cause::Internal, "the run has no host"));
+    };
     match setup.plan.network.mode {
-        NetworkMode::Isolated => setup.host.can_isolate()?,
+        NetworkMode::Isolated => host.can_isolate()?,
         NetworkMode::Open => {}
     }
-    let capacity = setup.host.capacity().await?;
-    let budget = Budget::of(&setup.plan.host, capacity);
+    let capacity = host.capacity().await?;
+    let budget = Budget::of(plan, capacity);
     for (index, cell) in setup.plan.cells.iter().enumerate() {
-        if cell.nodes.len() > 1 && !setup.host.has_networks() {
+        if cell.nodes.len() > 1 && !host.has_networks() {
             return Err(LabError::new(
                 Cause::HostRefused,
                 format!(
                     "cell {} has several nodes, and {} has no networks between them",
                     cell.id,
-                    setup.host.uri()
+                    host.uri()
                 ),
             )
             .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"));
@@ -155,7 +155,7 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
                 format!(
                     "{what} {} {memory} of memory and {} lets it have {}",
                     admission.need(),
-                    setup.host.uri(),
+                    host.uri(),
                     budget.memory
                 ),
             )
@@ -195,7 +195,7 @@ pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
             Cause::HostDisk,
             format!(
                 "the clones need {needed} of disk on {} and {} is free",
-                setup.host.uri(),
+                host.uri(),
                 capacity.disk_free
             ),
         )
@@ -227,7 +227,10 @@ pub struct Tried {
 /// and nothing is decided.
 pub async fn try_scenarios(setup: Setup, run_dir: &RunDir, trial: Trial) -> Result<Tried, RunError> {
     let (context, writer) = open(setup, run_dir, &run_dir.trial())?;
-    let kept = arm::trial::run(&context, trial).await;
+    let kept = match context.sites.first() {
+        Some(site) => arm::trial::run(&context, site, trial).await,
+        None => Vec::new(),
+    };
     let left_behind = close(context, writer).await?;
     Ok(Tried { left_behind, kept })
 }
@@ -240,7 +243,8 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Box::new(setup.plan.clone()),
     };
-    for event in [planned, setup.host_chosen.clone()] {
+    let chosen = setup.hosts.iter().map(|host| host.chosen.clone());
+    for event in iter::once(planned).chain(chosen) {
         let record = journal.append((setup.now)(), event)?;
         setup.observer.record(&record);
     }
@@ -251,14 +255,14 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         setup.stop.clone(),
         setup.secrets.mask(),
     );
-    let resources = Resources::open(setup.host.clone(), run_dir)?;
+    let ledger = Arc::new(Mutex::new(Ledger::create(&run_dir.resources())?));
+    let sites = setup.hosts.iter().map(|host| Site::new(host, &ledger)).collect();
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
         setup,
         events,
-        resources,
-        outlet: OnceCell::new(),
+        sites,
     });
     Ok((context, writer))
 }
@@ -270,12 +274,15 @@ async fn close(context: Arc<Context>, writer: Writer) -> Result<Vec<String>, Run
             by: "a signal".to_owned(),
         });
     }
-    if let Some(outlet) = context.outlet.get()
-        && let Some(event) = outlet.close().await
-    {
-        context.events.emit(event);
+    let mut left_behind = Vec::new();
+    for site in &context.sites {
+        if let Some(outlet) = site.outlet.get()
+            && let Some(event) = outlet.close().await
+        {
+            context.events.emit(event);
+        }
+        left_behind.extend(site.resources.finish().await);
     }
-    let left_behind = context.resources.finish().await;
     context.events.emit(Event::Finished {
         left_behind: left_behind.clone(),
     });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Context;
+use super::site::Site;
 use crate::guest::{self, Family, GuestCommand, ParseError, http, linux};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NodePlan;
@@ -28,6 +29,7 @@ const SETTLE: Duration = Duration::from_secs(150);
 /// A running node.
 pub struct Node<'a> {
     context: &'a Context,
+    site: &'a Site,
     /// What was planned.
     pub plan: &'a NodePlan,
     /// Its family.
@@ -69,10 +71,17 @@ pub fn tail(text: &str) -> String {
 
 impl<'a> Node<'a> {
     /// A node whose domain runs or is about to.
-    pub fn new(context: &'a Context, plan: &'a NodePlan, family: Family, domain: String) -> Self {
-        let agent = context.setup.host.agent(&domain);
+    pub fn new(
+        context: &'a Context,
+        site: &'a Site,
+        plan: &'a NodePlan,
+        family: Family,
+        domain: String,
+    ) -> Self {
+        let agent = site.host.agent(&domain);
         Self {
             context,
+            site,
             plan,
             family,
             domain,
@@ -141,7 +150,7 @@ impl<'a> Node<'a> {
             (Cause::AgentSilent, "a first answer of the guest agent")
         };
         let mut fault = self.fault(stage, cause, format!("waited {deadline} for {what}"));
-        fault.detail = tail(&self.context.setup.host.console_tail(&self.domain).await);
+        fault.detail = tail(&self.site.host.console_tail(&self.domain).await);
         fault.hint = Some(
             "look at the end of the console; is qemu-guest-agent installed and started in the image? A slow host may \
              need longer [deadlines]"
@@ -152,7 +161,7 @@ impl<'a> Node<'a> {
 
     /// The fault of a VM that does not run any more.
     async fn stopped(&self, stage: Stage) -> Option<Fault> {
-        let (cause, message, hint) = match self.context.setup.host.vm_state(&self.domain).await {
+        let (cause, message, hint) = match self.site.host.vm_state(&self.domain).await {
             Ok(VmState::Running) | Err(_) => return None,
             Ok(VmState::Paused { io_error: true }) => (
                 Cause::HostDisk,
@@ -176,7 +185,7 @@ impl<'a> Node<'a> {
             ),
         };
         let mut fault = self.fault(stage, cause, message);
-        fault.detail = tail(&self.context.setup.host.console_tail(&self.domain).await);
+        fault.detail = tail(&self.site.host.console_tail(&self.domain).await);
         fault.hint = Some(hint.into());
         Some(fault)
     }

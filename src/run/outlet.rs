@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::arm::ArmRun;
 use super::node::Node;
-use super::resources::Resources;
+use super::site::Site;
 use super::{Setup, names};
 use crate::event::Event;
 use crate::guest::probe::{self, Probe};
@@ -25,18 +25,18 @@ pub struct Outlet {
 
 impl Outlet {
     /// Makes it; what is made of it when that fails is removed at once, so that it can be tried again.
-    pub async fn open(setup: &Setup, resources: &Resources, run_dir: &Path) -> Result<Self, LabError> {
+    pub async fn open(setup: &Setup, site: &Site, run_dir: &Path) -> Result<Self, LabError> {
         let mut made = Vec::new();
-        let outlet = Self::make(setup, resources, run_dir, &mut made).await;
+        let outlet = Self::make(setup, site, run_dir, &mut made).await;
         if outlet.is_err() {
-            resources.remove_all(made).await;
+            site.resources.remove_all(made).await;
         }
         outlet
     }
 
     async fn make(
         setup: &Setup,
-        resources: &Resources,
+        site: &Site,
         run_dir: &Path,
         made: &mut Vec<Resource>,
     ) -> Result<Self, LabError> {
@@ -53,8 +53,8 @@ impl Outlet {
                 .sum::<usize>(),
             open,
         };
-        made.push(resources.intend(ResourceKind::Network, &spec.name)?);
-        let info = setup.host.create_outlet(&spec).await?;
+        made.push(site.resources.intend(ResourceKind::Network, &spec.name)?);
+        let info = site.host.create_outlet(&spec).await?;
         if open {
             return Ok(Self {
                 network: spec.name,
@@ -74,10 +74,10 @@ impl Outlet {
             gateway: info.gateway,
             port: proxy.address().port(),
         };
-        let filtered = match resources.intend(ResourceKind::Filter, &filter.name) {
+        let filtered = match site.resources.intend(ResourceKind::Filter, &filter.name) {
             Ok(resource) => {
                 made.push(resource);
-                setup.host.create_filter(&filter).await
+                site.host.create_filter(&filter).await
             }
             Err(error) => Err(error),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
@@ -10,36 +10,42 @@ use crate::event::RunId;
 use crate::outcome::Cause;
 use crate::plan::model::ImagePin;
 use crate::port::{Hypervisor, LabError, Resource, ResourceKind};
-use crate::state::LedgerError;
-use crate::state::{Ledger, RunDir};
+use crate::state::Ledger;
 
-/// What a run has made and not yet removed.
+/// What a run has made on one host and not yet removed.
 pub struct Resources {
     host: Arc<dyn Hypervisor>,
-    ledger: Mutex<Book>,
+    /// The run's, of all its hosts.
+    ledger: Arc<Mutex<Ledger>>,
+    book: Mutex<Book>,
     pool: OnceCell<()>,
     bases: Mutex<BTreeMap<String, Arc<OnceCell<()>>>>,
 }
 
+#[derive(Default)]
 struct Book {
-    ledger: Ledger,
     present: Vec<Resource>,
     kept: bool,
 }
 
 impl Resources {
-    /// Opens the ledger of a run.
-    pub fn open(host: Arc<dyn Hypervisor>, run_dir: &RunDir) -> Result<Self, LedgerError> {
-        Ok(Self {
+    /// Nothing yet, on that host.
+    pub fn new(host: Arc<dyn Hypervisor>, ledger: Arc<Mutex<Ledger>>) -> Self {
+        Self {
             host,
-            ledger: Mutex::new(Book {
-                ledger: Ledger::create(&run_dir.resources())?,
-                present: Vec::new(),
-                kept: false,
-            }),
+            ledger,
+            book: Mutex::default(),
             pool: OnceCell::new(),
             bases: Mutex::new(BTreeMap::new()),
-        })
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes down that a resource is about to be made. No resource may be made without it.
@@ -49,28 +55,26 @@ impl Resources {
             name: name.to_owned(),
             uri: self.host.uri().to_owned(),
         };
-        let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        book.ledger.intend(&resource).map_err(|error| {
+        self.ledger().intend(&resource).map_err(|error| {
             LabError::new(
                 Cause::Internal,
                 format!("{resource} is not made, as it cannot be written down: {error}"),
             )
         })?;
-        book.present.push(resource.clone());
+        self.book().present.push(resource.clone());
         Ok(resource)
     }
 
     /// Marks that something is left on purpose, so that the run's pool stays too.
     pub fn keep(&self) {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).kept = true;
+        self.book().kept = true;
     }
 
     /// Removes a resource; on failure it stays in the ledger.
     pub async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
         self.host.remove(resource).await?;
-        let mut book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        book.present.retain(|present| present != resource);
-        book.ledger
+        self.book().present.retain(|present| present != resource);
+        self.ledger()
             .removed(resource)
             .map_err(|error| LabError::new(Cause::Internal, format!("{resource} is gone: {error}")))
     }
@@ -113,7 +117,7 @@ impl Resources {
     /// Removes all that is still there, and says in words what could not be. What is kept on purpose stays.
     pub async fn finish(&self) -> Vec<String> {
         let mut present = {
-            let book = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            let book = self.book();
             if book.kept {
                 return book
                     .present

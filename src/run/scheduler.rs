@@ -116,7 +116,9 @@ pub async fn run(context: &Arc<Context>, budget: Budget) {
                 let cell = admission.cell;
                 let held = (admission.memory, admission.vcpus);
                 running.spawn(async move {
-                    arm::run(&context, cell, arm, started.elapsed(), seat).await;
+                    if let Some(site) = context.sites.first() {
+                        arm::run(&context, site, cell, arm, started.elapsed(), seat).await;
+                    }
                     held
                 });
             }

@@ -37,6 +37,23 @@ fn what_is_written_is_read_and_decides_alike() {
 }
 
 #[test]
+fn a_plan_of_the_time_of_one_host_is_read_and_decides_alike() {
+    let folder = tempfile::tempdir().expect("folder");
+    let story = Story::whole(two_cells(), all_pass);
+    let path = written(&folder, &story);
+    let text = fs::read_to_string(&path).expect("text");
+    let (from, to) = (
+        text.find("\"hosts\":[").expect("hosts"),
+        text.find("}],\"cells\"").expect("cells"),
+    );
+    let host = &text[from + "\"hosts\":[".len()..=to];
+    let old = format!("{}\"host\":{host}{}", &text[..from], &text[to + "}]".len()..]);
+    fs::write(&path, old).expect("write");
+    let loaded = journal::read(&path).expect("read");
+    assert_eq!(loaded, story.loaded());
+}
+
+#[test]
 fn a_journal_that_is_cut_at_any_byte_never_opens_the_gate() {
     let folder = tempfile::tempdir().expect("folder");
     let mut plan = two_cells();

@@ -126,12 +126,12 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
         },
         performance: Performance::default(),
         drift: Some(DriftPolicy::default()),
-        host: HostPlan {
+        hosts: vec![HostPlan {
             uri: "auto".to_owned(),
             accel: Accel::Auto,
             memory: None,
             vcpus: None,
-        },
+        }],
         cells,
         scenarios: scenarios
             .into_iter()

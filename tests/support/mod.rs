@@ -23,7 +23,7 @@ use patchgate::plan::model::{
 use patchgate::port::{ExecOutput, LabError, Observer};
 use patchgate::report::text::Style;
 use patchgate::report::{Summary, json, junit, markdown, text};
-use patchgate::run::{self, RunError, Setup};
+use patchgate::run::{self, HostSetup, RunError, Setup};
 use patchgate::scenario::model::{Action, FilePin, Measure, Retry, Run, Scenario, Step, TextExpectation};
 use patchgate::scenario::parse::parse;
 use patchgate::secret::Secrets;
@@ -148,12 +148,12 @@ fn plan() -> Plan {
         },
         performance: Performance::default(),
         drift: Some(DriftPolicy::default()),
-        host: HostPlan {
+        hosts: vec![HostPlan {
             uri: "auto".into(),
             accel: Accel::Tcg,
             memory: None,
             vcpus: None,
-        },
+        }],
         cells: vec![cell],
         scenarios: BTreeMap::from([(scenario.name.clone(), scenario)]),
         inputs: BTreeMap::new(),
@@ -256,15 +256,18 @@ impl Lab {
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
             files: self.files.clone(),
             secrets: self.secrets.clone(),
-            host: Arc::new(self.fake.clone()),
             proxies: Arc::new(self.proxies.clone()),
-            host_chosen: Event::HostChosen {
-                uri: patchgate::fake::URI.into(),
-                accel: "none".into(),
-                reason: "a fake".into(),
-                version: "0".into(),
-            },
-            kvm: false,
+            hosts: vec![HostSetup {
+                plan: self.plan.hosts[0].clone(),
+                host: Arc::new(self.fake.clone()),
+                chosen: Event::HostChosen {
+                    uri: patchgate::fake::URI.into(),
+                    accel: "none".into(),
+                    reason: "a fake".into(),
+                    version: "0".into(),
+                },
+                kvm: false,
+            }],
             jobs: self.jobs,
             keep_failed: false,
             observer,

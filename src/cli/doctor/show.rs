@@ -42,6 +42,9 @@ impl Health {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
+    /// The host that it is about, where several are looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// What was looked at.
     pub name: &'static str,
     /// How it came out.
@@ -57,6 +60,7 @@ impl Check {
     /// A check that found what it should.
     pub fn ok(name: &'static str, found: impl Into<String>) -> Self {
         Self {
+            host: None,
             name,
             health: Health::Ok,
             found: found.into(),
@@ -76,6 +80,7 @@ impl Check {
     /// A check that failed.
     pub fn failed(name: &'static str, error: LabError) -> Self {
         Self {
+            host: None,
             name,
             health: Health::Failed,
             found: error.message,
@@ -100,7 +105,17 @@ pub fn as_text(checks: &[Check], colour: bool) -> String {
     let mut text = String::new();
     let column = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let indent = " ".repeat(9 + column + 2);
+    let several = checks.iter().any(|check| check.host.is_some());
+    let mut about = None;
     for check in checks {
+        if several && about != Some(&check.host) {
+            let head = check
+                .host
+                .as_ref()
+                .map_or("this machine".to_owned(), |uri| format!("host {uri}"));
+            text.push_str(&format!("{head}:\n"));
+            about = Some(&check.host);
+        }
         let (on, off) = if colour {
             (check.health.colour(), "\x1b[0m")
         } else {

@@ -5,6 +5,7 @@ use super::ArmRun;
 use crate::event::Event;
 use crate::outcome::{Arm, Fault, Stage};
 use crate::port::Resource;
+use crate::run::site::Site;
 use crate::run::{Context, names, scenario};
 
 /// How scenarios are tried.
@@ -26,13 +27,14 @@ pub struct KeptNode {
 }
 
 /// Tries the scenarios of the plan's first cell, and returns the nodes that were left running.
-pub async fn run(context: &Context, trial: Trial) -> Vec<KeptNode> {
+pub async fn run(context: &Context, site: &Site, trial: Trial) -> Vec<KeptNode> {
     let Some(cell) = context.setup.plan.cells.first() else {
         return Vec::new();
     };
     let arm = Arm::Control;
     let run = ArmRun {
         context,
+        site,
         index: 0,
         cell,
         arm,
