@@ -43,7 +43,7 @@ pub struct Summary<'a> {
     pub decision: &'a Decision,
 }
 
-/// The host that a run used.
+/// A host that a run used.
 #[derive(Debug, Clone, Copy)]
 struct Host<'a> {
     uri: &'a str,
@@ -81,8 +81,9 @@ impl<'a> Summary<'a> {
         )
     }
 
-    fn host(&self) -> Option<Host<'a>> {
-        self.records.iter().find_map(|record| match &record.event {
+    /// The hosts that the run used, in their order.
+    fn hosts(&self) -> Vec<Host<'a>> {
+        let chosen = self.records.iter().filter_map(|record| match &record.event {
             Event::HostChosen {
                 uri,
                 accel,
@@ -95,7 +96,8 @@ impl<'a> Summary<'a> {
                 version,
             }),
             _ => None,
-        })
+        });
+        chosen.collect()
     }
 
     /// What passed the run's proxy, where it had one and came to its end.
