@@ -23,7 +23,7 @@ mod tries;
 pub use drift::{DriftFinding, DriftState, NodeDrift};
 pub use measured::{Measured, MeasuredStep};
 use seen::Seen;
-pub use tries::{LostHost, Retried};
+pub use tries::{LostHost, Retried, standing};
 
 /// The verdict on one scenario in one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

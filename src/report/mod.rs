@@ -8,7 +8,7 @@ use crate::journal::Loaded;
 use crate::observation::{Moment, Observation};
 use crate::outcome::Arm;
 use crate::plan::model::{CellId, NetworkMode, Plan};
-use crate::verdict::Judgement;
+use crate::verdict::{Judgement, standing};
 
 mod drift;
 mod evidence;
@@ -121,16 +121,20 @@ impl<'a> Summary<'a> {
 
     /// What was seen of a node after the reboot.
     fn observation(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Observation> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Observed {
-                cell,
-                arm,
-                role,
-                moment: Moment::AfterReboot,
-                observation,
-            } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => Some(observation),
-            _ => None,
-        })
+        standing(self.records)
+            .rev()
+            .find_map(|record| match &record.event {
+                Event::Observed {
+                    cell,
+                    arm,
+                    role,
+                    moment: Moment::AfterReboot,
+                    observation,
+                } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => {
+                    Some(observation)
+                }
+                _ => None,
+            })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::drift::Looks;
-use super::tries::Tries;
+use super::tries::{Tries, standing};
 use crate::event::{Event, Record, StepReport};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
 use crate::plan::model::CellId;
@@ -98,10 +98,8 @@ impl<'a> Seen<'a> {
             tries: Tries::read(records),
             ..Self::default()
         };
-        for (at, record) in records.iter().enumerate() {
-            if seen.tries.counts(at, record) {
-                seen.add(&record.event);
-            }
+        for record in standing(records) {
+            seen.add(&record.event);
         }
         seen.finished = matches!(
             records.last(),

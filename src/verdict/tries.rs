@@ -96,3 +96,10 @@ impl<'a> Tries<'a> {
         retried.is_none_or(|(since, _)| at > *since)
     }
 }
+
+/// The records that count: of a cell that was tried once more, those of its second try alone.
+pub fn standing(records: &[Record]) -> impl DoubleEndedIterator<Item = &Record> {
+    let tries = Tries::read(records);
+    let places = records.iter().enumerate();
+    places.filter_map(move |(at, record)| tries.counts(at, record).then_some(record))
+}

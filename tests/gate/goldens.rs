@@ -18,7 +18,7 @@ fn with<T>(story: &Story, make: impl Fn(&Summary<'_>) -> T) -> T {
     make(&Summary::new(&loaded, &judgement, &decision))
 }
 
-fn as_text(story: &Story, width: usize) -> String {
+pub fn as_text(story: &Story, width: usize) -> String {
     let style = Style { width, colour: false };
     with(story, |summary| text::render(summary, style))
 }
