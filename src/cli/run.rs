@@ -11,20 +11,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::clean::KEPT;
 use super::inputs::{self, Inputs};
+use super::plan::time;
 use super::progress::Progress;
 use super::report::{Decided, ReportFormat};
 use super::{Colour, image, report};
+use crate::config::words::count;
 use crate::error::UserError;
 use crate::event::{Event, RunId};
 use crate::exit_code;
 use crate::image::catalogue::{ImageDef, Store};
 use crate::libvirt::{self, accel};
 use crate::outcome::Cause;
-use crate::plan::expected::Expected;
 use crate::plan::model::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer};
 use crate::run::{self, HostSetup, RunError, Setup};
-use crate::state::{Ledger, State};
+use crate::state::{Ledger, State, durations};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -87,7 +88,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         images,
         hosts,
         absent,
-        expected: Expected::default(),
+        expected: durations::expected(&state, &plan.lab),
         proxies,
         files,
         secrets,
@@ -99,13 +100,21 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         plan,
     };
     let capacities = run::preflight(&setup).await.map_err(|error| refused(&error))?;
+    let known = setup.expected.known(&setup.plan);
+    let time = match known {
+        0 => "not known yet".to_owned(),
+        _ => time::words(capacities.expected, known, setup.plan.cells.len()),
+    };
     if args.dry_run {
-        print!("{}", super::plan::text(&setup.plan));
-        println!("dry run: the host can hold this plan; nothing was started");
+        print!("{}", super::plan::text(&setup.plan, &time));
+        println!("dry run: the hosts can hold this plan; nothing was started");
         return Ok(exit_code::OPEN);
     }
     let run_dir = state.create_run(&run_id)?;
-    progress.notice(&format!("run {run_id}: {} cells", setup.plan.cells.len()));
+    progress.notice(&format!(
+        "run {run_id}: {}, expected time {time}",
+        count(setup.plan.cells.len(), "cell")
+    ));
     let signals = tokio::spawn(on_signals(
         stop,
         run_dir.resources(),

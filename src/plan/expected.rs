@@ -24,7 +24,7 @@ impl Expected {
     }
 
     /// Whether both arms of a cell are known.
-    pub fn knows(&self, cell: &CellId) -> bool {
+    fn knows(&self, cell: &CellId) -> bool {
         Arm::BOTH
             .iter()
             .all(|&arm| self.took.contains_key(&(cell.clone(), arm)))

@@ -2,8 +2,11 @@
 
 use patchgate::event::Event;
 use patchgate::gate::{Gate, Severity, decide};
+use patchgate::journal::Journal;
 use patchgate::outcome::{Arm, Cause, Stage};
+use patchgate::plan::expected::Expected;
 use patchgate::plan::model::CellId;
+use patchgate::state::{State, durations};
 use patchgate::verdict::judge;
 
 use super::goldens::as_text;
@@ -54,6 +57,57 @@ fn second_try(then: impl Fn(&mut Story)) -> Story {
     tell(&mut story, "web/debian-12", all_pass);
     story.finish();
     story
+}
+
+/// The journals of a lab's runs, oldest first, in a state folder.
+fn kept(stories: &[&Story]) -> (tempfile::TempDir, State) {
+    let folder = tempfile::tempdir().expect("folder");
+    let state = State::at(folder.path().to_owned());
+    for (number, story) in stories.iter().enumerate() {
+        let run = format!("20261123-14091{number}-7c1f").parse().expect("id");
+        let run_dir = state.create_run(&run).expect("run folder");
+        let mut journal = Journal::create(&run_dir.journal()).expect("create");
+        for record in story.records() {
+            journal.append(record.at, record.event).expect("append");
+        }
+    }
+    (folder, state)
+}
+
+#[test]
+fn arms_are_expected_to_take_what_they_last_did() {
+    let web = CellId("web/debian-12".to_owned());
+    let shop = CellId("shop/debian-12".to_owned());
+    let mut plan = two_cells();
+    plan.cells.truncate(1);
+    let mut newer = Story::whole(plan, all_pass);
+    newer.stage(&shop, Arm::Control, Stage::Queue, 1_000_000);
+    newer.stage(&shop, Arm::Control, Stage::Scenarios, 1_000);
+    let both = second_try(|story| story.events.extend([lost(), retried("web/debian-12")]));
+    let (folder, state) = kept(&[&both, &newer]);
+    let expected = durations::expected(&state, "hq");
+    // What queues costs nothing, and of the web server only the second try counts.
+    assert_eq!(
+        expected.of(&shop, Arm::Control).as_millis(),
+        24_000 + 31_000 + 900 + 1_000
+    );
+    assert_eq!(expected.of(&web, Arm::Control).as_millis(), 24_000 + 31_000 + 900);
+    assert_eq!(expected.known(&two_cells()), 2);
+    assert_eq!(durations::expected(&state, "elsewhere"), Expected::default());
+
+    // A journal that cannot be read is skipped, and one arm that failed says nothing.
+    let run = "20261123-140911-7c1f".parse().expect("id");
+    std::fs::write(state.journal(&run), "what?\n").expect("write");
+    assert_eq!(
+        durations::expected(&state, "hq")
+            .of(&shop, Arm::Control)
+            .as_millis(),
+        24_000 + 31_000 + 900
+    );
+    drop(folder);
+    let failed = second_try(|_| {});
+    let (_folder, state) = kept(&[&failed]);
+    assert_eq!(durations::expected(&state, "hq").known(&failed.plan), 1);
 }
 
 fn gate(story: &Story) -> Gate {
