@@ -224,7 +224,11 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             let name = lab.map(|lab| lab_name(Some(lab))).transpose()?.flatten();
             history::run(&args, &State::open()?, name.as_deref(), colour)
         }
-        Command::Clean(args) => block_on(clean::run(args)),
+        Command::Clean(args) => {
+            // A lab file that is wrong keeps nothing from being removed.
+            let hosts = lab_hosts(lab).unwrap_or_else(|_| vec![HostPlan::at("auto")]);
+            block_on(clean::run(args, &hosts))
+        }
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "patchgate", &mut std::io::stdout());
             Ok(exit_code::OPEN)
