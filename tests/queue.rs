@@ -38,7 +38,7 @@ fn host(memory: u64) -> Room {
 /// What starts until nothing more does: `cell arm@host`.
 fn starts(queue: &mut Queue) -> Vec<String> {
     let mut all = Vec::new();
-    while let Some(start) = queue.next() {
+    while let Some(start) = queue.admit() {
         for arm in start.arms {
             all.push(format!("{} {arm}@{}", start.cell, start.host));
         }
@@ -153,7 +153,7 @@ fn a_large_cell_is_overtaken_only_so_often() {
     let mut since = 0;
     let mut large = 0;
     while large < 2 {
-        match queue.next() {
+        match queue.admit() {
             Some(start) if start.cell == 0 => {
                 assert!(running.is_empty(), "it needs the whole host");
                 // The longest of all is ahead of it at first, and is not counted; then its group is due.
@@ -217,14 +217,14 @@ fn a_lost_host_costs_its_cells_one_more_try_elsewhere() {
     );
     queue.ended(0, false);
     queue.retry();
-    let start = queue.next().expect("a second try");
+    let start = queue.admit().expect("a second try");
     assert_eq!((start.cell, start.host, start.instead_of), (0, 1, Some(0)));
     queue.ended(1, false);
     queue.retry();
-    assert_eq!(queue.next(), None, "the other host is full");
+    assert_eq!(queue.admit(), None, "the other host is full");
     queue.ended(0, true);
     let mut second = Vec::new();
-    while let Some(start) = queue.next() {
+    while let Some(start) = queue.admit() {
         second.push((start.cell, start.instead_of));
         queue.ended(start.cell, true);
     }
@@ -308,7 +308,7 @@ proptest! {
             for out in queue.stranded() {
                 stranded[out.cell] = true;
             }
-            while let Some(start) = queue.next() {
+            while let Some(start) = queue.admit() {
                 prop_assert_ne!(Some(start.host), lost);
                 if let Some(from) = start.instead_of {
                     prop_assert_eq!(Some(from), lost);

@@ -145,7 +145,7 @@ pub async fn try_scenarios(
 ) -> Result<Tried, RunError> {
     let (context, ending) = open(setup, run_dir, &run_dir.trial())?;
     // Where its first arm would start in a run, so starts the trial's only one.
-    let start = capacities.queue(&context.setup).next();
+    let start = capacities.queue(&context.setup).admit();
     let site = start.and_then(|start| context.sites.get(start.host));
     let uri = site.map_or_else(String::new, |site| site.host.uri().to_owned());
     let kept = match site {

@@ -137,7 +137,7 @@ impl Queue {
     }
 
     /// What starts now, if anything can. It is taken to have started.
-    pub fn next(&mut self) -> Option<Start> {
+    pub fn admit(&mut self) -> Option<Start> {
         self.waiting.sort_by_key(|waiting| {
             let needs = &self.cells[waiting.cell].needs;
             let given = self.given.get(&needs.group).copied().unwrap_or_default();
@@ -325,7 +325,7 @@ impl Queue {
         let mut now = Duration::ZERO;
         let mut ends = BTreeSet::new();
         loop {
-            while let Some(start) = self.next() {
+            while let Some(start) = self.admit() {
                 let needs = &self.cells[start.cell].needs;
                 // Arms that are compared wait for each other.
                 let takes = start.arms.iter().map(|&arm| needs.takes(arm)).max();

@@ -48,7 +48,7 @@ impl Scheduler<'_> {
     async fn run(mut self) {
         loop {
             self.hear();
-            while let Some(start) = self.queue.next() {
+            while let Some(start) = self.queue.admit() {
                 self.start(start);
             }
             if self.running.is_empty() && !self.queue.is_empty() && self.is_hopeless() {

@@ -20,10 +20,10 @@ use crate::units::Mib;
 const BEAT: Duration = Duration::from_secs(5);
 
 /// How long a host may take to say what it has.
-const ANSWER: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(30);
 
-/// How often in a row a host may fail to say so: libvirtd takes a moment to restart.
-const TRIES: u32 = 3;
+/// How often in a row a host may fail to say so: libvirtd takes a moment to restart, and a host under load to answer.
+const TRIES: u32 = 5;
 
 /// A host in a run.
 pub struct Site {

@@ -6,10 +6,11 @@ use patchgate::journal::Journal;
 use patchgate::outcome::{Arm, Cause, Stage};
 use patchgate::plan::expected::Expected;
 use patchgate::plan::model::CellId;
+use patchgate::report::{json, markdown};
 use patchgate::state::{State, durations};
 use patchgate::verdict::judge;
 
-use super::goldens::as_text;
+use super::goldens::{as_text, with};
 use super::story::{Go, Story, all_pass, fault, two_cells};
 
 const LOST: &str = "qemu:///system";
@@ -133,6 +134,16 @@ fn only_the_second_try_counts_and_it_is_said() {
         .collect();
     assert_eq!(tried, [false, true]);
     insta::assert_snapshot!("text_of_a_second_try", as_text(&story, 110));
+    let json = with(&story, json::render).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["lost_hosts"][0]["uri"], LOST);
+    assert_eq!(json["cells"][0].get("retried"), None);
+    assert_eq!(
+        json["cells"][1]["retried"],
+        serde_json::json!({ "from": LOST, "to": OTHER })
+    );
+    let page = with(&story, markdown::render);
+    assert_eq!(page.matches("tried once more on").count(), 1, "{page}");
 }
 
 #[test]
