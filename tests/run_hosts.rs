@@ -120,6 +120,37 @@ async fn a_host_that_dies_anywhere_costs_its_cells_a_second_try_and_nothing_else
 }
 
 #[tokio::test(start_paused = true)]
+async fn arms_that_are_compared_are_lost_and_tried_again_together() {
+    let lab = || Lab::default().with_measure(5, 1).with_host(OTHER);
+    let most = lab().run().await.fake.taken();
+    for taken in (0..most).step_by(5) {
+        let lab = lab();
+        lab.fake.dies_after(taken);
+        let end = lab.run().await;
+        assert_eq!(
+            end.line("OPEN"),
+            "cells=1/1 regressed=0 inconclusive=0",
+            "after {taken}"
+        );
+        assert_eq!(end.others[0].present(), Vec::<String>::new(), "after {taken}");
+        assert_eq!(end.fake.violations(), Vec::<String>::new(), "after {taken}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_ends_a_run_whose_host_is_gone() {
+    let lab = Lab::default()
+        .with_cells(2)
+        .with_host(OTHER)
+        .stop_after(Duration::from_secs(8));
+    lab.fake.dies_after(20);
+    let end = lab.run().await;
+    assert_eq!(end.line("UNDECIDED"), "cells=1/2 regressed=0 inconclusive=1");
+    assert_eq!(retried(&end), []);
+    assert!(end.left_behind().iter().all(|text| text.contains(URI)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_nobody_can_take_over_the_gate_is_undecided() {
     let small = Capacity { vcpus: 0, ..room(0) };
     for (others, line) in [
