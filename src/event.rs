@@ -104,6 +104,23 @@ pub enum Event {
         /// libvirt's and QEMU's versions.
         version: String,
     },
+    /// A host does not answer any more; nothing starts there from here on.
+    HostLost {
+        /// Its libvirt URI.
+        uri: String,
+        /// What was seen of that, in words.
+        reason: String,
+    },
+    /// A cell begins anew on another host, as the one that it ran on was lost: what stands before this of the cell counts
+    /// no more.
+    CellRetried {
+        /// The cell.
+        cell: CellId,
+        /// The libvirt URI of the host that was lost.
+        from: String,
+        /// That of the host that it runs on now.
+        to: String,
+    },
     /// An arm begins; without an [`Event::ArmFinished`] it died.
     ArmStarted {
         /// Its cell.
@@ -273,6 +290,35 @@ pub enum Event {
         /// What could not be removed, in words; empty when all was.
         left_behind: Vec<String>,
     },
+}
+
+impl Event {
+    /// The cell that it is about.
+    pub fn cell(&self) -> Option<&CellId> {
+        match self {
+            Self::CellRetried { cell, .. }
+            | Self::ArmStarted { cell, .. }
+            | Self::StageStarted { cell, .. }
+            | Self::StageFinished { cell, .. }
+            | Self::Resolved { cell, .. }
+            | Self::RebootNeeded { cell, .. }
+            | Self::Proved { cell, .. }
+            | Self::Observed { cell, .. }
+            | Self::StepFinished { cell, .. }
+            | Self::CleanedUp { cell, .. }
+            | Self::ScenarioFinished { cell, .. }
+            | Self::Measured { cell, .. }
+            | Self::ArmFailed { cell, .. }
+            | Self::ArmFinished { cell, .. }
+            | Self::Isolated { cell, .. } => Some(cell),
+            Self::Planned { .. }
+            | Self::HostChosen { .. }
+            | Self::HostLost { .. }
+            | Self::Fetched(_)
+            | Self::Interrupted { .. }
+            | Self::Finished { .. } => None,
+        }
+    }
 }
 
 /// What passed the proxy of a run.

@@ -13,6 +13,7 @@ use crate::plan::model::{CellId, Plan};
 use crate::verdict::{CellJudgement, Judgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
 mod drift;
+mod hosts;
 
 /// The decision over all verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,7 @@ impl Decision {
 /// Decides over a plan's judgement.
 pub fn decide(plan: &Plan, judgement: &Judgement) -> Decision {
     let mut reasons = of_run(judgement);
+    reasons.extend(hosts::reasons(judgement));
     for cell in &judgement.cells {
         reasons.extend(of_cell(plan, cell));
     }
@@ -380,6 +382,7 @@ fn guest_went(cause: Cause) -> bool {
         | Cause::HostMemory
         | Cause::HostDisk
         | Cause::GuestDisk
+        | Cause::HostLost
         | Cause::HostRefused
         | Cause::NotIsolated
         | Cause::ImageDamaged

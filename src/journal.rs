@@ -152,6 +152,8 @@ fn decides(event: &Event) -> bool {
         | Event::Measured { .. }
         | Event::ArmFailed { .. }
         | Event::ArmFinished { .. }
+        | Event::HostLost { .. }
+        | Event::CellRetried { .. }
         | Event::Interrupted { .. }
         | Event::Finished { .. } => true,
         Event::HostChosen { .. }

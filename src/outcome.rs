@@ -116,6 +116,8 @@ pub enum Cause {
     HostDisk,
     /// The guest's own disk is full.
     GuestDisk,
+    /// The host does not answer any more.
+    HostLost,
     /// libvirt refused or failed.
     HostRefused,
     /// A clone can reach what it must not.
@@ -158,6 +160,7 @@ impl Cause {
             | Self::HostMemory
             | Self::HostDisk
             | Self::GuestDisk
+            | Self::HostLost
             | Self::HostRefused
             | Self::NotIsolated
             | Self::ImageDamaged
@@ -182,6 +185,7 @@ impl Cause {
             Self::HostMemory => "the host has not enough memory",
             Self::HostDisk => "the host's disk is full",
             Self::GuestDisk => "the guest's disk is full",
+            Self::HostLost => "the host was lost",
             Self::HostRefused => "libvirt refused",
             Self::NotIsolated => "a clone is not cut off from the world",
             Self::ImageDamaged => "a sealed image is damaged",

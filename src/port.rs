@@ -101,6 +101,15 @@ pub struct Capacity {
     pub disk_free: Mib,
 }
 
+impl Capacity {
+    /// That of a host that does not answer.
+    pub const NOTHING: Self = Self {
+        memory_free: Mib(0),
+        vcpus: 0,
+        disk_free: Mib(0),
+    };
+}
+
 /// Whom a resource belongs to; written into libvirt's metadata and into names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {

@@ -9,6 +9,7 @@ use crate::error::UserError;
 use crate::event::RunId;
 use crate::journal;
 
+pub mod durations;
 pub mod ledger;
 
 pub use ledger::{Ledger, LedgerError};

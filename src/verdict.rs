@@ -18,10 +18,12 @@ mod arm;
 mod drift;
 mod measured;
 mod seen;
+mod tries;
 
 pub use drift::{DriftFinding, DriftState, NodeDrift};
 pub use measured::{Measured, MeasuredStep};
 use seen::Seen;
+pub use tries::{LostHost, Retried, standing};
 
 /// The verdict on one scenario in one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +71,8 @@ impl fmt::Display for Verdict {
 pub struct Judgement {
     /// Every cell of the plan, in its order.
     pub cells: Vec<CellJudgement>,
+    /// The hosts that were lost on the way, or did not answer from the start.
+    pub lost: Vec<LostHost>,
     /// What interrupted the run, such as `SIGINT`.
     pub interrupted: Option<String>,
     /// Whether the last record says that the run is over.
@@ -84,6 +88,8 @@ pub struct CellJudgement {
     pub id: CellId,
     /// Whether the gate needs it.
     pub required: bool,
+    /// Its second try, where its host was lost; all else is of that try alone.
+    pub retried: Option<Retried>,
     /// Its scenarios, in the plan's order.
     pub scenarios: Vec<ScenarioJudgement>,
     /// Its nodes in the treatment arm, in start order.
@@ -245,6 +251,7 @@ pub fn judge(plan: &Plan, records: &[Record]) -> Judgement {
             .iter()
             .map(|cell| judge_cell(plan, cell, &seen))
             .collect(),
+        lost: seen.tries.lost.clone(),
         interrupted: seen.interrupted.map(str::to_owned),
         finished: seen.finished,
         left_behind: seen.left_behind.iter().map(|&text| text.to_owned()).collect(),
@@ -298,6 +305,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     CellJudgement {
         id: cell.id.clone(),
         required: cell.required,
+        retried: seen.tries.of(&cell.id).cloned(),
         scenarios,
         nodes,
         faults,

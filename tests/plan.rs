@@ -2,21 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use patchgate::cli::check::Format;
 use patchgate::cli::init::{self, InitArgs};
+use patchgate::cli::plan::time::predict;
 use patchgate::cli::plan::{PlanArgs, run};
 use patchgate::config::load;
 use patchgate::config::model::Lab;
 use patchgate::config::read::decode;
 use patchgate::error::{Finding, Severity, Source};
+use patchgate::outcome::Arm;
 use patchgate::plan::build::{ImageChoice, build, build_selected, digest};
+use patchgate::plan::expected::Expected;
 use patchgate::plan::lint::lint;
-use patchgate::plan::model::{ImagePin, Plan};
+use patchgate::plan::model::{CellId, HostPlan, ImagePin, Plan};
 use patchgate::plan::select::Selection;
 use patchgate::scenario::load::load_dir;
 use patchgate::scenario::model::Scenario;
 use patchgate::scenario::parse;
+use patchgate::units::Mib;
 use proptest::prelude::*;
 
 fn demo() -> (Lab, Vec<Scenario>) {
@@ -93,13 +98,88 @@ fn the_plan_is_shown_as_a_table_with_what_is_not_built() {
         select: Some(DEMO.into()),
         format: Format::Text,
     };
-    let text = run(&args, Path::new("patchgate.toml"), |lab| Ok(images(lab))).expect("a plan");
-    let digest = text
+    let shown = |expected: Expected| {
+        run(
+            &args,
+            Path::new("patchgate.toml"),
+            |lab| Ok(images(lab)),
+            |_| expected,
+        )
+        .expect("a plan")
+    };
+    let text = shown(Expected::default());
+    let shown_digest = text
         .lines()
         .find(|line| line.starts_with("plan: "))
         .expect("a digest is shown")
         .to_owned();
-    insta::assert_snapshot!(text.replace(&digest, "plan: (digest)"));
+    insta::assert_snapshot!(text.replace(&shown_digest, "plan: (digest)"));
+
+    let mut expected = Expected::default();
+    let cell = |name: &str| CellId(name.to_owned());
+    for arm in Arm::BOTH {
+        expected.note(&cell("web/debian-12"), arm, Duration::from_secs(90));
+        expected.note(&cell("database/debian-12"), arm, Duration::from_secs(150));
+    }
+    let time = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("time: "))
+            .map(str::to_owned)
+    };
+    assert_eq!(
+        time(&shown(expected.clone())).as_deref(),
+        Some(
+            "time: about 2m 30s, by the last runs of 2 of 4 cells; longer where the hosts have not room for all arms at \
+             once"
+        )
+    );
+    let args = PlanArgs {
+        format: Format::Json,
+        ..args
+    };
+    let json = run(
+        &args,
+        Path::new("patchgate.toml"),
+        |lab| Ok(images(lab)),
+        |_| expected,
+    )
+    .expect("a plan");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        json["expected"],
+        serde_json::json!({ "seconds": 150, "known_cells": 2, "cells": 4, "budgets_known": false })
+    );
+    let plan: Plan = serde_json::from_value(json).expect("the plan is read with what stands beside it");
+    assert_eq!(plan.digest, digest(&plan).expect("a digest"));
+}
+
+#[test]
+fn the_time_of_a_plan_follows_from_the_budgets() {
+    let (lab, scenarios) = demo();
+    let mut plan = demo_plan(&lab, &scenarios, &images(&lab)).expect("a plan");
+    let mut expected = Expected::default();
+    for cell in &plan.cells {
+        expected.note(&cell.id, Arm::Control, Duration::from_secs(60));
+        expected.note(&cell.id, Arm::Treatment, Duration::from_secs(120));
+    }
+    // Eight arms of 896 MiB with one vCPU each: two minutes for four treatments, one for four controls.
+    for (hosts, seconds) in [
+        (vec![(896, 8)], Some(12 * 60)),
+        (vec![(2 * 896, 8)], Some(6 * 60)),
+        (vec![(100_000, 4)], Some(3 * 60)),
+        (vec![(2 * 896, 8), (2 * 896, 8)], Some(3 * 60)),
+        (vec![(895, 8)], None),
+    ] {
+        let host = |&(memory, vcpus): &(u64, u32)| HostPlan {
+            memory: Some(Mib(memory)),
+            vcpus: Some(vcpus),
+            ..HostPlan::at("auto")
+        };
+        plan.hosts = hosts.iter().map(host).collect();
+        let predicted = predict(&plan, &expected);
+        assert_eq!(predicted.seconds, seconds, "{hosts:?}");
+        assert!(predicted.budgets_known);
+    }
 }
 
 #[test]

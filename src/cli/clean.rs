@@ -36,8 +36,8 @@ struct Trace {
     left: Vec<Resource>,
 }
 
-/// Runs the verb.
-pub async fn run(args: CleanArgs) -> Result<u8, UserError> {
+/// Runs the verb; `known` are the hosts that are searched beside those of dead runs.
+pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
     let state = State::open()?;
     let runs = match &args.run {
         Some(text) => vec![state.resolve(text, None)?],
@@ -74,7 +74,7 @@ pub async fn run(args: CleanArgs) -> Result<u8, UserError> {
         }
     }
     if args.run.is_none() {
-        let outcome = marked(&mut hosts, &state, &args).await;
+        let outcome = marked(&mut hosts, known, &state, &args).await;
         removed += outcome.0;
         unremoved += outcome.1;
     }
@@ -135,22 +135,23 @@ async fn sweep(
     (removed, unremoved)
 }
 
-/// What carries patchgate's mark on the default host and stands in no ledger here: the state folder was lost, or
-/// belongs to somebody else.
+/// What carries patchgate's mark on a host and stands in no ledger here: the state folder was lost, or belongs to somebody
+/// else.
 async fn marked(
     hosts: &mut BTreeMap<String, Box<dyn Hypervisor>>,
+    known: &[HostPlan],
     state: &State,
     args: &CleanArgs,
 ) -> (usize, usize) {
-    if hosts.is_empty() {
-        match connect("auto").await {
+    for HostPlan { uri, .. } in known {
+        if hosts.contains_key(uri) {
+            continue;
+        }
+        match connect(uri).await {
             Ok(host) => {
                 hosts.insert(host.uri().to_owned(), Box::new(host));
             }
-            Err(error) => {
-                println!("no host was looked at: {error}");
-                return (0, 0);
-            }
+            Err(error) => println!("host {uri} was not looked at: {error}"),
         }
     }
     let mut traces: BTreeMap<RunId, Vec<Resource>> = BTreeMap::new();

@@ -27,8 +27,9 @@ use crate::error::{UserError, draw};
 use crate::exit_code;
 use crate::image::catalogue;
 use crate::plan::build::host_plans;
+use crate::plan::expected::Expected;
 use crate::plan::model::HostPlan;
-use crate::state::State;
+use crate::state::{State, durations};
 
 /// Shown under every help text.
 const EXIT_CODES: &str = "\
@@ -207,7 +208,11 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
         Command::Plan(args) => {
             let store = inputs::open_store()?;
             let images = |lab: &Lab| Ok(inputs::choices(&catalogue::needed(lab, &store)?));
-            report::print(&plan::run(&args, &inputs::lab_path(lab)?, images)?)?;
+            let expected = |lab: &str| match State::open() {
+                Ok(state) => durations::expected(&state, lab),
+                Err(_) => Expected::default(),
+            };
+            report::print(&plan::run(&args, &inputs::lab_path(lab)?, images, expected)?)?;
             Ok(exit_code::OPEN)
         }
         Command::Run(args) => block_on(run::run(args, lab, colour)),
@@ -219,7 +224,11 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             let name = lab.map(|lab| lab_name(Some(lab))).transpose()?.flatten();
             history::run(&args, &State::open()?, name.as_deref(), colour)
         }
-        Command::Clean(args) => block_on(clean::run(args)),
+        Command::Clean(args) => {
+            // A lab file that is wrong keeps nothing from being removed.
+            let hosts = lab_hosts(lab).unwrap_or_else(|_| vec![HostPlan::at("auto")]);
+            block_on(clean::run(args, &hosts))
+        }
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "patchgate", &mut std::io::stdout());
             Ok(exit_code::OPEN)

@@ -1,5 +1,7 @@
 //! `patchgate plan`: what `run` would do, before it does it.
 
+pub mod time;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -7,6 +9,8 @@ use std::path::Path;
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use serde::Serialize;
+use time::Prediction;
 
 use crate::cli::check::{self, Format};
 use crate::config::model::Lab;
@@ -15,6 +19,7 @@ use crate::error::{Finding, UserError};
 use crate::observation::Class;
 use crate::plan::build::{ImageChoice, build_selected};
 use crate::plan::drift::Effect;
+use crate::plan::expected::Expected;
 use crate::plan::model::{Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, UpdateMode, UpdatePolicy};
 use crate::plan::select::Selection;
 
@@ -70,7 +75,8 @@ pub fn planned(
     })
 }
 
-/// The plan in the form that was asked for.
+/// The plan in the form that was asked for, with the time that it is expected to take; `expected` is asked for the lab of
+/// that name.
 ///
 /// # Errors
 /// As [`planned`].
@@ -78,14 +84,23 @@ pub fn run(
     args: &PlanArgs,
     lab_file: &Path,
     images: impl FnOnce(&Lab) -> Result<Vec<ImageChoice>, Vec<Finding>>,
+    expected: impl FnOnce(&str) -> Expected,
 ) -> Result<String, UserError> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(flatten)]
+        plan: &'a Plan,
+        expected: Prediction,
+    }
     let planned = planned(lab_file, args.select.as_deref(), images)?;
+    let plan = &planned.plan;
+    let expected = time::predict(plan, &expected(&plan.lab));
     match args.format {
-        Format::Json => serde_json::to_string_pretty(&planned.plan)
+        Format::Json => serde_json::to_string_pretty(&Shown { plan, expected })
             .map(|text| text + "\n")
             .map_err(|error| UserError::usage(format!("the plan cannot be written as JSON: {error}"))),
         Format::Text => {
-            let mut text = text(&planned.plan);
+            let mut text = text(plan, &expected.text());
             if !planned.warnings.is_empty() {
                 let warnings = count(planned.warnings.len(), "warning");
                 // Writing to a String cannot fail.
@@ -96,8 +111,8 @@ pub fn run(
     }
 }
 
-/// The plan as a table with totals.
-pub fn text(plan: &Plan) -> String {
+/// The plan as a table with totals; `time` says how long it runs.
+pub fn text(plan: &Plan, time: &str) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["CELL", "NODE", "IMAGE", "BUILT", "MEMORY", "VCPUS", "SCENARIOS"]);
@@ -129,10 +144,10 @@ pub fn text(plan: &Plan) -> String {
         .lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect();
-    format!("{table}\n{}", totals(plan))
+    format!("{table}\n{}", totals(plan, time))
 }
 
-fn totals(plan: &Plan) -> String {
+fn totals(plan: &Plan, time: &str) -> String {
     let nodes: usize = plan.cells.iter().map(|cell| cell.nodes.len()).sum();
     let steps: usize = plan.scenarios.values().map(|scenario| scenario.steps.len()).sum();
     let mut lines = vec![
@@ -158,6 +173,7 @@ fn totals(plan: &Plan) -> String {
             largest.id,
         ));
     }
+    lines.push(format!("time: {time}"));
     lines.push(format!("plan: {}", plan.digest.get(..12).unwrap_or(&plan.digest)));
     let unbuilt: BTreeSet<&str> = plan
         .cells

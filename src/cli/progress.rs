@@ -110,6 +110,16 @@ impl Inner {
             } => {
                 self.line(&format!("host {uri} ({version}), accelerator {accel}: {reason}"));
             }
+            Event::HostLost { uri, reason } => self.line(&format!("host {uri} is lost: {reason}")),
+            Event::CellRetried { cell, from, to } => {
+                self.line(&format!("{cell}: tried once more on {to}, since {from} is lost"));
+                if let Some(entry) = self.cells.get_mut(cell) {
+                    entry.arms.clear();
+                    if let Some(bar) = &entry.bar {
+                        bar.reset();
+                    }
+                }
+            }
             Event::StageStarted { cell, arm, stage } => self.arm(cell, *arm, &stage.to_string(), None),
             Event::StageFinished {
                 cell,

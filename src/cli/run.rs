@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::clean::KEPT;
 use super::inputs::{self, Inputs};
+use super::plan::time;
 use super::progress::Progress;
 use super::report::{Decided, ReportFormat};
 use super::{Colour, image, report};
+use crate::config::words::count;
 use crate::error::UserError;
 use crate::event::{Event, RunId};
 use crate::exit_code;
@@ -23,7 +25,7 @@ use crate::outcome::Cause;
 use crate::plan::model::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer};
 use crate::run::{self, HostSetup, RunError, Setup};
-use crate::state::{Ledger, State};
+use crate::state::{Ledger, State, durations};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -78,13 +80,15 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
     progress.notice("looking at the hosts");
-    let hosts = open_hosts(&plan).await?;
+    let (hosts, absent) = open_hosts(&plan).await?;
     let run_id = RunId::new(Timestamp::now(), salt());
     let stop = CancellationToken::new();
     let setup = Setup {
         run: run_id.clone(),
         images,
         hosts,
+        absent,
+        expected: durations::expected(&state, &plan.lab),
         proxies,
         files,
         secrets,
@@ -95,21 +99,29 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         now: Timestamp::now,
         plan,
     };
-    let budget = run::preflight(&setup).await.map_err(|error| refused(&error))?;
+    let capacities = run::preflight(&setup).await.map_err(|error| refused(&error))?;
+    let known = setup.expected.known(&setup.plan);
+    let time = match known {
+        0 => "not known yet".to_owned(),
+        _ => time::words(capacities.expected, known, setup.plan.cells.len()),
+    };
     if args.dry_run {
-        print!("{}", super::plan::text(&setup.plan));
-        println!("dry run: the host can hold this plan; nothing was started");
+        print!("{}", super::plan::text(&setup.plan, &time));
+        println!("dry run: the hosts can hold this plan; nothing was started");
         return Ok(exit_code::OPEN);
     }
     let run_dir = state.create_run(&run_id)?;
-    progress.notice(&format!("run {run_id}: {} cells", setup.plan.cells.len()));
+    progress.notice(&format!(
+        "run {run_id}: {}, expected time {time}",
+        count(setup.plan.cells.len(), "cell")
+    ));
     let signals = tokio::spawn(on_signals(
         stop,
         run_dir.resources(),
         progress.clone() as Arc<dyn Observer>,
     ));
     let kept = args.keep.is_some().then(|| run_dir.path().join(KEPT));
-    let left_behind = match run::execute(setup, budget, &run_dir).await {
+    let left_behind = match run::execute(setup, capacities, &run_dir).await {
         Ok(left_behind) => left_behind,
         Err(error) => return Err(not_run(&error)),
     };
@@ -135,13 +147,37 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     Ok(exit_code::of_gate(decided.decision.gate))
 }
 
-/// Connects to the hosts of a plan.
-pub(super) async fn open_hosts(plan: &Plan) -> Result<Vec<HostSetup>, UserError> {
-    let mut hosts = Vec::new();
-    for host in &plan.hosts {
-        hosts.push(open_host(host).await.map_err(|error| refused(&error))?);
+/// Connects to the hosts of a plan. Those that do not answer are told in the journal, as long as one does.
+pub(super) async fn open_hosts(plan: &Plan) -> Result<(Vec<HostSetup>, Vec<Event>), UserError> {
+    let mut hosts: Vec<HostSetup> = Vec::new();
+    let mut absent = Vec::new();
+    let mut first = None;
+    for planned in &plan.hosts {
+        match open_host(planned).await {
+            Ok(host) => {
+                let uri = host.host.uri();
+                if let Some(same) = hosts.iter().find(|other| other.host.uri() == uri) {
+                    return Err(UserError::usage(format!(
+                        "[[host]] {} and {} are both {uri}: its memory would be given away twice",
+                        same.plan.uri, planned.uri
+                    ))
+                    .with_hint("keep one of both"));
+                }
+                hosts.push(host);
+            }
+            Err(error) => {
+                absent.push(Event::HostLost {
+                    uri: planned.uri.clone(),
+                    reason: error.message.clone(),
+                });
+                first.get_or_insert(error);
+            }
+        }
     }
-    Ok(hosts)
+    match first {
+        Some(error) if hosts.is_empty() => Err(refused(&error)),
+        Some(_) | None => Ok((hosts, absent)),
+    }
 }
 
 /// Connects to a host and probes its accelerator.

@@ -24,6 +24,7 @@ use crate::error::UserError;
 use crate::event::RunId;
 use crate::exit_code;
 use crate::journal;
+use crate::plan::expected::Expected;
 use crate::run::{self, Setup, Trial};
 use crate::state::State;
 
@@ -88,12 +89,14 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         Format::Json => Box::new(io::stderr()),
     };
     let show = Arc::new(Show::new(out));
-    let hosts = open_hosts(&plan).await?;
+    let (hosts, absent) = open_hosts(&plan).await?;
     let setup = Setup {
         run: RunId::new(Timestamp::now(), salt()),
         plan,
         images,
         hosts,
+        absent,
+        expected: Expected::default(),
         proxies,
         files,
         secrets,
@@ -120,18 +123,14 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
 /// Tries the scenarios of a plan of one cell, and returns what came of it. Nothing of it is left, on the host or in the
 /// state folder, but for what is kept on purpose or cannot be removed.
 pub async fn carry_out(setup: Setup, state: &State, trial: Trial) -> Result<Outcome, UserError> {
-    run::preflight(&setup).await.map_err(|error| refused(&error))?;
-    let uri = setup
-        .hosts
-        .first()
-        .map_or(String::new(), |host| host.host.uri().to_owned());
+    let capacities = run::preflight(&setup).await.map_err(|error| refused(&error))?;
     let run_dir = state.create_run(&setup.run)?;
     let signals = tokio::spawn(on_signals(
         setup.stop.clone(),
         run_dir.resources(),
         setup.observer.clone(),
     ));
-    let tried = run::try_scenarios(setup, &run_dir, trial).await;
+    let tried = run::try_scenarios(setup, &capacities, &run_dir, trial).await;
     signals.abort();
     let tried = tried.map_err(|error| not_run(&error))?;
     if !tried.kept.is_empty() {
@@ -141,7 +140,7 @@ pub async fn carry_out(setup: Setup, state: &State, trial: Trial) -> Result<Outc
     }
     let loaded = journal::read(&run_dir.trial())
         .map_err(|error| UserError::usage(error.to_string()).with_exit(exit_code::UNDECIDED))?;
-    let outcome = Outcome::of(&loaded, &uri, tried);
+    let outcome = Outcome::of(&loaded, tried);
     if outcome.left_behind.is_empty()
         && let Err(error) = std::fs::remove_dir_all(run_dir.path())
     {

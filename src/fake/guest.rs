@@ -340,6 +340,9 @@ impl FakeAgent {
 
     fn with<T>(&self, act: impl FnOnce(&mut Domain) -> Result<T, AgentError>) -> Result<T, AgentError> {
         let mut state = self.lab.state();
+        if state.alive().is_err() {
+            return Err(AgentError::Silent("the host is gone".into()));
+        }
         match state.domains.get_mut(&self.domain) {
             Some(domain) if domain.dead_agent || domain.state != VmState::Running => {
                 Err(AgentError::Silent("not connected".into()))
@@ -362,10 +365,11 @@ impl GuestAgent for FakeAgent {
     }
 
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {
-        self.lab
-            .state()
-            .asked
-            .push((self.domain.clone(), command.what.clone()));
+        {
+            let mut state = self.lab.state();
+            state.asked.push((self.domain.clone(), command.what.clone()));
+            state.take().map_err(|lost| AgentError::Silent(lost.message))?;
+        }
         let delay = self.with(|domain| Ok(domain.script.delay))?;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;

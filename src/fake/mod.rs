@@ -28,10 +28,16 @@ pub const URI: &str = "fake:///lab";
 
 /// A lab without a hypervisor.
 #[derive(Clone)]
-pub struct FakeLab(Arc<Mutex<State>>);
+pub struct FakeLab {
+    uri: Arc<str>,
+    state: Arc<Mutex<State>>,
+}
 
 #[derive(Default)]
 struct State {
+    /// What it still takes before it dies: calls, and commands of its guests.
+    lives: Option<usize>,
+    taken: usize,
     capacity: Option<Capacity>,
     scripts: BTreeMap<String, GuestScript>,
     pools: BTreeSet<String>,
@@ -48,20 +54,29 @@ struct State {
 
 impl Default for FakeLab {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self::at(URI)
+    }
+}
+
+impl FakeLab {
+    /// A host of that URI.
+    pub fn at(uri: &str) -> Self {
+        let state = State {
             capacity: Some(Capacity {
                 memory_free: Mib(64 * 1024),
                 vcpus: 16,
                 disk_free: Mib(1024 * 1024),
             }),
             ..State::default()
-        })))
+        };
+        Self {
+            uri: uri.into(),
+            state: Arc::new(Mutex::new(state)),
+        }
     }
-}
 
-impl FakeLab {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says how the guests of a role behave.
@@ -83,6 +98,17 @@ impl FakeLab {
     /// Makes every resource whose name ends in `suffix` impossible to remove.
     pub fn stick(&self, suffix: &str) {
         self.state().stuck.insert(suffix.to_owned());
+    }
+
+    /// Makes the host vanish once it has taken so many calls and commands: nothing answers any more, and what is there
+    /// stays.
+    pub fn dies_after(&self, taken: usize) {
+        self.state().lives = Some(taken);
+    }
+
+    /// How many calls and commands of its guests it has taken.
+    pub fn taken(&self) -> usize {
+        self.state().taken
     }
 
     /// What was done that must never be done.
@@ -113,8 +139,25 @@ impl FakeLab {
 }
 
 impl State {
+    /// Whether it still answers.
+    fn alive(&self) -> Result<(), LabError> {
+        match self.lives {
+            Some(0) => Err(LabError::new(Cause::HostRefused, "the connection is lost")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes a call or a command, if it still does.
+    fn take(&mut self) -> Result<(), LabError> {
+        self.alive()?;
+        self.lives = self.lives.map(|lives| lives - 1);
+        self.taken += 1;
+        self.alive()
+    }
+
     /// Notes a call and answers with the refusal that a test asked for.
     fn call(&mut self, operation: &str, name: &str) -> Result<(), LabError> {
+        self.take()?;
         self.calls.push(format!("{operation} {name}"));
         match self.refusals.get(operation) {
             Some(error) => Err(error.clone()),
@@ -143,7 +186,7 @@ impl State {
 #[async_trait]
 impl Hypervisor for FakeLab {
     fn uri(&self) -> &str {
-        URI
+        &self.uri
     }
 
     fn has_networks(&self) -> bool {
@@ -151,7 +194,9 @@ impl Hypervisor for FakeLab {
     }
 
     async fn capacity(&self) -> Result<Capacity, LabError> {
-        self.state()
+        let state = self.state();
+        state.alive()?;
+        state
             .capacity
             .ok_or_else(|| LabError::new(Cause::HostRefused, "the fake host has no capacity"))
     }
@@ -242,8 +287,9 @@ impl Hypervisor for FakeLab {
     }
 
     async fn vm_state(&self, domain: &str) -> Result<VmState, LabError> {
-        Ok(self
-            .state()
+        let state = self.state();
+        state.alive()?;
+        Ok(state
             .domains
             .get(domain)
             .map_or(VmState::Gone, guest::Domain::vm_state))
@@ -259,7 +305,10 @@ impl Hypervisor for FakeLab {
 
     async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
         let mut state = self.state();
+        state.take()?;
         let name = &resource.name;
+        let here = resource.uri == *self.uri;
+        state.require(here, &format!("{resource} is removed from another host"));
         state.calls.push(format!("remove {name}"));
         if state.stuck.iter().any(|suffix| name.ends_with(suffix)) {
             return Err(LabError::new(Cause::HostRefused, format!("{name} is busy")));
@@ -298,6 +347,7 @@ impl Hypervisor for FakeLab {
 
     async fn marked(&self) -> Result<Vec<Marked>, LabError> {
         let state = self.state();
+        state.alive()?;
         let domains = state.domains.values().map(|domain| {
             let tag = &domain.spec.tag;
             (ResourceKind::Domain, &domain.spec.name, tag)
@@ -307,7 +357,7 @@ impl Hypervisor for FakeLab {
                 resource: Resource {
                     kind,
                     name: name.clone(),
-                    uri: URI.to_owned(),
+                    uri: self.uri.to_string(),
                 },
                 run: tag.run.clone(),
                 run_dir: Some(tag.run_dir.clone()),

@@ -147,17 +147,30 @@ impl<'a> Lint<'a> {
 
     fn hosts(&mut self) {
         let hosts = &self.lab.file.host;
-        if let Some(second) = hosts.get(1) {
-            self.error(
-                second,
-                format!(
-                    "the lab has {} hosts; this version of patchgate drives one",
-                    hosts.len()
-                ),
-                "keep one [[host]], and put the other into a lab of its own",
-            );
-        }
-        for host in hosts {
+        for (at, host) in hosts.iter().enumerate() {
+            let uri = |host: &'a Spanned<HostSection>| host.get_ref().uri.get_ref().as_str();
+            let known: Vec<&str> = hosts[..at].iter().map(uri).collect();
+            let own = uri(host);
+            if known.contains(&own) {
+                self.error(
+                    host,
+                    format!("host {} is there twice", show(own)),
+                    "one [[host]] for each libvirt URI: what is free there is given away once",
+                );
+            }
+            // `auto` is of this machine too.
+            let local = known.iter().copied().find(|known| is_local(known));
+            let other = match own {
+                "auto" => local,
+                own => (is_local(own) && known.contains(&"auto")).then_some(own),
+            };
+            if let Some(other) = other {
+                self.error(
+                    host,
+                    format!("`auto` and {} are both of this machine", show(other)),
+                    "keep one of them: what is free there is given away once",
+                );
+            }
             if self.uri(host.get_ref()) {
                 self.isolation(host.get_ref());
             }

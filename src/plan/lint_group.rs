@@ -292,55 +292,63 @@ fn steps(lint: &mut Lint<'_>, group: &Spanned<String>, roles: &BTreeSet<&str>, f
     }
 }
 
-/// One arm must fit the host whole: its nodes run at the same time.
+/// One arm must fit some host whole: its nodes run at the same time.
 fn budget(lint: &mut Lint<'_>, name: &Spanned<String>, group: &GroupSection) {
-    let Some(host) = lint.lab.file.host.first().map(Spanned::get_ref) else {
-        return;
-    };
-    let nodes: Vec<&RoleSection> = group
-        .roles
-        .get_ref()
-        .iter()
+    let hosts: Vec<&HostSection> = lint.lab.file.host.iter().map(Spanned::get_ref).collect();
+    let roles = group.roles.get_ref().iter();
+    let nodes: Vec<&RoleSection> = roles
         .filter_map(|role| lint.lab.file.role.get(role.get_ref().as_str()))
         .collect();
-    session(lint, host, name, group);
     let guests = nodes
         .iter()
         .fold(0_u64, |sum, node| sum.saturating_add(node.memory.0));
     let overhead = NODE_OVERHEAD_MIB.saturating_mul(nodes.len() as u64);
     let needed = Mib(guests.saturating_add(overhead));
-    if let Some(memory) = &host.memory
-        && needed > *memory.get_ref()
-    {
-        lint.error(
-            memory,
-            format!(
-                "one arm of group {} needs {needed}, and the host's budget is {}",
-                show(name.get_ref()),
-                memory.get_ref()
-            ),
-            format!(
-                "{} of the guests and {} for QEMU's own needs ({}); raise the budget, or lower `memory` of the roles",
-                Mib(guests),
-                Mib(overhead),
-                count(nodes.len(), "node")
-            ),
-        );
-    }
     let vcpus: u64 = nodes.iter().map(|node| u64::from(*node.vcpus.get_ref())).sum();
-    if let Some(budget) = &host.vcpus
-        && vcpus > u64::from(*budget.get_ref())
-    {
-        lint.error(
-            budget,
-            format!(
-                "one arm of group {} needs {}, and the host's budget is {}",
-                show(name.get_ref()),
-                count(usize::try_from(vcpus).unwrap_or(usize::MAX), "vCPU"),
-                budget.get_ref()
-            ),
-            "raise the budget, or lower `vcpus` of the roles",
-        );
+    let memory_of = |host: &'_ HostSection| host.memory.as_ref().map(|memory| *memory.get_ref());
+    let vcpus_of = |host: &'_ HostSection| host.vcpus.as_ref().map(|vcpus| *vcpus.get_ref());
+    let holds = |host: &&HostSection| {
+        memory_of(host).is_none_or(|memory| needed <= memory)
+            && vcpus_of(host).is_none_or(|budget| vcpus <= u64::from(budget))
+            && !(is_session(host.uri.get_ref()) && group.roles.get_ref().len() > 1)
+    };
+    if hosts.iter().any(holds) {
+        return;
+    }
+    for host in hosts {
+        session(lint, host, name, group);
+        if let Some(memory) = &host.memory
+            && needed > *memory.get_ref()
+        {
+            lint.error(
+                memory,
+                format!(
+                    "one arm of group {} needs {needed}, and the host's budget is {}",
+                    show(name.get_ref()),
+                    memory.get_ref()
+                ),
+                format!(
+                    "{} of the guests and {} for QEMU's own needs ({}); raise the budget, or lower `memory` of the roles",
+                    Mib(guests),
+                    Mib(overhead),
+                    count(nodes.len(), "node")
+                ),
+            );
+        }
+        if let Some(budget) = &host.vcpus
+            && vcpus > u64::from(*budget.get_ref())
+        {
+            lint.error(
+                budget,
+                format!(
+                    "one arm of group {} needs {}, and the host's budget is {}",
+                    show(name.get_ref()),
+                    count(usize::try_from(vcpus).unwrap_or(usize::MAX), "vCPU"),
+                    budget.get_ref()
+                ),
+                "raise the budget, or lower `vcpus` of the roles",
+            );
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod drift;
+pub mod expected;
 pub mod lint;
 pub mod lint_group;
 mod lint_secret;

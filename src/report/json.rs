@@ -11,8 +11,8 @@ use crate::outcome::{Arm, Cause, Fault, Stage};
 use crate::plan::model::NetworkPolicy;
 use crate::update::{Proof, UpdateSet};
 use crate::verdict::{
-    self, ArmOutcome, CellJudgement, MeasuredStep, NodeDrift, NodeJudgement, NodeState, ScenarioJudgement,
-    Verdict,
+    self, ArmOutcome, CellJudgement, LostHost, MeasuredStep, NodeDrift, NodeJudgement, NodeState, Retried,
+    ScenarioJudgement, Verdict,
 };
 
 /// The number of the shape below.
@@ -35,7 +35,9 @@ struct Report<'a> {
     interrupted: Option<&'a str>,
     truncated: bool,
     left_behind: &'a [String],
-    host: Option<Host<'a>>,
+    hosts: Vec<Host<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    lost_hosts: &'a [LostHost],
     network: &'a NetworkPolicy,
     traffic: Option<&'a Traffic>,
     cells: Vec<Cell<'a>>,
@@ -55,6 +57,8 @@ struct Cell<'a> {
     id: &'a str,
     required: bool,
     passed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retried: Option<&'a Retried>,
     scenarios: Vec<Scenario<'a>>,
     nodes: Vec<Node<'a>>,
     faults: Vec<ArmFault<'a>>,
@@ -174,12 +178,17 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
         interrupted: judgement.interrupted.as_deref(),
         truncated: summary.truncated,
         left_behind: &judgement.left_behind,
-        host: summary.host().map(|host| Host {
-            uri: host.uri,
-            accel: host.accel,
-            reason: host.reason,
-            version: host.version,
-        }),
+        hosts: summary
+            .hosts()
+            .into_iter()
+            .map(|host| Host {
+                uri: host.uri,
+                accel: host.accel,
+                reason: host.reason,
+                version: host.version,
+            })
+            .collect(),
+        lost_hosts: &judgement.lost,
         network: &summary.plan.network,
         traffic: summary.traffic(),
         cells: judgement
@@ -226,6 +235,7 @@ fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement) -> Cell<'a> {
         id: &cell.id.0,
         required: cell.required,
         passed: cell.passed,
+        retried: cell.retried.as_ref(),
         scenarios: cell
             .scenarios
             .iter()

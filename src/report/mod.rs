@@ -8,7 +8,7 @@ use crate::journal::Loaded;
 use crate::observation::{Moment, Observation};
 use crate::outcome::Arm;
 use crate::plan::model::{CellId, NetworkMode, Plan};
-use crate::verdict::Judgement;
+use crate::verdict::{Judgement, standing};
 
 mod drift;
 mod evidence;
@@ -43,7 +43,7 @@ pub struct Summary<'a> {
     pub decision: &'a Decision,
 }
 
-/// The host that a run used.
+/// A host that a run used.
 #[derive(Debug, Clone, Copy)]
 struct Host<'a> {
     uri: &'a str,
@@ -81,8 +81,9 @@ impl<'a> Summary<'a> {
         )
     }
 
-    fn host(&self) -> Option<Host<'a>> {
-        self.records.iter().find_map(|record| match &record.event {
+    /// The hosts that the run used, in their order.
+    fn hosts(&self) -> Vec<Host<'a>> {
+        let chosen = self.records.iter().filter_map(|record| match &record.event {
             Event::HostChosen {
                 uri,
                 accel,
@@ -95,7 +96,8 @@ impl<'a> Summary<'a> {
                 version,
             }),
             _ => None,
-        })
+        });
+        chosen.collect()
     }
 
     /// What passed the run's proxy, where it had one and came to its end.
@@ -119,16 +121,20 @@ impl<'a> Summary<'a> {
 
     /// What was seen of a node after the reboot.
     fn observation(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Observation> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Observed {
-                cell,
-                arm,
-                role,
-                moment: Moment::AfterReboot,
-                observation,
-            } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => Some(observation),
-            _ => None,
-        })
+        standing(self.records)
+            .rev()
+            .find_map(|record| match &record.event {
+                Event::Observed {
+                    cell,
+                    arm,
+                    role,
+                    moment: Moment::AfterReboot,
+                    observation,
+                } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => {
+                    Some(observation)
+                }
+                _ => None,
+            })
     }
 }
 

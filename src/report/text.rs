@@ -112,12 +112,17 @@ impl Text<'_> {
             count(planned, "cell"),
             length(summary.wall()),
         ));
-        let host = summary.host().map_or_else(
-            || "no host was chosen".to_owned(),
-            |host| format!("{} with {}", safe::line(host.uri), safe::line(host.accel)),
-        );
+        let hosts = summary.hosts().into_iter();
+        let hosts: Vec<String> = hosts
+            .map(|host| format!("{} with {}", safe::line(host.uri), safe::line(host.accel)))
+            .collect();
+        let hosts = if hosts.is_empty() {
+            "no host was chosen".to_owned()
+        } else {
+            hosts.join(", ")
+        };
         self.line(&format!(
-            "run {} of lab {}, {}, {host}",
+            "run {} of lab {}, {}, {hosts}",
             summary.run,
             safe::line(&summary.plan.lab),
             summary.started()

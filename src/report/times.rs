@@ -7,6 +7,7 @@ use super::Summary;
 use crate::event::Event;
 use crate::outcome::{Arm, Stage};
 use crate::plan::model::CellId;
+use crate::verdict::standing;
 
 /// The time of one stage over all cells.
 #[derive(Debug, Clone, Default)]
@@ -48,10 +49,10 @@ pub(super) fn by_stage<'a>(summary: &Summary<'a>) -> BTreeMap<Stage, StageTime<'
     stages
 }
 
-/// The arm that took longest, over all its stages.
+/// The arm that took longest, over all its stages; of a cell that was tried once more, in its second try.
 pub(super) fn longest_arm<'a>(summary: &Summary<'a>) -> Option<(Duration, &'a CellId, Arm)> {
     let mut arms: BTreeMap<(&CellId, Arm), Duration> = BTreeMap::new();
-    for record in summary.records {
+    for record in standing(summary.records) {
         if let Event::StageFinished {
             cell,
             arm,

@@ -39,7 +39,7 @@ pub struct ArmRun<'a> {
 }
 
 /// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
-/// a cell with measured steps.
+/// a cell with measured steps. Returns whether it came to its end in order.
 pub async fn run(
     context: &Context,
     site: &Site,
@@ -47,7 +47,7 @@ pub async fn run(
     arm: Arm,
     queued: Duration,
     seat: Option<Seat>,
-) {
+) -> bool {
     let cell = &context.setup.plan.cells[index];
     let run = ArmRun {
         context,
@@ -64,8 +64,9 @@ pub async fn run(
     run.finished(Stage::Queue, queued);
     let mut made = Vec::new();
     let result = run.live(&mut made, seat).await;
-    let keep = result.is_err() && context.setup.keep_failed;
-    run.end(result, made, keep).await;
+    let whole = result.is_ok();
+    run.end(result, made, !whole && context.setup.keep_failed).await;
+    whole
 }
 
 impl<'a> ArmRun<'a> {
@@ -77,6 +78,11 @@ impl<'a> ArmRun<'a> {
     /// The run's set-up.
     pub fn setup(&self) -> &'a Setup {
         &self.context.setup
+    }
+
+    /// Whether its host is lost.
+    pub fn is_lost(&self) -> bool {
+        self.site.loss().reason().is_some()
     }
 
     /// What replaces the run's secrets in texts.
@@ -108,7 +114,11 @@ impl<'a> ArmRun<'a> {
             stage,
         });
         let started = Instant::now();
-        let result = work.await;
+        let result = tokio::select! {
+            biased;
+            () = self.site.loss().wait() => Err(fault(stage, None, self.site.lost_error())),
+            result = work => result,
+        };
         self.finished(stage, started.elapsed());
         result
     }

@@ -28,6 +28,8 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         Event::RebootNeeded { reason, .. } => *reason = reason.as_deref().map(|text| mask.apply(text)),
         Event::Planned { .. }
         | Event::HostChosen { .. }
+        | Event::HostLost { .. }
+        | Event::CellRetried { .. }
         | Event::ArmStarted { .. }
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }

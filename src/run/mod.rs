@@ -8,6 +8,8 @@ mod node;
 mod observe;
 mod outlet;
 mod pair;
+mod preflight;
+pub mod queue;
 mod resources;
 mod scenario;
 mod scheduler;
@@ -21,26 +23,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use arm::trial::{KeptNode, Trial};
+pub use preflight::{Capacities, preflight};
 pub use resources::clean_up;
-pub use scheduler::Budget;
 
 use crate::event::{Event, RunId};
 use crate::journal::{Journal, JournalError};
-use crate::outcome::Cause;
-use crate::plan::model::{HostPlan, NetworkMode, Plan};
+use crate::plan::expected::Expected;
+use crate::plan::model::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::secret::{Mask, Secrets};
 use crate::state::{Ledger, LedgerError, RunDir};
-use crate::units::Mib;
 use dispatcher::{Dispatcher, Writer};
 use site::Site;
-
-/// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
-/// with a kernel and its packages.
-const ARM_DISK: Mib = Mib(1024);
 
 /// Everything that a run needs.
 pub struct Setup {
@@ -54,10 +53,14 @@ pub struct Setup {
     pub files: BTreeMap<String, Vec<u8>>,
     /// The secrets that steps may be handed.
     pub secrets: Secrets,
-    /// The hosts, in the plan's order; never empty.
+    /// The hosts that answer, in the plan's order; never empty.
     pub hosts: Vec<HostSetup>,
     /// What starts the proxy through which isolated clones get their updates.
     pub proxies: Arc<dyn ProxyLauncher>,
+    /// The plan's other hosts, which do not answer, as the first events tell it.
+    pub absent: Vec<Event>,
+    /// How long arms are expected to take.
+    pub expected: Expected,
     /// Arms at once, beside the budget.
     pub jobs: Option<usize>,
     /// Whether VMs of failed arms are left for inspection.
@@ -103,120 +106,29 @@ struct Context {
     events: Dispatcher,
     /// One for each host of the set-up.
     sites: Vec<Site>,
+    /// Woken when there is news of a site.
+    news: Arc<Notify>,
     mask: Mask,
 }
 
-/// Checks that the host can hold the plan at all, before anything is made.
-pub async fn preflight(setup: &Setup) -> Result<Budget, LabError> {
-    let Some(HostSetup { plan, host, .. }) = setup.hosts.first() else {
-        return Err(LabError::new(Cause::Internal, "the run has no host"));
-    };
-    match setup.plan.network.mode {
-        NetworkMode::Isolated => host.can_isolate()?,
-        NetworkMode::Open => {}
-    }
-    let capacity = host.capacity().await?;
-    let budget = Budget::of(plan, capacity);
-    for (index, cell) in setup.plan.cells.iter().enumerate() {
-        if cell.nodes.len() > 1 && !host.has_networks() {
-            return Err(LabError::new(
-                Cause::HostRefused,
-                format!(
-                    "cell {} has several nodes, and {} has no networks between them",
-                    cell.id,
-                    host.uri()
-                ),
-            )
-            .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"));
-        }
-        let admission = scheduler::Admission::of(&setup.plan, index, cell);
-        let (memory, vcpus) = (admission.memory(), admission.vcpus());
-        let (what, instead) = if admission.arms.len() > 1 {
-            (
-                format!(
-                    "both arms of cell {}, whose measured steps need them at once,",
-                    cell.id
-                ),
-                "; or take `measure` from the steps",
-            )
-        } else {
-            (format!("an arm of cell {}", cell.id), "")
-        };
-        if setup.jobs.is_some_and(|jobs| jobs < admission.arms.len()) {
-            return Err(LabError::new(
-                Cause::HostRefused,
-                format!("{what} are two jobs, and only one is allowed"),
-            )
-            .with_hint("allow two with `--jobs 2`, or take `measure` from the steps"));
-        }
-        if memory > budget.memory {
-            return Err(LabError::new(
-                Cause::HostMemory,
-                format!(
-                    "{what} {} {memory} of memory and {} lets it have {}",
-                    admission.need(),
-                    host.uri(),
-                    budget.memory
-                ),
-            )
-            .with_hint(format!(
-                "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]{instead}"
-            )));
-        }
-        if vcpus > budget.vcpus {
-            return Err(LabError::new(
-                Cause::HostRefused,
-                format!(
-                    "{what} {} {vcpus} vCPUs and the budget is {}",
-                    admission.need(),
-                    budget.vcpus
-                ),
-            )
-            .with_hint(format!(
-                "give the roles fewer `vcpus`, or raise `vcpus` of [[host]]{instead}"
-            )));
-        }
-    }
-    let images: u64 = setup
-        .images
-        .values()
-        .filter_map(|file| file.metadata().ok())
-        .map(|metadata| metadata.len() / (1024 * 1024))
-        .sum();
-    let measures = |cell| setup.plan.measures(cell);
-    let arms = if setup.plan.cells.iter().any(measures) {
-        2
-    } else {
-        1
-    };
-    let needed = Mib(images + arms * ARM_DISK.0);
-    if capacity.disk_free < needed {
-        return Err(LabError::new(
-            Cause::HostDisk,
-            format!(
-                "the clones need {needed} of disk on {} and {} is free",
-                host.uri(),
-                capacity.disk_free
-            ),
-        )
-        .with_hint(
-            "free disk space where the storage pools are (`patchgate clean` removes what dead runs left)",
-        ));
-    }
-    Ok(budget)
-}
-
-/// Runs a plan to its end, within the budget that [`preflight`] found, and returns what could not be removed. The journal
-/// in `run_dir` is the result.
-pub async fn execute(setup: Setup, budget: Budget, run_dir: &RunDir) -> Result<Vec<String>, RunError> {
-    let (context, writer) = open(setup, run_dir, &run_dir.journal())?;
-    scheduler::run(&context, budget).await;
-    close(context, writer).await
+/// Runs a plan to its end, within what [`preflight`] found, and returns what could not be removed. The journal in `run_dir`
+/// is the result.
+pub async fn execute(
+    setup: Setup,
+    capacities: Capacities,
+    run_dir: &RunDir,
+) -> Result<Vec<String>, RunError> {
+    let (context, ending) = open(setup, run_dir, &run_dir.journal())?;
+    let queue = capacities.queue(&context.setup);
+    scheduler::run(&context, queue).await;
+    close(context, ending).await
 }
 
 /// What came of trying scenarios; their steps stand in the trial's own journal, [`RunDir::trial`].
 #[derive(Debug)]
 pub struct Tried {
+    /// The URI of the host that the nodes were on.
+    pub uri: String,
     /// What could not be removed, or was kept, in words.
     pub left_behind: Vec<String>,
     /// The nodes that were left running on purpose.
@@ -225,18 +137,38 @@ pub struct Tried {
 
 /// Tries the scenarios of the plan's first cell on clones of its nodes, without updates: no journal of a run is written,
 /// and nothing is decided.
-pub async fn try_scenarios(setup: Setup, run_dir: &RunDir, trial: Trial) -> Result<Tried, RunError> {
-    let (context, writer) = open(setup, run_dir, &run_dir.trial())?;
-    let kept = match context.sites.first() {
+pub async fn try_scenarios(
+    setup: Setup,
+    capacities: &Capacities,
+    run_dir: &RunDir,
+    trial: Trial,
+) -> Result<Tried, RunError> {
+    let (context, ending) = open(setup, run_dir, &run_dir.trial())?;
+    // Where its first arm would start in a run, so starts the trial's only one.
+    let start = capacities.queue(&context.setup).admit();
+    let site = start.and_then(|start| context.sites.get(start.host));
+    let uri = site.map_or_else(String::new, |site| site.host.uri().to_owned());
+    let kept = match site {
         Some(site) => arm::trial::run(&context, site, trial).await,
         None => Vec::new(),
     };
-    let left_behind = close(context, writer).await?;
-    Ok(Tried { left_behind, kept })
+    let left_behind = close(context, ending).await?;
+    Ok(Tried {
+        uri,
+        left_behind,
+        kept,
+    })
+}
+
+/// What goes on until the end of a run.
+struct Ending {
+    writer: Writer,
+    /// One for each site, also while what is left is removed: a host may be lost even then.
+    watchers: JoinSet<()>,
 }
 
 /// Opens the journal and the ledger, and writes the first records.
-fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>, Writer), RunError> {
+fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>, Ending), RunError> {
     let mut journal = Journal::create(journal)?;
     let planned = Event::Planned {
         run: setup.run.clone(),
@@ -244,7 +176,10 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         plan: Box::new(setup.plan.clone()),
     };
     let chosen = setup.hosts.iter().map(|host| host.chosen.clone());
-    for event in iter::once(planned).chain(chosen) {
+    for event in iter::once(planned)
+        .chain(chosen)
+        .chain(setup.absent.iter().cloned())
+    {
         let record = journal.append((setup.now)(), event)?;
         setup.observer.record(&record);
     }
@@ -256,19 +191,27 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         setup.secrets.mask(),
     );
     let ledger = Arc::new(Mutex::new(Ledger::create(&run_dir.resources())?));
-    let sites = setup.hosts.iter().map(|host| Site::new(host, &ledger)).collect();
+    let news = Arc::new(Notify::new());
+    let site = |host| Site::new(host, &ledger, &news);
+    let sites = setup.hosts.iter().map(site).collect();
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
         setup,
         events,
         sites,
+        news,
     });
-    Ok((context, writer))
+    let mut watchers = JoinSet::new();
+    for host in 0..context.sites.len() {
+        let context = context.clone();
+        watchers.spawn(async move { context.sites[host].watch().await });
+    }
+    Ok((context, Ending { writer, watchers }))
 }
 
 /// Removes what is left and writes the last records.
-async fn close(context: Arc<Context>, writer: Writer) -> Result<Vec<String>, RunError> {
+async fn close(context: Arc<Context>, mut ending: Ending) -> Result<Vec<String>, RunError> {
     if context.setup.stop.is_cancelled() {
         context.events.emit(Event::Interrupted {
             by: "a signal".to_owned(),
@@ -286,7 +229,8 @@ async fn close(context: Arc<Context>, writer: Writer) -> Result<Vec<String>, Run
     context.events.emit(Event::Finished {
         left_behind: left_behind.clone(),
     });
+    ending.watchers.shutdown().await;
     drop(context);
-    writer.finish().await?;
+    ending.writer.finish().await?;
     Ok(left_behind)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use super::site::Loss;
 use crate::event::RunId;
 use crate::outcome::Cause;
 use crate::plan::model::ImagePin;
@@ -15,6 +16,7 @@ use crate::state::Ledger;
 /// What a run has made on one host and not yet removed.
 pub struct Resources {
     host: Arc<dyn Hypervisor>,
+    loss: Loss,
     /// The run's, of all its hosts.
     ledger: Arc<Mutex<Ledger>>,
     book: Mutex<Book>,
@@ -30,9 +32,10 @@ struct Book {
 
 impl Resources {
     /// Nothing yet, on that host.
-    pub fn new(host: Arc<dyn Hypervisor>, ledger: Arc<Mutex<Ledger>>) -> Self {
+    pub fn new(host: Arc<dyn Hypervisor>, ledger: Arc<Mutex<Ledger>>, loss: Loss) -> Self {
         Self {
             host,
+            loss,
             ledger,
             book: Mutex::default(),
             pool: OnceCell::new(),
@@ -70,9 +73,9 @@ impl Resources {
         self.book().kept = true;
     }
 
-    /// Removes a resource; on failure it stays in the ledger.
+    /// Removes a resource; on failure it stays in the ledger, and nothing is removed from a lost host.
     pub async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
-        self.host.remove(resource).await?;
+        self.loss.or(self.host.uri(), self.host.remove(resource)).await?;
         self.book().present.retain(|present| present != resource);
         self.ledger()
             .removed(resource)

@@ -217,7 +217,7 @@ pub async fn cleanup(
     let mut marks = BTreeMap::new();
     let mut lost: BTreeSet<String> = after.iter().filter_map(|fault| fault.role.clone()).collect();
     for (index, step) in all.iter().enumerate() {
-        if arm.setup().stop.is_cancelled() {
+        if arm.setup().stop.is_cancelled() || arm.is_lost() {
             return;
         }
         let (report, fault) = if lost.contains(&step.on) {

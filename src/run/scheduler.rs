@@ -1,143 +1,188 @@
-//! Which arms run at once: as many as fit the host's budget, treatments first, since they take longest.
+//! Carries out what the queue says: starts arms, watches the hosts, and gives cells of a lost host a second try.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
+use super::node::fault;
 use super::pair::{self, Seat};
+use super::queue::{Queue, Start, Stranded};
 use super::{Context, arm};
-use crate::outcome::Arm;
-use crate::plan::model::{CellPlan, HostPlan, Plan};
-use crate::port::Capacity;
-use crate::units::Mib;
+use crate::event::Event;
+use crate::outcome::{Arm, Cause, Stage};
+use crate::port::LabError;
 
-/// Memory of a host that is never given to clones.
-const RESERVE: Mib = Mib(1024);
+/// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
+const SHORT: Duration = Duration::from_secs(60);
 
-/// What clones may use at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// Memory.
-    pub memory: Mib,
-    /// vCPUs.
-    pub vcpus: u32,
-}
+/// How an arm's task ended: its cell, and whether the arm came to its end in order.
+type Ended = (usize, bool);
 
-impl Budget {
-    /// What the lab file allows, and never more memory than the host has.
-    pub fn of(host: &HostPlan, capacity: Capacity) -> Self {
-        let free = Mib(capacity.memory_free.0.saturating_sub(RESERVE.0));
-        Self {
-            memory: host.memory.map_or(free, |memory| memory.min(free)),
-            vcpus: host.vcpus.unwrap_or(capacity.vcpus),
-        }
-    }
-}
-
-/// Arms of one cell that start together: one, or both where their times are compared.
-pub struct Admission {
-    cell: usize,
-    /// Which arms.
-    pub arms: &'static [Arm],
-    /// What one arm takes.
-    memory: Mib,
-    vcpus: u32,
-}
-
-impl Admission {
-    /// How the first arms of a cell of that index start.
-    pub fn of(plan: &Plan, index: usize, cell: &CellPlan) -> Self {
-        Self {
-            cell: index,
-            arms: if plan.measures(cell) {
-                &[Arm::Treatment, Arm::Control]
-            } else {
-                &[Arm::Treatment]
-            },
-            memory: cell.arm_memory(),
-            vcpus: cell.arm_vcpus(),
-        }
-    }
-
-    /// Memory of all its arms.
-    pub fn memory(&self) -> Mib {
-        Mib(self.memory.0.saturating_mul(u64::from(self.count())))
-    }
-
-    /// vCPUs of all its arms.
-    pub fn vcpus(&self) -> u32 {
-        self.vcpus.saturating_mul(self.count())
-    }
-
-    fn count(&self) -> u32 {
-        if self.arms.len() > 1 { 2 } else { 1 }
-    }
-
-    /// The verb for its arms.
-    pub fn need(&self) -> &'static str {
-        if self.arms.len() > 1 { "need" } else { "needs" }
-    }
-}
-
-/// Every arm of a plan: treatments and pairs first, in the plan's order, then the other controls.
-fn admissions(plan: &Plan) -> VecDeque<Admission> {
-    let all = || {
-        let cells = plan.cells.iter().enumerate();
-        cells.map(|(index, cell)| Admission::of(plan, index, cell))
-    };
-    let controls = all().filter(|admission| admission.arms.len() == 1);
-    all()
-        .chain(controls.map(|admission| Admission {
-            arms: &[Arm::Control],
-            ..admission
-        }))
-        .collect()
+struct Scheduler<'a> {
+    context: &'a Arc<Context>,
+    queue: Queue,
+    running: JoinSet<Ended>,
+    lost: BTreeSet<usize>,
+    started: Instant,
+    /// When the last arm ended, where nothing runs since.
+    idle: Option<Instant>,
 }
 
 /// Runs every arm of every cell; returns when all are over and cleaned up.
-pub async fn run(context: &Arc<Context>, budget: Budget) {
-    let mut pending = admissions(&context.setup.plan);
-    let started = tokio::time::Instant::now();
-    let most = context.setup.jobs.unwrap_or(usize::MAX);
-    let (mut memory, mut vcpus) = (budget.memory, budget.vcpus);
-    let mut running = JoinSet::new();
-    loop {
-        let fits = |admission: &Admission| {
-            admission.memory() <= memory
-                && admission.vcpus() <= vcpus
-                && running.len().saturating_add(admission.arms.len()) <= most
-        };
-        if let Some(admission) = pending.iter().position(fits).and_then(|at| pending.remove(at)) {
-            memory = Mib(memory.0 - admission.memory().0);
-            vcpus -= admission.vcpus();
-            for (arm, seat) in seats(&admission) {
-                let context = context.clone();
-                let cell = admission.cell;
-                let held = (admission.memory, admission.vcpus);
-                running.spawn(async move {
-                    if let Some(site) = context.sites.first() {
-                        arm::run(&context, site, cell, arm, started.elapsed(), seat).await;
-                    }
-                    held
+pub async fn run(context: &Arc<Context>, queue: Queue) {
+    let scheduler = Scheduler {
+        context,
+        queue,
+        running: JoinSet::new(),
+        lost: BTreeSet::new(),
+        started: Instant::now(),
+        idle: None,
+    };
+    scheduler.run().await;
+}
+
+impl Scheduler<'_> {
+    async fn run(mut self) {
+        loop {
+            self.hear();
+            while let Some(start) = self.queue.admit() {
+                self.start(start);
+            }
+            if self.running.is_empty() && !self.queue.is_empty() && self.is_hopeless() {
+                let given_up = self.queue.give_up();
+                self.fail(given_up);
+                continue;
+            }
+            if self.running.is_empty() && self.queue.is_empty() {
+                break;
+            }
+            let patience = self.idle.map(|idle| idle + SHORT);
+            tokio::select! {
+                Some(ended) = self.running.join_next() => self.ended(ended),
+                () = self.context.news.notified() => {}
+                () = sleep_until(patience.unwrap_or(self.started)), if patience.is_some() => {}
+            }
+        }
+    }
+
+    /// Takes in what the hosts say.
+    fn hear(&mut self) {
+        for (host, site) in self.context.sites.iter().enumerate() {
+            if let Some(free) = site.measured() {
+                self.queue.measured(host, free);
+            }
+            if let Some(reason) = site.loss().reason()
+                && self.lost.insert(host)
+            {
+                self.context.events.emit(Event::HostLost {
+                    uri: site.host.uri().to_owned(),
+                    reason: reason.to_owned(),
                 });
+                self.queue.lose(host);
             }
-            continue;
         }
-        match running.join_next().await {
-            None => break,
-            Some(Ok((freed, cpus))) => {
-                memory = Mib(memory.0 + freed.0);
-                vcpus += cpus;
-            }
+        if !self.context.setup.stop.is_cancelled() {
+            self.queue.retry();
+        }
+        let stranded = self.queue.stranded();
+        self.fail(stranded);
+    }
+
+    /// Whether waiting any longer is of no use, while nothing runs.
+    fn is_hopeless(&mut self) -> bool {
+        let idle = *self.idle.get_or_insert_with(Instant::now);
+        match self.queue.stuck() {
+            Some(Cause::HostMemory) => idle.elapsed() >= SHORT || self.context.setup.stop.is_cancelled(),
+            Some(_) | None => true,
+        }
+    }
+
+    fn start(&mut self, start: Start) {
+        self.idle = None;
+        let (cell, host) = (start.cell, start.host);
+        let uri = |host: usize| self.context.sites[host].host.uri().to_owned();
+        if let Some(from) = start.instead_of {
+            self.context.events.emit(Event::CellRetried {
+                cell: self.context.setup.plan.cells[cell].id.clone(),
+                from: uri(from),
+                to: uri(host),
+            });
+        }
+        for (arm, seat) in seats(start.arms) {
+            let context = self.context.clone();
+            let started = self.started;
+            self.running.spawn(async move {
+                let site = &context.sites[host];
+                let whole = arm::run(&context, site, cell, arm, started.elapsed(), seat).await;
+                // What it gave back shows there; and where it failed, so may the reason.
+                if !context.setup.stop.is_cancelled() {
+                    site.look().await;
+                }
+                (cell, whole)
+            });
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Ended, JoinError>) {
+        // Whether its host is lost is told before what that did to the arm.
+        self.hear();
+        match ended {
+            Ok((cell, whole)) => self.queue.ended(cell, whole),
             // The arm's missing end stands in the journal; what it holds of the budget is not given back.
-            Some(Err(died)) => tracing::error!("an arm's task died: {died}"),
+            Err(died) => tracing::error!("an arm's task died: {died}"),
         }
+    }
+
+    /// Tells of arms that never start.
+    fn fail(&self, stranded: Vec<Stranded>) {
+        for Stranded { cell, arm, cause } in stranded {
+            let cell = self.context.setup.plan.cells[cell].id.clone();
+            let emit = |event| self.context.events.emit(event);
+            emit(Event::ArmStarted {
+                cell: cell.clone(),
+                arm,
+            });
+            emit(Event::ArmFailed {
+                cell: cell.clone(),
+                arm,
+                fault: fault(Stage::Queue, None, self.why(cause)),
+            });
+            emit(Event::ArmFinished { cell, arm });
+        }
+    }
+
+    fn why(&self, cause: Cause) -> LabError {
+        let lost = self.lost.first().filter(|_| cause == Cause::HostLost);
+        if let Some(&host) = lost {
+            let error = self.context.sites[host].lost_error();
+            return LabError {
+                message: format!(
+                    "it never started, and no host is left that can hold it: {}",
+                    error.message
+                ),
+                ..error
+            };
+        }
+        LabError::new(
+            cause,
+            format!("it never started: {} has not enough free for it", self.hosts()),
+        )
+        .with_hint("free some on the host, and run it again")
+    }
+
+    fn hosts(&self) -> String {
+        let left = self.context.sites.iter().enumerate();
+        let uris = left.filter(|(host, _)| !self.lost.contains(host));
+        let uris: Vec<&str> = uris.map(|(_, site)| site.host.uri()).collect();
+        uris.join(", ")
     }
 }
 
-fn seats(admission: &Admission) -> Vec<(Arm, Option<Seat>)> {
-    if let [arm] = admission.arms {
+fn seats(arms: &'static [Arm]) -> Vec<(Arm, Option<Seat>)> {
+    if let [arm] = arms {
         return vec![(*arm, None)];
     }
     let (control, treatment) = pair::seats();

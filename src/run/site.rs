@@ -1,15 +1,29 @@
-//! One host in a run: its connection, and what the run has made there.
+//! One host in a run: its connection, what the run has made there, and whether it still answers.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::outlet::Outlet;
 use super::resources::Resources;
 use super::{HostSetup, Setup};
+use crate::outcome::Cause;
 use crate::port::{Hypervisor, LabError};
 use crate::state::Ledger;
+use crate::units::Mib;
+
+/// The pause between two looks at a host.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// How long a host may take to say what it has.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How often in a row a host may fail to say so: libvirtd takes a moment to restart, and a host under load to answer.
+const TRIES: u32 = 5;
 
 /// A host in a run.
 pub struct Site {
@@ -21,16 +35,65 @@ pub struct Site {
     pub outlet: OnceCell<Outlet>,
     /// What the run has made there.
     pub resources: Resources,
+    loss: Loss,
+    free: Mutex<Option<Mib>>,
+    /// Wakes whoever waits for news of it.
+    news: Arc<Notify>,
+}
+
+/// Whether a host is lost, for all who wait for something of it.
+#[derive(Clone, Default)]
+pub struct Loss(Arc<(CancellationToken, OnceLock<String>)>);
+
+impl Loss {
+    fn lose(&self, reason: String) {
+        // The first reason stands.
+        let _ = self.0.1.set(reason);
+        self.0.0.cancel();
+    }
+
+    /// Why it is taken for lost.
+    pub fn reason(&self) -> Option<&str> {
+        self.0.1.get().map(String::as_str)
+    }
+
+    /// Waits until it is.
+    pub async fn wait(&self) {
+        self.0.0.cancelled().await;
+    }
+
+    /// What came of something asked of the host; the host's loss where that comes first.
+    pub async fn or<T>(
+        &self,
+        uri: &str,
+        answer: impl Future<Output = Result<T, LabError>>,
+    ) -> Result<T, LabError> {
+        tokio::select! {
+            biased;
+            () = self.0.0.cancelled() => Err(self.error(uri)),
+            answer = answer => answer,
+        }
+    }
+
+    fn error(&self, uri: &str) -> LabError {
+        let reason = self.reason().unwrap_or("it does not answer");
+        LabError::new(Cause::HostLost, format!("{uri}: {reason}"))
+            .with_hint("see that the host runs and that libvirt answers there, and run it again")
+    }
 }
 
 impl Site {
-    /// A host of a run whose resources go into that ledger.
-    pub fn new(setup: &HostSetup, ledger: &Arc<Mutex<Ledger>>) -> Self {
+    /// A host of a run whose resources go into that ledger; `news` is woken when it is lost.
+    pub fn new(setup: &HostSetup, ledger: &Arc<Mutex<Ledger>>, news: &Arc<Notify>) -> Self {
+        let loss = Loss::default();
         Self {
             host: setup.host.clone(),
             kvm: setup.kvm,
             outlet: OnceCell::new(),
-            resources: Resources::new(setup.host.clone(), ledger.clone()),
+            resources: Resources::new(setup.host.clone(), ledger.clone(), loss.clone()),
+            loss,
+            free: Mutex::default(),
+            news: news.clone(),
         }
     }
 
@@ -41,5 +104,50 @@ impl Site {
         }
         let open = || Outlet::open(setup, self, run_dir);
         self.outlet.get_or_try_init(open).await.map(Some)
+    }
+
+    /// Whether it is lost.
+    pub fn loss(&self) -> &Loss {
+        &self.loss
+    }
+
+    /// The error of what needs it and does not begin any more.
+    pub fn lost_error(&self) -> LabError {
+        self.loss.error(self.host.uri())
+    }
+
+    /// Memory that it last said to have free, once.
+    pub fn measured(&self) -> Option<Mib> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Asks it what it has; when it never answers, it is lost.
+    pub async fn look(&self) {
+        let mut problem = String::new();
+        for _ in 0..TRIES {
+            if self.loss.reason().is_some() {
+                return;
+            }
+            problem = match timeout(ANSWER, self.host.capacity()).await {
+                Ok(Ok(capacity)) => {
+                    *self.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(capacity.memory_free);
+                    return;
+                }
+                Ok(Err(error)) => error.message,
+                Err(_) => format!("it did not answer within {} s", ANSWER.as_secs()),
+            };
+            sleep(BEAT).await;
+        }
+        self.loss.lose(format!("{problem} ({TRIES} tries)"));
+        self.news.notify_one();
+    }
+
+    /// Looks at it again and again until it is lost.
+    pub async fn watch(&self) {
+        while self.loss.reason().is_none() {
+            sleep(BEAT).await;
+            self.look().await;
+            self.news.notify_one();
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::drift::Looks;
+use super::tries::{Tries, standing};
 use crate::event::{Event, Record, StepReport};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
 use crate::plan::model::CellId;
@@ -12,6 +13,7 @@ use crate::update::{Proof, UpdateSet};
 pub(super) struct Seen<'a> {
     arms: BTreeMap<(&'a CellId, Arm), ArmSeen<'a>>,
     nodes: BTreeMap<(&'a CellId, &'a str), NodeSeen<'a>>,
+    pub(super) tries: Tries<'a>,
     pub(super) interrupted: Option<&'a str>,
     pub(super) finished: bool,
     pub(super) left_behind: Vec<&'a str>,
@@ -92,8 +94,11 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn read(records: &'a [Record]) -> Self {
-        let mut seen = Self::default();
-        for record in records {
+        let mut seen = Self {
+            tries: Tries::read(records),
+            ..Self::default()
+        };
+        for record in standing(records) {
             seen.add(&record.event);
         }
         seen.finished = matches!(
@@ -110,6 +115,8 @@ impl<'a> Seen<'a> {
         match event {
             Event::Planned { .. }
             | Event::HostChosen { .. }
+            | Event::HostLost { .. }
+            | Event::CellRetried { .. }
             | Event::ArmStarted { .. }
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }

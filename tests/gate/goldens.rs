@@ -12,13 +12,13 @@ use patchgate::verdict::Judgement;
 use super::looks::plant;
 use super::story::{Go, Story, all_pass, fault, two_cells};
 
-fn with<T>(story: &Story, make: impl Fn(&Summary<'_>) -> T) -> T {
+pub fn with<T>(story: &Story, make: impl Fn(&Summary<'_>) -> T) -> T {
     let loaded: Loaded = story.loaded();
     let (judgement, decision): (Judgement, Decision) = story.decided();
     make(&Summary::new(&loaded, &judgement, &decision))
 }
 
-fn as_text(story: &Story, width: usize) -> String {
+pub fn as_text(story: &Story, width: usize) -> String {
     let style = Style { width, colour: false };
     with(story, |summary| text::render(summary, style))
 }

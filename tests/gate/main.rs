@@ -7,3 +7,4 @@ mod matrix;
 mod measured;
 mod properties;
 mod story;
+mod tries;

@@ -373,6 +373,8 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             // That the plan comes first is the journal's to hold.
             Event::Planned { .. }
             | Event::HostChosen { .. }
+            | Event::HostLost { .. }
+            | Event::CellRetried { .. }
             | Event::ArmStarted { .. }
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }

@@ -16,11 +16,12 @@ use patchgate::journal::{self, Loaded};
 use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::drift::DriftPolicy;
+use patchgate::plan::expected::Expected;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
     UpdateMode, UpdatePolicy,
 };
-use patchgate::port::{ExecOutput, LabError, Observer};
+use patchgate::port::{ExecOutput, Hypervisor, LabError, Observer};
 use patchgate::report::text::Style;
 use patchgate::report::{Summary, json, junit, markdown, text};
 use patchgate::run::{self, HostSetup, RunError, Setup};
@@ -52,6 +53,8 @@ pub fn exit(code: i32, stdout: &str) -> ExecOutput {
 /// A lab with one cell `web/debian-12`, one node `web` and one scenario of one step.
 pub struct Lab {
     pub fake: FakeLab,
+    /// Further hosts.
+    pub others: Vec<FakeLab>,
     pub proxies: FakeProxies,
     pub plan: Plan,
     stop: Option<Duration>,
@@ -67,6 +70,7 @@ impl Default for Lab {
         fake.script("web", GuestScript::default());
         Self {
             fake,
+            others: Vec::new(),
             proxies: FakeProxies::default(),
             plan: plan(),
             stop: None,
@@ -166,6 +170,26 @@ impl Lab {
         self.fake.script("web", script);
     }
 
+    /// The same lab with a further host.
+    pub fn with_host(mut self, uri: &str) -> Self {
+        let fake = FakeLab::at(uri);
+        fake.script("web", GuestScript::default());
+        self.others.push(fake);
+        self
+    }
+
+    /// The same lab with so many groups like its one.
+    pub fn with_cells(mut self, cells: usize) -> Self {
+        let one = self.plan.cells[0].clone();
+        let cell = |number: usize| CellPlan {
+            id: CellId::new(&format!("web{number}"), "debian-12"),
+            group: format!("web{number}"),
+            ..one.clone()
+        };
+        self.plan.cells = (0..cells).map(cell).collect();
+        self
+    }
+
     pub fn with_drift(mut self, drift: Option<DriftPolicy>) -> Self {
         self.plan.drift = drift;
         self
@@ -257,17 +281,22 @@ impl Lab {
             files: self.files.clone(),
             secrets: self.secrets.clone(),
             proxies: Arc::new(self.proxies.clone()),
-            hosts: vec![HostSetup {
-                plan: self.plan.hosts[0].clone(),
-                host: Arc::new(self.fake.clone()),
-                chosen: Event::HostChosen {
-                    uri: patchgate::fake::URI.into(),
-                    accel: "none".into(),
-                    reason: "a fake".into(),
-                    version: "0".into(),
-                },
-                kvm: false,
-            }],
+            hosts: std::iter::once(&self.fake)
+                .chain(&self.others)
+                .map(|fake| HostSetup {
+                    plan: self.plan.hosts[0].clone(),
+                    host: Arc::new(fake.clone()),
+                    chosen: Event::HostChosen {
+                        uri: fake.uri().into(),
+                        accel: "none".into(),
+                        reason: "a fake".into(),
+                        version: "0".into(),
+                    },
+                    kvm: false,
+                })
+                .collect(),
+            absent: Vec::new(),
+            expected: Expected::default(),
             jobs: self.jobs,
             keep_failed: false,
             observer,
@@ -295,6 +324,7 @@ impl Lab {
         let ledger = Ledger::left(&state.run_dir(&run).join(patchgate::state::RESOURCES)).expect("ledger");
         End {
             fake: self.fake,
+            others: self.others,
             proxies: self.proxies,
             run,
             journal,
@@ -319,6 +349,7 @@ impl Lab {
 /// The end of a run.
 pub struct End {
     pub fake: FakeLab,
+    pub others: Vec<FakeLab>,
     proxies: FakeProxies,
     run: RunId,
     pub journal: Loaded,

@@ -113,7 +113,8 @@ pub fn as_text(checks: &[Check], colour: bool) -> String {
                 .host
                 .as_ref()
                 .map_or("this machine".to_owned(), |uri| format!("host {uri}"));
-            text.push_str(&format!("{head}:\n"));
+            // As below.
+            let _ = writeln!(text, "{head}:");
             about = Some(&check.host);
         }
         let (on, off) = if colour {

@@ -78,8 +78,8 @@ pub struct Kept {
 }
 
 impl Outcome {
-    /// Reads a trial's record; `uri` is the host's.
-    pub fn of(loaded: &Loaded, uri: &str, tried: Tried) -> Self {
+    /// Reads a trial's record.
+    pub fn of(loaded: &Loaded, tried: Tried) -> Self {
         let cell = loaded.plan.cells.first();
         let names = cell.map_or(&[][..], |cell| &cell.scenarios);
         let mut scenarios: Vec<Scenario> = names
@@ -149,7 +149,7 @@ impl Outcome {
                 .kept
                 .into_iter()
                 .map(|node| Kept {
-                    console: format!("virsh -c {uri} console {}", node.domain),
+                    console: format!("virsh -c {} console {}", tried.uri, node.domain),
                     role: node.role,
                     domain: node.domain,
                 })

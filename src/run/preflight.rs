@@ -1,0 +1,170 @@
+//! Whether the hosts can hold a plan at all, before anything is made.
+
+use std::time::Duration;
+
+use super::queue::{ARM_DISK, CellNeeds, Queue, Room};
+use super::{HostSetup, Setup};
+use crate::outcome::Cause;
+use crate::plan::model::{CellPlan, NetworkMode};
+use crate::port::{Capacity, LabError};
+use crate::units::Mib;
+
+/// What a run's clones may use of its hosts, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Capacities {
+    rooms: Vec<Room>,
+    /// How long the run takes if every arm takes as long as is expected of it.
+    pub expected: Duration,
+}
+
+impl Capacities {
+    /// Every arm of the plan, waiting.
+    pub(super) fn queue(&self, setup: &Setup) -> Queue {
+        Queue::new(needs(setup), &self.rooms, setup.jobs.unwrap_or(usize::MAX))
+    }
+}
+
+/// Checks that each cell of the plan finds a host that can hold it, and that all can isolate their clones where that is
+/// promised.
+pub async fn preflight(setup: &Setup) -> Result<Capacities, LabError> {
+    let mut rooms = Vec::new();
+    let mut silent = None;
+    for HostSetup { plan, host, .. } in &setup.hosts {
+        match setup.plan.network.mode {
+            NetworkMode::Isolated => host.can_isolate()?,
+            NetworkMode::Open => {}
+        }
+        let has = match host.capacity().await {
+            Ok(has) => has,
+            // Nothing is given to it; whoever watches it will find it lost.
+            Err(error) => {
+                silent.get_or_insert(error);
+                Capacity::NOTHING
+            }
+        };
+        rooms.push(Room::of(plan, has, host.has_networks()));
+    }
+    if let Some(error) = silent.filter(|_| setup.hosts.len() == 1) {
+        return Err(error);
+    }
+    let needs = needs(setup);
+    for (cell, needs) in setup.plan.cells.iter().zip(&needs) {
+        let jobs = needs.at_once();
+        if setup.jobs.is_some_and(|most| most < jobs) {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!("{} are two jobs, and only one is allowed", admission(cell, needs)),
+            )
+            .with_hint("allow two with `--jobs 2`, or take `measure` from the steps"));
+        }
+        if rooms.iter().any(|room| room.can_hold(needs)) {
+            continue;
+        }
+        let uris = setup.hosts.iter().map(|host| host.host.uri());
+        let mut refusals = uris
+            .zip(&rooms)
+            .filter_map(|(uri, room)| refusal(cell, needs, uri, room));
+        let Some(first) = refusals.next() else { continue };
+        return Err(refusals.fold(first, |all, next| LabError {
+            message: format!("{}; {}", all.message, next.message),
+            ..all
+        }));
+    }
+    let jobs = setup.jobs.unwrap_or(usize::MAX);
+    match Queue::new(needs, &rooms, jobs).predict() {
+        Some(expected) => Ok(Capacities { rooms, expected }),
+        // Each cell fits alone; what stays on a host until the end of a run are the images.
+        None => Err(no_disk(setup, &rooms)),
+    }
+}
+
+fn needs(setup: &Setup) -> Vec<CellNeeds> {
+    let size = |image: &str| {
+        let file = setup.images.get(image).and_then(|file| file.metadata().ok());
+        Mib(file.map_or(0, |metadata| metadata.len() / (1024 * 1024)))
+    };
+    let plan = &setup.plan;
+    let cells = plan.cells.iter();
+    cells
+        .map(|cell| CellNeeds::of(plan, cell, size, |arm| setup.expected.of(&cell.id, arm)))
+        .collect()
+}
+
+/// What starts of a cell at once, in words.
+fn admission(cell: &CellPlan, needs: &CellNeeds) -> String {
+    if needs.together {
+        format!(
+            "both arms of cell {}, whose measured steps need them at once,",
+            cell.id
+        )
+    } else {
+        format!("an arm of cell {}", cell.id)
+    }
+}
+
+/// Why a host cannot hold a cell, if it cannot.
+fn refusal(cell: &CellPlan, needs: &CellNeeds, uri: &str, room: &Room) -> Option<LabError> {
+    let what = admission(cell, needs);
+    let alone = needs.alone();
+    let budget = room.budget;
+    let (verb, instead) = if needs.together {
+        ("need", "; or take `measure` from the steps")
+    } else {
+        ("needs", "")
+    };
+    if needs.networks && !room.networks {
+        let message = format!(
+            "cell {} has several nodes, and {uri} has no networks between them",
+            cell.id
+        );
+        return Some(
+            LabError::new(Cause::HostRefused, message)
+                .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"),
+        );
+    }
+    if alone.memory > budget.memory {
+        let message = format!(
+            "{what} {verb} {} of memory and {uri} lets it have {}",
+            alone.memory, budget.memory
+        );
+        return Some(LabError::new(Cause::HostMemory, message).with_hint(format!(
+            "free memory on the host, give the roles less `memory`, or raise `memory` of [[host]]{instead}"
+        )));
+    }
+    if alone.vcpus > budget.vcpus {
+        let message = format!(
+            "{what} {verb} {} vCPUs and the budget of {uri} is {}",
+            alone.vcpus, budget.vcpus
+        );
+        return Some(LabError::new(Cause::HostRefused, message).with_hint(format!(
+            "give the roles fewer `vcpus`, or raise `vcpus` of [[host]]{instead}"
+        )));
+    }
+    (alone.disk > budget.disk).then(|| disk(alone.disk, &format!("{} is free on {uri}", budget.disk)))
+}
+
+fn no_disk(setup: &Setup, rooms: &[Room]) -> LabError {
+    let needs = needs(setup);
+    let arms = needs.iter().map(CellNeeds::at_once).max().unwrap_or(1);
+    let images: std::collections::BTreeMap<_, _> = needs.iter().flat_map(|cell| &cell.images).collect();
+    let images: u64 = images.values().map(|size| size.0).sum();
+    let free: Vec<String> = setup
+        .hosts
+        .iter()
+        .zip(rooms)
+        .map(|(host, room)| format!("{} is free on {}", room.budget.disk, host.host.uri()))
+        .collect();
+    let arms = u64::try_from(arms).unwrap_or(u64::MAX);
+    disk(
+        Mib(images.saturating_add(arms.saturating_mul(ARM_DISK.0))),
+        &free.join(", "),
+    )
+}
+
+fn disk(needed: Mib, free: &str) -> LabError {
+    LabError::new(
+        Cause::HostDisk,
+        format!("the clones need {needed} of disk and {free}"),
+    )
+    .with_hint("free disk space where the storage pools are (`patchgate clean` removes what dead runs left)")
+}

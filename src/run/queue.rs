@@ -1,0 +1,349 @@
+//! Which arms start next, and on which host. Pure: it is told what ends, and answers what starts.
+//!
+//! An admission is one arm, or both arms of a cell whose times are compared. Both arms of a cell run on one host, where
+//! its first arm starts. Among what waits, the order is:
+//!
+//! 1. what was overtaken [`PATIENCE`] times by later ones, since it did not fit: it keeps a host to itself until it does;
+//! 2. the group that has been given the least time so far, so that a group with many cells starves no other;
+//! 3. the longest expected;
+//! 4. the plan's order, treatment first.
+//!
+//! It goes to the host with the most free vCPUs, then the most free memory, then the first in the plan.
+
+mod needs;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use needs::{ARM_DISK, Amount, CellNeeds, RESERVE, Room};
+
+use crate::outcome::{Arm, Cause};
+use crate::units::Mib;
+
+/// How often an admission that does not fit yet may be overtaken by later ones.
+pub const PATIENCE: u32 = 4;
+
+/// Arms that start now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The cell's index.
+    pub cell: usize,
+    /// Its arms that start.
+    pub arms: &'static [Arm],
+    /// The host's index.
+    pub host: usize,
+    /// For the first start of a cell's second try: the host that was lost.
+    pub instead_of: Option<usize>,
+}
+
+/// An arm that will never start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranded {
+    /// The cell's index.
+    pub cell: usize,
+    /// Which arm.
+    pub arm: Arm,
+    /// Why.
+    pub cause: Cause,
+}
+
+struct Host {
+    room: Room,
+    free: Amount,
+    arms: usize,
+    placed: BTreeSet<String>,
+    lost: bool,
+    /// What it last said to have free, less what was started since. What ends gives nothing back: whether it did is for
+    /// the host to say.
+    measured: Option<Mib>,
+}
+
+struct Cell {
+    needs: CellNeeds,
+    home: Option<usize>,
+    running: usize,
+    /// An arm of it fell with its host.
+    broken: bool,
+    /// The host that its first try was lost with.
+    lost: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    cell: usize,
+    arms: &'static [Arm],
+    overtaken: u32,
+    /// The host that it keeps to itself.
+    keeps: Option<usize>,
+}
+
+/// What waits, and what the hosts have left.
+pub struct Queue {
+    hosts: Vec<Host>,
+    cells: Vec<Cell>,
+    waiting: Vec<Waiting>,
+    given: BTreeMap<String, Duration>,
+    jobs: usize,
+    running: usize,
+}
+
+impl Queue {
+    /// Every arm of those cells, on those hosts, at most `jobs` of them at once.
+    pub fn new(cells: Vec<CellNeeds>, rooms: &[Room], jobs: usize) -> Self {
+        let host = |room: &Room| Host {
+            room: *room,
+            free: room.budget,
+            arms: 0,
+            placed: BTreeSet::new(),
+            lost: false,
+            measured: None,
+        };
+        let mut queue = Self {
+            hosts: rooms.iter().map(host).collect(),
+            cells: Vec::new(),
+            waiting: Vec::new(),
+            given: BTreeMap::new(),
+            jobs,
+            running: 0,
+        };
+        for (index, needs) in cells.into_iter().enumerate() {
+            queue.cells.push(Cell {
+                needs,
+                home: None,
+                running: 0,
+                broken: false,
+                lost: None,
+            });
+            queue.wait(index);
+        }
+        queue
+    }
+
+    fn wait(&mut self, cell: usize) {
+        for arms in self.cells[cell].needs.admissions() {
+            self.waiting.push(Waiting {
+                cell,
+                arms,
+                overtaken: 0,
+                keeps: None,
+            });
+        }
+    }
+
+    /// Whether anything waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What starts now, if anything can. It is taken to have started.
+    pub fn admit(&mut self) -> Option<Start> {
+        self.waiting.sort_by_key(|waiting| {
+            let needs = &self.cells[waiting.cell].needs;
+            let given = self.given.get(&needs.group).copied().unwrap_or_default();
+            let length = waiting.arms.iter().map(|&arm| needs.takes(arm)).max();
+            let second = waiting.arms.first() == Some(&Arm::Control);
+            (
+                waiting.overtaken < PATIENCE,
+                given,
+                Reverse(length),
+                waiting.cell,
+                second,
+            )
+        });
+        let mut kept = BTreeSet::new();
+        for at in 0..self.waiting.len() {
+            let waiting = self.waiting[at];
+            let jobs = self.running.saturating_add(waiting.arms.len()) <= self.jobs;
+            let fitting = self.possible(&waiting).filter(|host| !kept.contains(host));
+            let host = fitting
+                .filter(|&host| self.fits(&waiting, host))
+                .max_by_key(|&host| self.most_free(host));
+            if let (true, Some(host)) = (jobs, host) {
+                for passed in &mut self.waiting[..at] {
+                    passed.overtaken = passed.overtaken.saturating_add(1);
+                }
+                self.waiting.remove(at);
+                return Some(self.start(&waiting, host));
+            }
+            if waiting.overtaken >= PATIENCE {
+                if !jobs {
+                    return None;
+                }
+                let mine = waiting.keeps.filter(|&host| self.can(&waiting, host));
+                let mine = mine.or_else(|| self.possible(&waiting).max_by_key(|&host| self.most_free(host)));
+                self.waiting[at].keeps = mine;
+                kept.extend(mine);
+            }
+        }
+        None
+    }
+
+    fn most_free(&self, host: usize) -> (u32, Mib, Reverse<usize>) {
+        let free = self.hosts[host].free;
+        (free.vcpus, free.memory, Reverse(host))
+    }
+
+    /// Whether an admission may start on a host, now or later.
+    fn can(&self, waiting: &Waiting, host: usize) -> bool {
+        let cell = &self.cells[waiting.cell];
+        let room = &self.hosts[host];
+        !room.lost && cell.home.is_none_or(|home| home == host) && room.room.can_hold(&cell.needs)
+    }
+
+    fn possible(&self, waiting: &Waiting) -> impl Iterator<Item = usize> {
+        let waiting = *waiting;
+        (0..self.hosts.len()).filter(move |&host| self.can(&waiting, host))
+    }
+
+    /// What an admission takes of a host: its arms, and the images that are not there yet.
+    fn cost(&self, waiting: &Waiting, host: usize) -> Amount {
+        let needs = &self.cells[waiting.cell].needs;
+        let mut cost = needs.arm.times(waiting.arms.len());
+        for (image, size) in &needs.images {
+            if !self.hosts[host].placed.contains(image) {
+                cost.disk.0 = cost.disk.0.saturating_add(size.0);
+            }
+        }
+        cost
+    }
+
+    fn fits(&self, waiting: &Waiting, host: usize) -> bool {
+        let cost = self.cost(waiting, host);
+        self.hosts[host].free.holds(cost) && !self.is_short(cost.memory, host)
+    }
+
+    /// Whether a host says to have less memory than an admission takes. Where nothing runs the reserve may be used up.
+    fn is_short(&self, memory: Mib, host: usize) -> bool {
+        let host = &self.hosts[host];
+        let reserve = if host.arms == 0 { 0 } else { RESERVE.0 };
+        host.measured
+            .is_some_and(|measured| memory.0 > measured.0.saturating_sub(reserve))
+    }
+
+    fn start(&mut self, waiting: &Waiting, host: usize) -> Start {
+        let cost = self.cost(waiting, host);
+        let cell = &mut self.cells[waiting.cell];
+        let instead_of = cell.lost.filter(|_| cell.home.is_none());
+        cell.home = Some(host);
+        cell.running += waiting.arms.len();
+        let given = self.given.entry(cell.needs.group.clone()).or_default();
+        for &arm in waiting.arms {
+            *given = given.saturating_add(cell.needs.takes(arm));
+        }
+        let room = &mut self.hosts[host];
+        room.placed.extend(cell.needs.images.keys().cloned());
+        room.free.take(cost);
+        room.arms += waiting.arms.len();
+        if let Some(measured) = &mut room.measured {
+            measured.0 = measured.0.saturating_sub(cost.memory.0);
+        }
+        self.running += waiting.arms.len();
+        Start {
+            cell: waiting.cell,
+            arms: waiting.arms,
+            host,
+            instead_of,
+        }
+    }
+
+    /// An arm is over; `whole` where it came to its end in order.
+    pub fn ended(&mut self, cell: usize, whole: bool) {
+        let cell = &mut self.cells[cell];
+        let Some(home) = cell.home else { return };
+        let host = &mut self.hosts[home];
+        cell.running -= 1;
+        cell.broken |= !whole && host.lost;
+        host.free.give_back(cell.needs.arm);
+        host.arms -= 1;
+        self.running -= 1;
+    }
+
+    /// A host says how much memory it has free.
+    pub fn measured(&mut self, host: usize, free: Mib) {
+        self.hosts[host].measured = Some(free);
+    }
+
+    /// A host is lost: nothing more starts there, and the cells that wait for it are broken.
+    pub fn lose(&mut self, host: usize) {
+        self.hosts[host].lost = true;
+        for waiting in &self.waiting {
+            let cell = &mut self.cells[waiting.cell];
+            cell.broken |= cell.home == Some(host);
+        }
+    }
+
+    /// Lets both arms of a cell wait once more whose host was lost, when no arm of it runs any more and another host can
+    /// hold it.
+    pub fn retry(&mut self) {
+        for index in 0..self.cells.len() {
+            let cell = &self.cells[index];
+            let over = cell.broken && cell.running == 0 && cell.lost.is_none();
+            let holds = |host: &Host| !host.lost && host.room.can_hold(&cell.needs);
+            if over && self.hosts.iter().any(holds) {
+                let cell = &mut self.cells[index];
+                cell.lost = cell.home.take();
+                cell.broken = false;
+                self.waiting.retain(|waiting| waiting.cell != index);
+                self.wait(index);
+            }
+        }
+    }
+
+    /// Takes out what no host that is left can hold.
+    pub fn stranded(&mut self) -> Vec<Stranded> {
+        let (kept, out): (Vec<Waiting>, Vec<Waiting>) = self.waiting.iter().partition(|waiting| {
+            // A cell that still runs may yet be tried elsewhere.
+            self.cells[waiting.cell].running > 0 || self.possible(waiting).next().is_some()
+        });
+        self.waiting = kept;
+        let lost = |waiting: &Waiting| stranded(waiting, Cause::HostLost);
+        out.iter().flat_map(lost).collect()
+    }
+
+    /// Where nothing runs and still nothing starts: why the first that waits does not.
+    pub fn stuck(&self) -> Option<Cause> {
+        let first = self.waiting.first()?;
+        let short = |host| self.is_short(self.cost(first, host).memory, host);
+        Some(if self.possible(first).any(short) {
+            Cause::HostMemory
+        } else {
+            Cause::HostDisk
+        })
+    }
+
+    /// Takes out the first that waits.
+    pub fn give_up(&mut self) -> Vec<Stranded> {
+        let Some(cause) = self.stuck() else {
+            return Vec::new();
+        };
+        stranded(&self.waiting.remove(0), cause)
+    }
+
+    /// How long all of it takes if every arm takes as long as is expected; nothing where some of it never starts.
+    pub fn predict(mut self) -> Option<Duration> {
+        let mut now = Duration::ZERO;
+        let mut ends = BTreeSet::new();
+        loop {
+            while let Some(start) = self.admit() {
+                let needs = &self.cells[start.cell].needs;
+                // Arms that are compared wait for each other.
+                let takes = start.arms.iter().map(|&arm| needs.takes(arm)).max();
+                let end = now.saturating_add(takes.unwrap_or_default());
+                ends.extend(start.arms.iter().map(|&arm| (end, start.cell, arm)));
+            }
+            let Some((end, cell, _)) = ends.pop_first() else {
+                break;
+            };
+            now = end;
+            self.ended(cell, true);
+        }
+        self.is_empty().then_some(now)
+    }
+}
+
+fn stranded(waiting: &Waiting, cause: Cause) -> Vec<Stranded> {
+    let cell = waiting.cell;
+    let arms = waiting.arms.iter();
+    arms.map(|&arm| Stranded { cell, arm, cause }).collect()
+}
