@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observation::{Moment, Observation};
 use crate::outcome::{Arm, Fault, ScenarioOutcome, Stage, StepOutcome};
-use crate::plan::model::{CellId, Plan};
+use crate::plan::model::{CellId, CloneMode, Plan};
 use crate::scenario::results::SubResult;
 use crate::update::{Proof, UpdateSet};
 
@@ -147,6 +147,18 @@ pub enum Event {
         stage: Stage,
         /// How long it took, in milliseconds.
         millis: u64,
+    },
+    /// The nodes of an arm are there, each with an identity of its own.
+    Cloned {
+        /// Its cell.
+        cell: CellId,
+        /// Its arm.
+        arm: Arm,
+        /// Whether they went on from a saved state or were booted.
+        clone: CloneMode,
+        /// Why they were booted, where they should have gone on from a saved state.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The updates of a node were pinned.
     Resolved {
@@ -300,6 +312,7 @@ impl Event {
             | Self::ArmStarted { cell, .. }
             | Self::StageStarted { cell, .. }
             | Self::StageFinished { cell, .. }
+            | Self::Cloned { cell, .. }
             | Self::Resolved { cell, .. }
             | Self::RebootNeeded { cell, .. }
             | Self::Proved { cell, .. }

@@ -157,6 +157,7 @@ fn decides(event: &Event) -> bool {
         | Event::Interrupted { .. }
         | Event::Finished { .. } => true,
         Event::HostChosen { .. }
+        | Event::Cloned { .. }
         | Event::ArmStarted { .. }
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }

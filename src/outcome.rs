@@ -34,6 +34,8 @@ impl fmt::Display for Arm {
 pub enum Stage {
     /// Waiting for memory and vCPUs on the host.
     Queue,
+    /// The nodes of the cell are booted together, and saved for all arms to go on from.
+    Warm,
     /// Network, overlay and domain are created.
     Clone,
     /// From power-on until the guest agent answers and the node has its identity.
@@ -64,6 +66,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Queue => "queue",
+            Self::Warm => "warm",
             Self::Clone => "clone",
             Self::Boot => "boot",
             Self::Isolate => "isolate",

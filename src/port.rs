@@ -1,6 +1,7 @@
 //! What `run` needs of the world, as traits: libvirt and the guest agent implement them for real, [`crate::fake`]
 //! implements them for tests, more strictly than reality.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -181,6 +182,26 @@ pub struct Nic {
     pub filter: Option<String>,
 }
 
+/// How a VM begins. Volumes are named in its own pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Power {
+    /// It is switched on.
+    On,
+    /// It is switched on with its memory in a new volume, to be saved later.
+    Savable {
+        /// The volume of its memory.
+        ram: String,
+    },
+    /// It goes on from where a savable one was saved, and is paused until it is resumed. The memory is shared with all that
+    /// go on from there, as far as they have not written to it.
+    Saved {
+        /// The volume of the memory.
+        ram: String,
+        /// The volume of all the rest of its state.
+        state: String,
+    },
+}
+
 /// A VM to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmSpec {
@@ -204,6 +225,8 @@ pub struct VmSpec {
     pub vcpus: u32,
     /// Whether to use KVM.
     pub kvm: bool,
+    /// How it begins.
+    pub power: Power,
 }
 
 /// What a VM is doing.
@@ -245,6 +268,21 @@ pub trait Hypervisor: Send + Sync {
     async fn create_filter(&self, spec: &FilterSpec) -> Result<(), LabError>;
     /// Makes a node's overlay over its base.
     async fn create_overlay(&self, spec: &VmSpec) -> Result<(), LabError>;
+    /// What a saved state can only be used with, by name: versions, machine type, CPU, devices. The error says why no state
+    /// can be saved there.
+    async fn machine(&self, kvm: bool) -> Result<BTreeMap<String, String>, LabError>;
+    /// Stops a VM's CPUs, until it is resumed.
+    async fn pause(&self, domain: &str) -> Result<(), LabError>;
+    /// Lets a VM go on.
+    async fn resume(&self, domain: &str) -> Result<(), LabError>;
+    /// Saves what a paused VM holds beside its memory and disk, as a new volume.
+    async fn save_state(&self, spec: &VmSpec, state: &str) -> Result<(), LabError>;
+    /// Copies a volume to a new file, without what is zero. The digest is [`crate::image::sparse::Digest`]'s.
+    async fn fetch_volume(&self, pool: &str, volume: &str, file: &Path) -> Result<String, LabError>;
+    /// Copies such a file into a pool, as a volume that VMs can be forked from, checking while it reads that it has that
+    /// digest.
+    async fn place_volume(&self, pool: &str, volume: &str, file: &Path, digest: &str)
+    -> Result<(), LabError>;
     /// Defines and starts a VM.
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError>;
     /// What a VM is doing.

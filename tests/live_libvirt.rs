@@ -10,8 +10,8 @@ use patchgate::libvirt::{LibvirtHost, accel, connect};
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{Accel, CellId, HostPlan};
 use patchgate::port::{
-    AgentError, FilterSpec, Hypervisor, NetworkSpec, Nic, OutletSpec, Resource, ResourceKind, Tag, VmSpec,
-    VmState,
+    AgentError, FilterSpec, Hypervisor, NetworkSpec, Nic, OutletSpec, Power, Resource, ResourceKind, Tag,
+    VmSpec, VmState,
 };
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
@@ -223,6 +223,7 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
         memory: Mib(64),
         vcpus: 1,
         kvm: false,
+        power: Power::On,
     };
     let (off, halt) = (vm("off", "52:54:00:70:67:11"), vm("halt", "52:54:00:70:67:12"));
     for spec in [&off, &halt] {

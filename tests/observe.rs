@@ -9,8 +9,8 @@ use patchgate::observation::{Class, Moment, Observation, Reading, differences, n
 use patchgate::outcome::Arm;
 use patchgate::plan::drift::{DriftPolicy, Effect};
 use patchgate::plan::model::{
-    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan, UpdateMode,
-    UpdatePolicy,
+    Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan,
+    UpdateMode, UpdatePolicy,
 };
 use patchgate::units::{Mib, Period};
 use patchgate::update::UpdateSet;
@@ -221,6 +221,7 @@ fn plan(policy: Option<DriftPolicy>) -> Plan {
             expect_updates: false,
         },
         drift: policy,
+        clone: CloneMode::Cold,
         network: NetworkPolicy::default(),
         performance: Performance::default(),
         hosts: vec![HostPlan {

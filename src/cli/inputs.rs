@@ -10,6 +10,7 @@ use crate::config::load;
 use crate::config::model::Lab;
 use crate::error::{Finding, UserError};
 use crate::image::catalogue::{self, ImageDef, Origin, Store};
+use crate::image::warm::WarmStore;
 use crate::plan::build::ImageChoice;
 use crate::port::ProxyLauncher;
 use crate::proxy::SquidLauncher;
@@ -27,6 +28,15 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Where states of booted nodes are kept: beside the images that they are of.
+    pub fn warm(&self) -> Result<WarmStore, UserError> {
+        let folder = self.store.dir().join(WARM);
+        WarmStore::at(&folder).map_err(|error| {
+            let message = format!("{} cannot be made: {error}", folder.display());
+            UserError::usage(message).with_hint("set PATCHGATE_IMAGES to a folder of yours")
+        })
+    }
+
     /// What the departments' files hold that the plan's steps use, by SHA-256.
     pub fn files(&self) -> Result<BTreeMap<String, Vec<u8>>, UserError> {
         let lab = &self.planned.lab;
@@ -56,6 +66,9 @@ pub fn lab_path(given: Option<&Path>) -> Result<PathBuf, UserError> {
         ),
     }
 }
+
+/// The folder of saved states in the store, which lists no folder with such a name.
+const WARM: &str = ".warm";
 
 /// Loads a lab file alone.
 pub fn load_lab(path: &Path) -> Result<Lab, UserError> {

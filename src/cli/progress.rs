@@ -133,6 +133,12 @@ impl Inner {
                 );
                 self.arm(cell, *arm, &stage.to_string(), Some(&line));
             }
+            Event::Cloned {
+                cell,
+                arm,
+                reason: Some(reason),
+                ..
+            } => self.line(&format!("{cell} {arm}: no warm clone: {reason}")),
             Event::Resolved { cell, role, set } => {
                 self.line(&format!("{cell}/{role}: {} updates pinned", set.updates.len()));
             }
@@ -185,6 +191,7 @@ impl Inner {
             }
             Event::StageFinished { .. }
             | Event::ArmStarted { .. }
+            | Event::Cloned { .. }
             | Event::RebootNeeded { .. }
             | Event::Proved { .. }
             | Event::Observed { .. }

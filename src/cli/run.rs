@@ -74,6 +74,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         inputs = inputs::load(&lab_file, args.select.as_deref())?;
     }
     let images = sealed(&inputs)?;
+    let warm = inputs.warm()?;
     let files = inputs.files()?;
     let proxies = inputs.proxies();
     let plan = inputs.planned.plan;
@@ -86,6 +87,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let setup = Setup {
         run: run_id.clone(),
         images,
+        warm: Some(warm),
         hosts,
         absent,
         expected: durations::expected(&state, &plan.lab),

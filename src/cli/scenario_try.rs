@@ -81,6 +81,7 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         inputs = inputs::load(&lab_file, Some(&select))?;
     }
     let images = sealed(&inputs)?;
+    let warm = inputs.warm()?;
     let (files, secrets, proxies) = (inputs.files()?, inputs.secrets()?, inputs.proxies());
     let plan = target.narrow(inputs.planned.plan);
     let state = State::open()?;
@@ -94,6 +95,7 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         run: RunId::new(Timestamp::now(), salt()),
         plan,
         images,
+        warm: Some(warm),
         hosts,
         absent,
         expected: Expected::default(),

@@ -14,7 +14,7 @@ use crate::config::secret;
 use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
-use crate::plan::model::{Accel, UpdateMode};
+use crate::plan::model::{Accel, CloneMode, UpdateMode};
 
 /// The lab file's name.
 pub const FILE_NAME: &str = "patchgate.toml";
@@ -197,6 +197,7 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         listed: Vec::new(),
         exclude: Vec::new(),
         expect_updates: true,
+        clone: CloneMode::Warm,
         scenarios: absent("scenarios".into()),
     };
     let Some(section) = section else { return lab };
@@ -208,6 +209,7 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
             "listed",
             "exclude",
             "expect_updates",
+            "clone",
             "scenarios",
         ],
         &[
@@ -227,6 +229,8 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     lab.listed = list(reader, &section, "listed", "[\"openssl\"]");
     lab.exclude = list(reader, &section, "exclude", "[\"mariadb-server\"]");
     lab.expect_updates = reader.flag(&section, "expect_updates").unwrap_or(true);
+    let clones = [("warm", CloneMode::Warm), ("cold", CloneMode::Cold)];
+    lab.clone = reader.choice(&section, "clone", &clones).unwrap_or(lab.clone);
     if let Some(folder) = path(reader, &section, "scenarios", "\"scenarios\"") {
         lab.scenarios = folder;
     }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::FakeLab;
 use super::look::{self, LookCall, Sections};
+use crate::guest::identity::Answer;
 use crate::guest::{GuestCommand, timing};
 use crate::hex;
 use crate::outcome::Arm;
@@ -83,6 +84,8 @@ pub struct GuestScript {
     pub reach: &'static str,
     /// How installing goes.
     pub apply: Apply,
+    /// Whether it takes the identity that it is given, where it goes on from a saved state.
+    pub renews: bool,
     /// Whether it comes back from a reboot.
     pub comes_back: bool,
     /// How its actions end.
@@ -114,6 +117,7 @@ impl Default for GuestScript {
             mirror: true,
             reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
             apply: Apply::Good,
+            renews: true,
             comes_back: true,
             steps: Arc::new(|_| ok("")),
             times: Arc::new(|_| "10000".to_owned()),
@@ -121,6 +125,11 @@ impl Default for GuestScript {
             delay: Duration::ZERO,
         }
     }
+}
+
+/// 32 hexadecimal digits that stand for a text.
+fn digits(text: &str) -> String {
+    hex(&Sha256::digest(text))[..32].to_owned()
 }
 
 /// An output with exit code 0.
@@ -147,6 +156,8 @@ pub struct Domain {
     boots: u32,
     calls: usize,
     files: BTreeMap<String, Vec<u8>>,
+    /// Who it says it is.
+    pub who: Answer,
     state: VmState,
     dead_agent: bool,
 }
@@ -154,6 +165,12 @@ pub struct Domain {
 impl Domain {
     pub fn new(spec: VmSpec, script: GuestScript) -> Self {
         Self {
+            who: Answer {
+                macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
+                machine_id: digits(&spec.name),
+                random: digits(&format!("random {}", spec.name)),
+                ..Answer::default()
+            },
             packages: script.packages.clone(),
             dead_agent: script.agent == Agent::Silent
                 && script.agent_in.is_none_or(|arm| arm == spec.tag.arm),
@@ -166,6 +183,43 @@ impl Domain {
             files: BTreeMap::new(),
             state: VmState::Running,
         }
+    }
+
+    /// Stops it, or lets it go on.
+    pub fn pause(&mut self, paused: bool) {
+        self.state = if paused {
+            VmState::Paused { io_error: false }
+        } else {
+            VmState::Running
+        };
+    }
+
+    pub fn is_paused(&self) -> bool {
+        matches!(self.state, VmState::Paused { .. })
+    }
+
+    /// Takes an identity: clock, seed, machine id and MAC addresses.
+    fn renew(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
+        let at = command.argv.iter().rposition(|word| word == "patchgate")?;
+        let [clock, seed, id, macs @ ..] = command.argv.get(at + 1..)? else {
+            return None;
+        };
+        if self.script.renews {
+            self.who.clock_millis = clock.replace('.', "").parse().ok()?;
+            self.who.random = digits(seed);
+            self.who.machine_id = id.clone();
+            self.who.macs = macs.iter().cloned().collect();
+        }
+        Some(ok(""))
+    }
+
+    fn said(&self) -> String {
+        let who = &self.who;
+        let macs: String = who.macs.iter().map(|mac| format!("mac={mac}\n")).collect();
+        format!(
+            "machine-id={}\nhost={}\n{macs}random={}\nclock={}\n",
+            who.machine_id, who.host, who.random, who.clock_millis
+        )
     }
 
     pub fn vm_state(&self) -> VmState {
@@ -279,7 +333,13 @@ impl Domain {
             "read the update sources" if self.script.mirror => ok("Reading package lists...\n"),
             "read the update sources" => failed(100, "Err:1 http://mirror stable InRelease\n"),
             "list the pending updates" | "resolve the update set" => ok(&self.simulation()),
-            "give the node its name" | "fetch the update set" | "remove old results" => ok(""),
+            "give the node its name" => {
+                self.who.host = command.argv.get(4)?.clone();
+                ok("")
+            }
+            "give the clone an identity of its own" => self.renew(command)?,
+            "ask who it is" => ok(&self.said()),
+            "fetch the update set" | "remove old results" => ok(""),
             "install the update set" => self.install(),
             "see what the node can reach" => ok(self.script.reach),
             "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),

@@ -4,6 +4,7 @@
 mod guest;
 mod look;
 mod proxy;
+mod warm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -16,6 +17,7 @@ pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 pub use look::{LookCall, Section, Sections};
 pub use proxy::FakeProxies;
 
+use crate::guest::identity::Answer;
 use crate::outcome::Cause;
 use crate::port::{
     Capacity, FilterSpec, GuestAgent, Hypervisor, LabError, Marked, NetworkSpec, Nic, OutletInfo, OutletSpec,
@@ -50,6 +52,8 @@ struct State {
     violations: Vec<String>,
     calls: Vec<String>,
     asked: Vec<(String, String)>,
+    machine: BTreeMap<String, String>,
+    saved: BTreeMap<String, Answer>,
 }
 
 impl Default for FakeLab {
@@ -90,7 +94,7 @@ impl FakeLab {
     }
 
     /// Makes an operation fail from now on: `create_pool`, `place_image`, `create_network`, `create_outlet`,
-    /// `create_filter`, `create_overlay`, `create_vm`; or `isolate`, what the host may be asked for.
+    /// `create_filter`, `create_overlay`, `create_vm`, `machine`, `save_state`, `place_volume`, `go_on` (from a saved state); or `isolate`, what the host may be asked for.
     pub fn refuse(&self, operation: &str, error: LabError) {
         self.state().refusals.insert(operation.to_owned(), error);
     }
@@ -257,6 +261,38 @@ impl Hypervisor for FakeLab {
         Ok(())
     }
 
+    async fn machine(&self, _: bool) -> Result<BTreeMap<String, String>, LabError> {
+        let mut state = self.state();
+        state.call("machine", URI)?;
+        Ok(state.machine.clone())
+    }
+
+    async fn pause(&self, domain: &str) -> Result<(), LabError> {
+        self.state().pause(domain)
+    }
+
+    async fn resume(&self, domain: &str) -> Result<(), LabError> {
+        self.state().resume(domain)
+    }
+
+    async fn save_state(&self, spec: &VmSpec, volume: &str) -> Result<(), LabError> {
+        self.state().save(spec, volume)
+    }
+
+    async fn fetch_volume(&self, pool: &str, volume: &str, file: &Path) -> Result<String, LabError> {
+        self.state().fetch(pool, volume, file)
+    }
+
+    async fn place_volume(
+        &self,
+        pool: &str,
+        volume: &str,
+        file: &Path,
+        digest: &str,
+    ) -> Result<(), LabError> {
+        self.state().place(pool, volume, file, digest)
+    }
+
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {
         let mut state = self.state();
         state.call("create_vm", &spec.name)?;
@@ -280,9 +316,9 @@ impl Hypervisor for FakeLab {
         };
         let new = !state.domains.contains_key(&spec.name);
         state.require(new, &format!("{} is made twice", spec.name));
-        state
-            .domains
-            .insert(spec.name.clone(), guest::Domain::new(spec.clone(), script));
+        let mut domain = guest::Domain::new(spec.clone(), script);
+        state.power(&mut domain)?;
+        state.domains.insert(spec.name.clone(), domain);
         Ok(())
     }
 

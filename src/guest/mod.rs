@@ -6,6 +6,7 @@ use crate::scenario::model::Action;
 
 pub mod debian;
 pub mod http;
+pub mod identity;
 pub mod linux;
 pub mod log;
 pub mod observe;

@@ -9,5 +9,7 @@ pub mod input;
 pub mod manifest;
 pub mod process;
 pub mod recipe;
+pub mod sparse;
 pub mod store;
 pub mod tree;
+pub mod warm;

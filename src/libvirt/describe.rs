@@ -1,8 +1,16 @@
 //! A VM as libvirt's XML.
 
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
 use super::xml::{Element, element, mark};
-use crate::plan::model::TB_CACHE_MIB;
-use crate::port::{Nic, VmSpec};
+use crate::event::RunId;
+use crate::hex;
+use crate::outcome::Arm;
+use crate::plan::model::{CellId, TB_CACHE_MIB};
+use crate::port::{Nic, Power, Tag, VmSpec};
+use crate::units::Mib;
 
 /// The domain's XML (<https://libvirt.org/formatdomain.html>).
 pub fn describe(spec: &VmSpec, disk: &str, folder: &str, tb_cache: bool) -> Element {
@@ -25,8 +33,12 @@ pub fn describe(spec: &VmSpec, disk: &str, folder: &str, tb_cache: bool) -> Elem
         let size = element("tb-cache").with("unit", "MiB").text(TB_CACHE_MIB);
         features = features.child(element("tcg").child(size));
     }
-    element("domain")
-        .with("type", kind)
+    let domain = element("domain").with("type", kind);
+    let domain = match spec.power {
+        Power::On => domain,
+        Power::Savable { .. } | Power::Saved { .. } => domain.with("xmlns:qemu", QEMU),
+    };
+    domain
         .child(element("name").text(&spec.name))
         .child(mark(&spec.tag, Some(&spec.role)))
         .child(element("memory").with("unit", "MiB").text(spec.memory.0))
@@ -39,6 +51,70 @@ pub fn describe(spec: &VmSpec, disk: &str, folder: &str, tb_cache: bool) -> Elem
         .child(element("on_reboot").text("restart"))
         .child(element("on_crash").text("destroy"))
         .child(devices(spec, disk, folder))
+        .children(memory(spec, folder))
+}
+
+/// The namespace of what libvirt hands to QEMU as it is (<https://libvirt.org/drvqemu.html#pass-through-of-arbitrary-qemu-commands>).
+const QEMU: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
+
+/// The memory of a VM that is to be saved, or goes on from a saved one, which libvirt has no words for: a file that the first
+/// one writes and the others map privately, so that they share what they do not change
+/// (<https://www.qemu.org/docs/master/system/vm-templating.html>).
+fn memory(spec: &VmSpec, folder: &str) -> Option<Element> {
+    let (ram, is_saved) = match &spec.power {
+        Power::On => return None,
+        Power::Savable { ram } => (ram, false),
+        Power::Saved { ram, .. } => (ram, true),
+    };
+    let mut object = serde_json::json!({
+        "qom-type": "memory-backend-file",
+        "id": "patchgate-ram",
+        "mem-path": format!("{folder}/{ram}"),
+        "size": spec.memory.bytes(),
+        "share": !is_saved,
+    });
+    if is_saved {
+        object["readonly"] = true.into();
+        object["rom"] = "off".into();
+    }
+    let object = object.to_string();
+    let mut arguments = vec!["-object", &object, "-machine", "memory-backend=patchgate-ram"];
+    if is_saved {
+        arguments.extend(["-incoming", "defer"]);
+    }
+    let arguments = arguments
+        .into_iter()
+        .map(|argument| element("qemu:arg").with("value", argument));
+    Some(element("qemu:commandline").children(arguments))
+}
+
+/// A digest of all that patchgate says of a VM beside what differs from one to the next: a state that was saved with other
+/// devices cannot be used.
+pub fn devices_digest(kvm: bool) -> String {
+    let spec = VmSpec {
+        name: String::new(),
+        tag: Tag {
+            run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 0),
+            cell: CellId(String::new()),
+            arm: Arm::Control,
+            run_dir: PathBuf::new(),
+        },
+        role: String::new(),
+        pool: String::new(),
+        base: String::new(),
+        overlay: String::new(),
+        nics: vec![Nic {
+            network: None,
+            mac: String::new(),
+            apart: false,
+            filter: None,
+        }],
+        memory: Mib(0),
+        vcpus: 0,
+        kvm,
+        power: Power::Savable { ram: String::new() },
+    };
+    hex(&Sha256::digest(describe(&spec, "", "", true).render()))
 }
 
 /// A machine of that type, which boots from its disk.
@@ -113,10 +189,6 @@ fn interface(nic: &Nic) -> Element {
 mod tests {
     use super::super::xml::read_mark;
     use super::*;
-    use crate::outcome::Arm;
-    use crate::plan::model::CellId;
-    use crate::port::Tag;
-    use crate::units::Mib;
 
     fn spec(kvm: bool, network: Option<&str>) -> VmSpec {
         VmSpec {
@@ -140,6 +212,7 @@ mod tests {
             memory: Mib(512),
             vcpus: 1,
             kvm,
+            power: Power::On,
         }
     }
 
@@ -215,6 +288,46 @@ mod tests {
             assert!(xml.contains(part), "{part}: {xml}");
         }
         assert!(!xml.contains("tcg") && !xml.contains("filterref"), "{xml}");
+    }
+
+    #[test]
+    fn memory_that_is_saved_is_written_by_one_and_shared_by_all_others() {
+        let commandline = |power| {
+            let xml = describe(
+                &VmSpec {
+                    power,
+                    ..spec(false, None)
+                },
+                "/p/d",
+                "/p,q",
+                true,
+            )
+            .render();
+            let from = xml.find("  <qemu:commandline>").expect("a command line");
+            assert!(xml.contains("xmlns:qemu="), "{xml}");
+            xml[from..].to_owned()
+        };
+        let ram = || "w.ram".to_owned();
+        insta::assert_snapshot!(commandline(Power::Savable { ram: ram() }), @r#"
+          <qemu:commandline>
+            <qemu:arg value="-object"/>
+            <qemu:arg value="{&quot;id&quot;:&quot;patchgate-ram&quot;,&quot;mem-path&quot;:&quot;/p,q/w.ram&quot;,&quot;qom-type&quot;:&quot;memory-backend-file&quot;,&quot;share&quot;:true,&quot;size&quot;:536870912}"/>
+            <qemu:arg value="-machine"/>
+            <qemu:arg value="memory-backend=patchgate-ram"/>
+          </qemu:commandline>
+        </domain>
+        "#);
+        insta::assert_snapshot!(commandline(Power::Saved { ram: ram(), state: "w.state".into() }), @r#"
+          <qemu:commandline>
+            <qemu:arg value="-object"/>
+            <qemu:arg value="{&quot;id&quot;:&quot;patchgate-ram&quot;,&quot;mem-path&quot;:&quot;/p,q/w.ram&quot;,&quot;qom-type&quot;:&quot;memory-backend-file&quot;,&quot;readonly&quot;:true,&quot;rom&quot;:&quot;off&quot;,&quot;share&quot;:false,&quot;size&quot;:536870912}"/>
+            <qemu:arg value="-machine"/>
+            <qemu:arg value="memory-backend=patchgate-ram"/>
+            <qemu:arg value="-incoming"/>
+            <qemu:arg value="defer"/>
+          </qemu:commandline>
+        </domain>
+        "#);
     }
 
     #[test]

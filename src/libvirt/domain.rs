@@ -13,8 +13,8 @@ use virt::sys;
 use super::describe::describe;
 use super::error::{doing, found, is_absent, lab_error};
 use super::xml::{Mark, child, parse, read_mark};
-use super::{pool, volume};
-use crate::port::{LabError, VmSpec, VmState};
+use super::{pool, saved, volume};
+use crate::port::{LabError, Power, VmSpec, VmState};
 
 /// The first libvirt that knows `<tb-cache>` (<https://libvirt.org/formatdomain.html#hypervisor-features>).
 const TB_CACHE_SINCE: u32 = 8_000_000;
@@ -24,6 +24,10 @@ const CONSOLE_TAIL: u64 = 8 * 1024;
 
 /// Defines and starts a VM, or leaves nothing.
 pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
+    match &spec.power {
+        Power::On | Power::Saved { .. } => {}
+        Power::Savable { ram } => volume::create_owned(conn, &spec.pool, ram, spec.memory.bytes())?,
+    }
     let (pool, overlay) = volume::find(conn, &spec.pool, &spec.overlay)?;
     let reading = || doing(format!("reading volume {}/{}", spec.pool, spec.overlay));
     let disk = overlay.path().map_err(reading())?;
@@ -39,7 +43,30 @@ pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
         // Its failure leaves a domain that is off and carries the mark, which `clean` finds.
         let _ = domain.undefine();
         error
-    })
+    })?;
+    match &spec.power {
+        Power::On | Power::Savable { .. } => Ok(()),
+        Power::Saved { state, .. } => saved::load(conn, &domain, spec, state).inspect_err(|_| {
+            // What is left of it is in the run's ledger.
+            let _ = remove(conn, &spec.name);
+        }),
+    }
+}
+
+/// Stops a VM's CPUs.
+pub fn pause(conn: &Connect, name: &str) -> Result<(), LabError> {
+    let pausing = || doing(format!("pausing domain {name}"));
+    conn.lookup_domain_by_name(name)
+        .and_then(|domain| domain.suspend())
+        .map_err(pausing())
+}
+
+/// Lets a VM's CPUs go on.
+pub fn resume(conn: &Connect, name: &str) -> Result<(), LabError> {
+    let resuming = || doing(format!("resuming domain {name}"));
+    conn.lookup_domain_by_name(name)
+        .and_then(|domain| domain.resume())
+        .map_err(resuming())
 }
 
 /// What a VM is doing.

@@ -1,5 +1,6 @@
 //! One host: the [`Hypervisor`] port on a libvirt connection.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::agent::DomainChannel;
 use super::error::doing;
 use super::link::{CALL_LIMIT, Link};
 use super::xml::{child, parse};
-use super::{domain, filter, network, pool, raw, volume};
+use super::{describe, domain, filter, network, pool, raw, saved, transfer, volume};
 use crate::agent::Agent;
 use crate::outcome::Cause;
 use crate::plan::model::HostPlan;
@@ -263,6 +264,71 @@ impl Hypervisor for LibvirtHost {
             volume::create_overlay(conn, &spec)
         })
         .await
+    }
+
+    async fn machine(&self, kvm: bool) -> Result<BTreeMap<String, String>, LabError> {
+        self.link
+            .ask(format!("asking {} for its machine", self.uri()), move |conn| {
+                let mut machine = saved::machine(conn, kvm)?;
+                machine.insert("devices".to_owned(), describe::devices_digest(kvm));
+                Ok(machine)
+            })
+            .await
+    }
+
+    async fn pause(&self, domain: &str) -> Result<(), LabError> {
+        let name = domain.to_owned();
+        self.make(format!("pausing domain {name}"), move |conn| {
+            domain::pause(conn, &name)
+        })
+        .await
+    }
+
+    async fn resume(&self, domain: &str) -> Result<(), LabError> {
+        let name = domain.to_owned();
+        self.make(format!("resuming domain {name}"), move |conn| {
+            domain::resume(conn, &name)
+        })
+        .await
+    }
+
+    async fn save_state(&self, spec: &VmSpec, state: &str) -> Result<(), LabError> {
+        let (spec, state) = (spec.clone(), state.to_owned());
+        self.make(format!("saving domain {}", spec.name), move |conn| {
+            saved::save(conn, &spec, &state)
+        })
+        .await
+    }
+
+    async fn fetch_volume(&self, pool: &str, volume: &str, file: &Path) -> Result<String, LabError> {
+        let (pool, volume, file) = (pool.to_owned(), volume.to_owned(), file.to_owned());
+        self.link
+            .call(
+                format!("fetching volume {pool}/{volume}"),
+                PLACE_LIMIT,
+                move |conn| transfer::fetch(conn, &pool, &volume, &file),
+            )
+            .await
+    }
+
+    async fn place_volume(
+        &self,
+        pool: &str,
+        volume: &str,
+        file: &Path,
+        digest: &str,
+    ) -> Result<(), LabError> {
+        let (pool, volume, file, digest) = (
+            pool.to_owned(),
+            volume.to_owned(),
+            file.to_owned(),
+            digest.to_owned(),
+        );
+        self.link
+            .call(format!("copying {}", file.display()), PLACE_LIMIT, move |conn| {
+                transfer::place(conn, &pool, &volume, &file, &digest)
+            })
+            .await
     }
 
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {

@@ -16,6 +16,8 @@ mod link;
 mod network;
 mod pool;
 mod raw;
+mod saved;
+mod transfer;
 mod volume;
 mod xml;
 

@@ -12,6 +12,7 @@ use virt::stream::Stream;
 
 use super::error::{doing, found, is_absent, lab_error};
 use super::pool::patient;
+use super::saved;
 use super::xml::{Element, child, element, parse};
 use crate::hex;
 use crate::outcome::Cause;
@@ -72,9 +73,9 @@ pub fn place_image(
     };
     let handle = conn.lookup_storage_pool_by_name(pool).map_err(placing())?;
     // Raw, so that libvirt makes a file of exactly that size; it looks for the format when it refreshes the pool.
-    let xml = describe(name, size, "raw", None).render();
+    let xml = describe(name, size, "raw", None, None).render();
     let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
-    let copied = upload(conn, &volume, &mut source, size, file).and_then(|digest| {
+    let copied = upload(conn, &volume, &mut source, 0, size, file).and_then(|digest| {
         if !digest.eq_ignore_ascii_case(sha256) {
             return Err(damaged(
                 file,
@@ -95,7 +96,7 @@ pub fn place_image(
     copied
 }
 
-fn damaged(file: &Path, fault: &str) -> LabError {
+pub fn damaged(file: &Path, fault: &str) -> LabError {
     LabError::new(Cause::ImageDamaged, format!("image {}: {fault}", file.display())).with_hint(
         "restore the file from where it was sealed, or remove the image and build or import it again",
     )
@@ -121,26 +122,39 @@ fn base_fault(xml: &str) -> Option<String> {
         .map(|path| format!("it needs another disk, {}", path.text().unwrap_or_default()))
 }
 
+/// Makes a raw volume of nothing that QEMU may write to by itself.
+pub fn create_owned(conn: &Connect, pool: &str, name: &str, size: u64) -> Result<(), LabError> {
+    let making = || doing(format!("making volume {pool}/{name}"));
+    let owner = saved::owner(conn)?;
+    let handle = conn.lookup_storage_pool_by_name(pool).map_err(making())?;
+    let xml = describe(name, size, "raw", None, owner.as_ref()).render();
+    StorageVol::create_xml(&handle, &xml, 0)
+        .map(drop)
+        .map_err(making())
+}
+
 /// Makes a raw volume of these bytes.
 pub fn place_bytes(conn: &Connect, pool: &str, name: &str, bytes: &[u8]) -> Result<(), LabError> {
     let placing = || doing(format!("writing volume {pool}/{name}"));
     let handle = conn.lookup_storage_pool_by_name(pool).map_err(placing())?;
     let size = bytes.len() as u64;
-    let xml = describe(name, size, "raw", None).render();
+    let xml = describe(name, size, "raw", None, None).render();
     let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
-    upload(conn, &volume, &mut &*bytes, size, Path::new(name)).map(drop)
+    upload(conn, &volume, &mut &*bytes, 0, size, Path::new(name)).map(drop)
 }
 
-fn upload(
+/// Sends `size` bytes of a file to that place in a volume; their SHA-256.
+pub fn upload(
     conn: &Connect,
     volume: &StorageVol,
     source: &mut dyn Read,
+    offset: u64,
     size: u64,
     file: &Path,
 ) -> Result<String, LabError> {
     let sending = || doing(format!("copying image {}", file.display()));
     let stream = Stream::new(conn, 0).map_err(sending())?;
-    volume.upload(&stream, 0, size, 0).map_err(sending())?;
+    volume.upload(&stream, offset, size, 0).map_err(sending())?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     let mut left = size;
@@ -182,13 +196,28 @@ fn upload(
     Ok(hex(&digest.finalize()))
 }
 
-/// A volume's XML.
-fn describe(name: &str, capacity: u64, format: &str, base: Option<&str>) -> Element {
+/// A volume's XML; `owner` are numbers of a user and a group, where they are not libvirt's own.
+fn describe(
+    name: &str,
+    capacity: u64,
+    format: &str,
+    base: Option<&str>,
+    owner: Option<&(String, String)>,
+) -> Element {
+    let permissions = owner.map(|(user, group)| {
+        element("permissions")
+            .child(element("mode").text("0600"))
+            .child(element("owner").text(user))
+            .child(element("group").text(group))
+    });
+    let target = element("target")
+        .child(element("format").with("type", format))
+        .children(permissions);
     let volume = element("volume")
         .child(element("name").text(name))
         .child(element("capacity").with("unit", "bytes").text(capacity))
         .child(element("allocation").text(0))
-        .child(element("target").child(element("format").with("type", format)));
+        .child(target);
     match base {
         None => volume,
         Some(path) => volume.child(
@@ -205,7 +234,7 @@ pub fn create_overlay(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
     let forking = || doing(format!("making overlay {}/{}", spec.pool, spec.overlay));
     let capacity = base.info().map_err(forking())?.capacity;
     let path = base.path().map_err(forking())?;
-    let xml = describe(&spec.overlay, capacity, "qcow2", Some(&path)).render();
+    let xml = describe(&spec.overlay, capacity, "qcow2", Some(&path), None).render();
     StorageVol::create_xml(&pool, &xml, 0)
         .map(drop)
         .map_err(forking())
@@ -257,7 +286,7 @@ mod tests {
     use super::*;
     #[test]
     fn a_base_and_an_overlay() {
-        insta::assert_snapshot!(describe("base", 4096, "raw", None).render(), @r#"
+        insta::assert_snapshot!(describe("base", 4096, "raw", None, None).render(), @r#"
         <volume>
           <name>base</name>
           <capacity unit="bytes">4096</capacity>
@@ -267,7 +296,7 @@ mod tests {
           </target>
         </volume>
         "#);
-        insta::assert_snapshot!(describe("web.qcow2", 1 << 32, "qcow2", Some("/p/base")).render(), @r#"
+        insta::assert_snapshot!(describe("web.qcow2", 1 << 32, "qcow2", Some("/p/base"), None).render(), @r#"
         <volume>
           <name>web.qcow2</name>
           <capacity unit="bytes">4294967296</capacity>

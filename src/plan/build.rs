@@ -62,6 +62,7 @@ pub fn build_selected(
     let mut plan = Plan {
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
+        clone: lab.file.lab.clone,
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
         drift: Some(drift.clone()),

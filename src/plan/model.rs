@@ -35,6 +35,9 @@ pub struct Plan {
     pub lab: String,
     /// Which updates are applied.
     pub updates: UpdatePolicy,
+    /// What clones begin with.
+    #[serde(default)]
+    pub clone: CloneMode,
     /// What clones may reach.
     #[serde(default)]
     pub network: NetworkPolicy,
@@ -164,6 +167,17 @@ fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HostPlan>, D::E
         Hosts::Many(hosts) => hosts,
         Hosts::One(host) => vec![host],
     })
+}
+
+/// What an arm's nodes begin with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloneMode {
+    /// A state that was saved after a boot, where one can be had.
+    Warm,
+    /// A boot of their own. What journals say that are older than saved states.
+    #[default]
+    Cold,
 }
 
 /// How guests are run.

@@ -13,23 +13,23 @@ use super::site::Site;
 use super::{Context, Setup, names, observe, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
-use crate::guest::linux::Place;
-use crate::guest::{Family, linux};
 use crate::observation::Moment;
 use crate::outcome::{Arm, Cause, Fault, Stage};
-use crate::plan::model::{CellPlan, NodePlan};
-use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
+use crate::plan::model::CellPlan;
+use crate::port::{LabError, Resource};
 use crate::scenario::model::Scenario;
 use crate::secret::Mask;
 use crate::update::UpdateSet;
 
+mod clone;
 mod measure;
 pub mod trial;
 
 /// One arm while it runs.
 pub struct ArmRun<'a> {
     context: &'a Context,
-    site: &'a Site,
+    /// Where it runs.
+    pub site: &'a Site,
     index: usize,
     /// Its cell.
     pub cell: &'a CellPlan,
@@ -100,7 +100,11 @@ impl<'a> ArmRun<'a> {
     }
 
     /// Runs a stage, timed, unless the run is asked to stop before it begins.
-    async fn stage<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub async fn stage<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         if self.context.setup.stop.is_cancelled() {
             return Err(fault(
                 stage,
@@ -155,8 +159,7 @@ impl<'a> ArmRun<'a> {
 
     /// Forks the nodes and starts them.
     async fn up(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let specs = self.stage(Stage::Clone, self.fork(made)).await?;
-        let nodes = self.stage(Stage::Boot, self.boot(&specs, made)).await?;
+        let nodes = self.begin(made).await?;
         if let Some(outlet) = self.site.outlet.get() {
             self.stage(Stage::Isolate, outlet.prove(self, &nodes)).await?;
         }
@@ -219,145 +222,6 @@ impl<'a> ArmRun<'a> {
             }
         }
         measured
-    }
-
-    /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.
-    async fn fork(&self, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
-        let setup = &self.context.setup;
-        let resources = &self.site.resources;
-        let clone_fault = |error: LabError| fault(Stage::Clone, None, error);
-        let tag = Tag {
-            run: setup.run.clone(),
-            cell: self.cell.id.clone(),
-            arm: self.arm,
-            run_dir: self.context.run_dir.clone(),
-        };
-        let outlet = self
-            .site
-            .outlet(setup, &self.context.run_dir)
-            .await
-            .map_err(clone_fault)?;
-        if outlet.is_some() {
-            let spec = NetworkSpec {
-                name: self.name.clone(),
-                tag: tag.clone(),
-            };
-            made.push(
-                resources
-                    .intend(ResourceKind::Network, &spec.name)
-                    .map_err(clone_fault)?,
-            );
-            self.site.host.create_network(&spec).await.map_err(clone_fault)?;
-        }
-        let mut specs = Vec::new();
-        for (at, node) in self.cell.nodes.iter().enumerate() {
-            let file = setup.images.get(&node.image.name).ok_or_else(|| {
-                let message = format!("image {} has no sealed disk", node.image.name);
-                clone_fault(LabError::new(Cause::ImageDamaged, message))
-            })?;
-            let base = resources
-                .base(&setup.run, &node.image, file)
-                .await
-                .map_err(clone_fault)?;
-            let domain = names::domain(&self.name, &node.role);
-            let spec = VmSpec {
-                overlay: names::overlay(&domain),
-                name: domain,
-                tag: tag.clone(),
-                role: node.role.clone(),
-                pool: names::pool(&setup.run),
-                base,
-                nics: self.nics(outlet, at, node),
-                memory: node.memory,
-                vcpus: node.vcpus,
-                kvm: self.site.kvm,
-            };
-            let volume = format!("{}/{}", spec.pool, spec.overlay);
-            made.push(
-                resources
-                    .intend(ResourceKind::Volume, &volume)
-                    .map_err(clone_fault)?,
-            );
-            self.site.host.create_overlay(&spec).await.map_err(clone_fault)?;
-            specs.push(spec);
-        }
-        Ok(specs)
-    }
-
-    /// A node's interface to the run's outlet, and the one to its cell.
-    fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Vec<Nic> {
-        let out = names::outlet_mac(self.index, self.arm, at);
-        let Some(outlet) = outlet else {
-            return vec![Nic {
-                network: None,
-                mac: out,
-                apart: false,
-                filter: None,
-            }];
-        };
-        vec![
-            Nic {
-                network: Some(outlet.network.clone()),
-                mac: out,
-                apart: true,
-                filter: outlet.filter.clone(),
-            },
-            Nic {
-                network: Some(self.name.clone()),
-                mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
-                apart: false,
-                filter: None,
-            },
-        ]
-    }
-
-    /// What a node is told of its cell; nothing where there is no network between nodes.
-    fn place(&self, at: usize, node: &NodePlan) -> Option<Place> {
-        self.site.outlet.get()?;
-        Some(Place {
-            mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
-            address: format!("{}/{}", names::address(at), names::CELL_PREFIX),
-            hosts: self
-                .cell
-                .nodes
-                .iter()
-                .enumerate()
-                .map(|(at, node)| (names::address(at).to_string(), node.host.clone()))
-                .collect(),
-        })
-    }
-
-    /// Starts the nodes in their order, each ready and named before the next.
-    async fn boot(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let mut nodes = Vec::new();
-        for (at, (spec, plan)) in specs.iter().zip(&self.cell.nodes).enumerate() {
-            let role = Some(plan.role.as_str());
-            let family = Family::of(&self.cell.os).ok_or_else(|| {
-                let message = format!("{} cannot be updated by this version", self.cell.os);
-                fault(Stage::Boot, role, LabError::new(Cause::ScenarioInvalid, message))
-            })?;
-            made.push(
-                self.site
-                    .resources
-                    .intend(ResourceKind::Domain, &spec.name)
-                    .map_err(|error| fault(Stage::Boot, role, error))?,
-            );
-            self.site
-                .host
-                .create_vm(spec)
-                .await
-                .map_err(|error| fault(Stage::Boot, role, error))?;
-            let node = Node::new(self.context, self.site, plan, family, spec.name.clone());
-            node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
-            let place = self.place(at, plan);
-            node.ask(Stage::Boot, &linux::identify(&plan.host, place.as_ref()))
-                .await?;
-            if let Some(fault) = node.await_ready(Stage::Boot).await? {
-                return Err(fault);
-            }
-            nodes.push(node);
-        }
-        Ok(nodes)
     }
 
     /// Pins, fetches and installs the updates of every node.

@@ -25,7 +25,9 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
                 *refused = mask.apply(refused);
             }
         }
-        Event::RebootNeeded { reason, .. } => *reason = reason.as_deref().map(|text| mask.apply(text)),
+        Event::RebootNeeded { reason, .. } | Event::Cloned { reason, .. } => {
+            *reason = reason.as_deref().map(|text| mask.apply(text))
+        }
         Event::Planned { .. }
         | Event::HostChosen { .. }
         | Event::HostLost { .. }

@@ -16,6 +16,7 @@ mod scheduler;
 mod site;
 mod step;
 mod updates;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -32,6 +33,7 @@ pub use preflight::{Capacities, preflight};
 pub use resources::clean_up;
 
 use crate::event::{Event, RunId};
+use crate::image::warm::WarmStore;
 use crate::journal::{Journal, JournalError};
 use crate::plan::expected::Expected;
 use crate::plan::model::{HostPlan, Plan};
@@ -53,6 +55,8 @@ pub struct Setup {
     pub files: BTreeMap<String, Vec<u8>>,
     /// The secrets that steps may be handed.
     pub secrets: Secrets,
+    /// Where states of booted nodes are kept from run to run; nowhere, where nothing is.
+    pub warm: Option<WarmStore>,
     /// The hosts that answer, in the plan's order; never empty.
     pub hosts: Vec<HostSetup>,
     /// What starts the proxy through which isolated clones get their updates.
@@ -223,6 +227,9 @@ async fn close(context: Arc<Context>, mut ending: Ending) -> Result<Vec<String>,
             && let Some(event) = outlet.close().await
         {
             context.events.emit(event);
+        }
+        if !context.setup.stop.is_cancelled() && site.loss().reason().is_none() {
+            site.warm.settle().await;
         }
         left_behind.extend(site.resources.finish().await);
     }

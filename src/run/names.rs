@@ -32,6 +32,11 @@ pub fn arm(run: &RunId, cell: usize, arm: Arm) -> String {
     format!("pg-{run}-{cell}-{arm}")
 }
 
+/// What the things are called after that a set of nodes is booted with to be saved.
+pub fn template(run: &RunId, set: &str) -> String {
+    format!("pg-{run}-warm-{set}")
+}
+
 /// A node's domain.
 pub fn domain(arm_name: &str, role: &str) -> String {
     format!("{arm_name}-{role}")

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outlet::Outlet;
 use super::resources::Resources;
+use super::warm::Warm;
 use super::{HostSetup, Setup};
 use crate::outcome::Cause;
 use crate::port::{Hypervisor, LabError};
@@ -35,6 +36,8 @@ pub struct Site {
     pub outlet: OnceCell<Outlet>,
     /// What the run has made there.
     pub resources: Resources,
+    /// Saved states.
+    pub warm: Warm,
     loss: Loss,
     free: Mutex<Option<Mib>>,
     /// Wakes whoever waits for news of it.
@@ -91,6 +94,7 @@ impl Site {
             kvm: setup.kvm,
             outlet: OnceCell::new(),
             resources: Resources::new(setup.host.clone(), ledger.clone(), loss.clone()),
+            warm: Warm::default(),
             loss,
             free: Mutex::default(),
             news: news.clone(),

@@ -118,6 +118,7 @@ impl<'a> Seen<'a> {
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
             | Event::ArmStarted { .. }
+            | Event::Cloned { .. }
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
             | Event::Fetched(_) => {}

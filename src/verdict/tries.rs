@@ -67,6 +67,7 @@ impl<'a> Tries<'a> {
                 | Event::HostChosen { .. }
                 | Event::StageStarted { .. }
                 | Event::StageFinished { .. }
+                | Event::Cloned { .. }
                 | Event::Resolved { .. }
                 | Event::RebootNeeded { .. }
                 | Event::Proved { .. }

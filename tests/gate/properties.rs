@@ -377,6 +377,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::CellRetried { .. }
             | Event::ArmStarted { .. }
             | Event::StageStarted { .. }
+            | Event::Cloned { .. }
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
             | Event::Fetched(_)

@@ -11,8 +11,8 @@ use patchgate::observation::{Moment, Observation};
 use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::model::{
-    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
-    UpdateMode, UpdatePolicy,
+    Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan,
+    Plan, UpdateMode, UpdatePolicy,
 };
 use patchgate::scenario::model::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
@@ -120,6 +120,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             exclude: Vec::new(),
             expect_updates: true,
         },
+        clone: CloneMode::Cold,
         network: NetworkPolicy {
             mode: NetworkMode::Isolated,
             sources: vec!["http://deb.debian.org/debian".to_owned()],

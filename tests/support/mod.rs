@@ -12,14 +12,15 @@ use patchgate::event::{Event, Record, RunId, StepReport};
 use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::{self, Decision};
 use patchgate::hex;
+use patchgate::image::warm::WarmStore;
 use patchgate::journal::{self, Loaded};
 use patchgate::measure::Performance;
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::expected::Expected;
 use patchgate::plan::model::{
-    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
-    UpdateMode, UpdatePolicy,
+    Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan,
+    Plan, UpdateMode, UpdatePolicy,
 };
 use patchgate::port::{ExecOutput, Hypervisor, LabError, Observer};
 use patchgate::report::text::Style;
@@ -57,6 +58,7 @@ pub struct Lab {
     pub others: Vec<FakeLab>,
     pub proxies: FakeProxies,
     pub plan: Plan,
+    pub warm: Option<WarmStore>,
     stop: Option<Duration>,
     jobs: Option<usize>,
     files: BTreeMap<String, Vec<u8>>,
@@ -73,6 +75,7 @@ impl Default for Lab {
             others: Vec::new(),
             proxies: FakeProxies::default(),
             plan: plan(),
+            warm: None,
             stop: None,
             jobs: None,
             files: BTreeMap::new(),
@@ -146,6 +149,7 @@ fn plan() -> Plan {
             exclude: Vec::new(),
             expect_updates: true,
         },
+        clone: CloneMode::Cold,
         network: NetworkPolicy {
             mode: NetworkMode::Isolated,
             sources: vec!["http://deb.debian.org/debian".into()],
@@ -278,6 +282,7 @@ impl Lab {
             run: "20261123-140912-7c1f".parse().expect("id"),
             plan: self.plan.clone(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
+            warm: self.warm.clone(),
             files: self.files.clone(),
             secrets: self.secrets.clone(),
             proxies: Arc::new(self.proxies.clone()),

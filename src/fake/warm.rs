@@ -1,0 +1,136 @@
+//! Saved states in the fake lab: who was saved is who goes on, until it is told to be somebody else.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::guest::Domain;
+use super::{FakeLab, State};
+use crate::image::sparse;
+use crate::outcome::Cause;
+use crate::port::{LabError, Power, VmSpec};
+
+impl FakeLab {
+    /// Says what the host's machine is.
+    pub fn machine_is(&self, machine: &[(&str, &str)]) {
+        let machine = machine
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.state().machine = machine.collect();
+    }
+}
+
+impl State {
+    /// Begins a VM as it was asked to.
+    pub(super) fn power(&mut self, domain: &mut Domain) -> Result<(), LabError> {
+        let spec = domain.spec.clone();
+        let volume = |name: &str| format!("{}/{name}", spec.pool);
+        match &spec.power {
+            Power::On => {}
+            Power::Savable { ram } => {
+                let new = self.volumes.insert(volume(ram));
+                self.require(new, &format!("{ram} is made twice"));
+            }
+            Power::Saved { ram, state } => {
+                self.call("go_on", &spec.name)?;
+                for name in [ram, state] {
+                    let there = self.volumes.contains(&volume(name));
+                    self.require(there, &format!("{} goes on without {name}", spec.name));
+                }
+                let saved = self.saved.get(&volume(state)).cloned();
+                domain.who = saved.ok_or_else(|| {
+                    LabError::new(Cause::HostRefused, format!("{state} is no state of a VM"))
+                })?;
+                domain.pause(true);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(&mut self, name: &str) -> Result<(), LabError> {
+        self.call("pause", name)?;
+        self.set_paused(name, true)
+    }
+
+    pub(super) fn resume(&mut self, name: &str) -> Result<(), LabError> {
+        self.call("resume", name)?;
+        self.set_paused(name, false)
+    }
+
+    fn set_paused(&mut self, name: &str, paused: bool) -> Result<(), LabError> {
+        let Some(domain) = self.domains.get_mut(name) else {
+            return Err(LabError::new(Cause::HostRefused, format!("no domain {name}")));
+        };
+        let changes = domain.is_paused() != paused;
+        domain.pause(paused);
+        self.require(changes, &format!("{name} is paused or resumed twice"));
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self, spec: &VmSpec, state: &str) -> Result<(), LabError> {
+        self.call("save_state", &spec.name)?;
+        let Some(domain) = self.domains.get(&spec.name) else {
+            return Err(LabError::new(
+                Cause::HostRefused,
+                format!("no domain {}", spec.name),
+            ));
+        };
+        let paused = domain.is_paused();
+        let who = domain.who.clone();
+        let savable = matches!(domain.spec.power, Power::Savable { .. });
+        self.require(
+            paused && savable,
+            &format!("{} is saved while it runs", spec.name),
+        );
+        let volume = format!("{}/{state}", spec.pool);
+        let new = self.volumes.insert(volume.clone());
+        self.require(new, &format!("{volume} is made twice"));
+        self.saved.insert(volume, who);
+        Ok(())
+    }
+
+    pub(super) fn fetch(&mut self, pool: &str, volume: &str, file: &Path) -> Result<String, LabError> {
+        let name = format!("{pool}/{volume}");
+        self.call("fetch_volume", &name)?;
+        let there = self.volumes.contains(&name);
+        self.require(there, &format!("{name} is fetched and is not there"));
+        let trouble = |error: std::io::Error| LabError::new(Cause::Internal, error.to_string());
+        let content = match self.saved.get(&name) {
+            Some(who) => serde_json::to_vec(who).map_err(|error| trouble(error.into()))?,
+            None => name.into_bytes(),
+        };
+        if volume.ends_with(".qcow2") {
+            // Of a disk one wants more than its bytes, so it is one.
+            let made = Command::new("qemu-img")
+                .args(["create", "-q", "-f", "qcow2", "--"])
+                .arg(file)
+                .arg("1M")
+                .status();
+            made.map_err(trouble)?;
+        } else {
+            std::fs::write(file, content).map_err(trouble)?;
+        }
+        sparse::digest(file).map_err(trouble)
+    }
+
+    pub(super) fn place(
+        &mut self,
+        pool: &str,
+        volume: &str,
+        file: &Path,
+        digest: &str,
+    ) -> Result<(), LabError> {
+        let name = format!("{pool}/{volume}");
+        self.call("place_volume", &name)?;
+        let damaged = |why: String| LabError::new(Cause::ImageDamaged, format!("{}: {why}", file.display()));
+        if sparse::digest(file).map_err(|error| damaged(error.to_string()))? != digest {
+            return Err(damaged("its content is not what was saved".to_owned()));
+        }
+        let new = self.volumes.insert(name.clone());
+        self.require(new, &format!("{name} is placed twice"));
+        let content = std::fs::read(file).map_err(|error| damaged(error.to_string()))?;
+        if let Ok(who) = serde_json::from_slice(&content) {
+            self.saved.insert(name, who);
+        }
+        Ok(())
+    }
+}

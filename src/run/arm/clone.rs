@@ -1,0 +1,222 @@
+//! The nodes of an arm, from their disks to the first answer.
+
+use super::ArmRun;
+use crate::event::Event;
+use crate::guest::linux::Place;
+use crate::guest::{Family, linux};
+use crate::outcome::{Cause, Fault, Stage};
+use crate::plan::model::{CloneMode, NodePlan};
+use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
+use crate::run::names;
+use crate::run::node::{Node, fault};
+use crate::run::outlet::Outlet;
+use crate::run::warm::{self, Origin};
+
+impl<'a> ArmRun<'a> {
+    /// Forks the nodes from a saved state and lets them go on; where that cannot be had, from their images, and boots them.
+    pub(super) async fn begin(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
+        let mut origin = warm::origin(self).await?;
+        let nodes = match (self.clones(&origin, made).await, &origin) {
+            (Err(fault), Origin::Warm(saved))
+                if !matches!(fault.cause, Cause::Interrupted | Cause::HostLost) =>
+            {
+                let reason = fault.message;
+                saved.give_up(&reason);
+                self.site.resources.remove_all(std::mem::take(made)).await;
+                origin = Origin::Cold(Some(reason));
+                self.clones(&origin, made).await?
+            }
+            (nodes, Origin::Warm(_) | Origin::Cold(_)) => nodes?,
+        };
+        let (clone, reason) = match origin {
+            Origin::Warm(_) => (CloneMode::Warm, None),
+            Origin::Cold(reason) => (CloneMode::Cold, reason),
+        };
+        self.emit(Event::Cloned {
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+            clone,
+            reason,
+        });
+        Ok(nodes)
+    }
+
+    async fn clones(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
+        let specs = self.stage(Stage::Clone, self.fork(origin, made)).await?;
+        self.stage(Stage::Boot, async {
+            match origin {
+                Origin::Cold(_) => self.boot(&specs, made).await,
+                Origin::Warm(saved) => warm::thaw(self, saved, &specs, made).await,
+            }
+        })
+        .await
+    }
+
+    /// The same arm, with other names for what it makes.
+    pub fn named(&self, name: String) -> Self {
+        Self { name, ..*self }
+    }
+
+    /// Tells a person something that is no result.
+    pub fn notice(&self, text: &str) {
+        self.context.setup.observer.notice(text);
+    }
+
+    /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.
+    pub async fn fork(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
+        let setup = &self.context.setup;
+        let resources = &self.site.resources;
+        let clone_fault = |error: LabError| fault(Stage::Clone, None, error);
+        let tag = Tag {
+            run: setup.run.clone(),
+            cell: self.cell.id.clone(),
+            arm: self.arm,
+            run_dir: self.context.run_dir.clone(),
+        };
+        let outlet = self
+            .site
+            .outlet(setup, &self.context.run_dir)
+            .await
+            .map_err(clone_fault)?;
+        if outlet.is_some() {
+            let spec = NetworkSpec {
+                name: self.name.clone(),
+                tag: tag.clone(),
+            };
+            made.push(
+                resources
+                    .intend(ResourceKind::Network, &spec.name)
+                    .map_err(clone_fault)?,
+            );
+            self.site.host.create_network(&spec).await.map_err(clone_fault)?;
+        }
+        let mut specs = Vec::new();
+        for (at, node) in self.cell.nodes.iter().enumerate() {
+            let image = self.base(node).await.map_err(clone_fault)?;
+            let (power, saved) = origin.of_node(at);
+            let domain = names::domain(&self.name, &node.role);
+            let spec = VmSpec {
+                overlay: names::overlay(&domain),
+                name: domain,
+                tag: tag.clone(),
+                role: node.role.clone(),
+                pool: names::pool(&setup.run),
+                base: saved.map_or(image, str::to_owned),
+                nics: self.nics(outlet, at, node),
+                memory: node.memory,
+                vcpus: node.vcpus,
+                kvm: self.site.kvm,
+                power,
+            };
+            let volume = format!("{}/{}", spec.pool, spec.overlay);
+            made.push(
+                resources
+                    .intend(ResourceKind::Volume, &volume)
+                    .map_err(clone_fault)?,
+            );
+            self.site.host.create_overlay(&spec).await.map_err(clone_fault)?;
+            specs.push(spec);
+        }
+        Ok(specs)
+    }
+
+    /// Places a node's sealed image into the run's pool, once for all arms.
+    pub async fn base(&self, node: &NodePlan) -> Result<String, LabError> {
+        let setup = &self.context.setup;
+        let file = setup.images.get(&node.image.name).ok_or_else(|| {
+            let message = format!("image {} has no sealed disk", node.image.name);
+            LabError::new(Cause::ImageDamaged, message)
+        })?;
+        self.site.resources.base(&setup.run, &node.image, file).await
+    }
+
+    /// A node's interface to the run's outlet, and the one to its cell.
+    fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Vec<Nic> {
+        let out = names::outlet_mac(self.index, self.arm, at);
+        let Some(outlet) = outlet else {
+            return vec![Nic {
+                network: None,
+                mac: out,
+                apart: false,
+                filter: None,
+            }];
+        };
+        vec![
+            Nic {
+                network: Some(outlet.network.clone()),
+                mac: out,
+                apart: true,
+                filter: outlet.filter.clone(),
+            },
+            Nic {
+                network: Some(self.name.clone()),
+                mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
+                apart: false,
+                filter: None,
+            },
+        ]
+    }
+
+    /// What a node is told of its cell; nothing where there is no network between nodes.
+    fn place(&self, at: usize, node: &NodePlan) -> Option<Place> {
+        self.site.host.has_networks().then(|| Place {
+            mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
+            address: format!("{}/{}", names::address(at), names::CELL_PREFIX),
+            hosts: self.hosts(),
+        })
+    }
+
+    /// Address and name of every node.
+    pub fn hosts(&self) -> Vec<(String, String)> {
+        let nodes = self.cell.nodes.iter().enumerate();
+        nodes
+            .map(|(at, node)| (names::address(at).to_string(), node.host.clone()))
+            .collect()
+    }
+
+    /// Creates a node's VM.
+    pub async fn start(
+        &self,
+        spec: &VmSpec,
+        plan: &'a NodePlan,
+        made: &mut Vec<Resource>,
+    ) -> Result<Node<'a>, Fault> {
+        let at_boot = |error| fault(Stage::Boot, Some(&plan.role), error);
+        let family = Family::of(&self.cell.os).ok_or_else(|| {
+            let message = format!("{} cannot be updated by this version", self.cell.os);
+            at_boot(LabError::new(Cause::ScenarioInvalid, message))
+        })?;
+        let domain = self.site.resources.intend(ResourceKind::Domain, &spec.name);
+        made.push(domain.map_err(at_boot)?);
+        self.site.host.create_vm(spec).await.map_err(at_boot)?;
+        Ok(Node::new(
+            self.context,
+            self.site,
+            plan,
+            family,
+            spec.name.clone(),
+        ))
+    }
+
+    /// Gives a node its name, its address and its neighbours' names.
+    pub async fn identify(&self, at: usize, node: &Node<'_>) -> Result<(), Fault> {
+        let place = self.place(at, node.plan);
+        let command = linux::identify(&node.plan.host, place.as_ref());
+        node.ask(Stage::Boot, &command).await.map(drop)
+    }
+
+    /// Starts the nodes in their order, each ready and named before the next.
+    pub async fn boot(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
+        let mut nodes = Vec::new();
+        for (at, (spec, plan)) in specs.iter().zip(&self.cell.nodes).enumerate() {
+            let node = self.start(spec, plan, made).await?;
+            node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
+            self.identify(at, &node).await?;
+            if let Some(fault) = node.await_ready(Stage::Boot).await? {
+                return Err(fault);
+            }
+            nodes.push(node);
+        }
+        Ok(nodes)
+    }
+}
