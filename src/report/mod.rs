@@ -1,5 +1,6 @@
 //! What people and machines read of a run, one file per format; each is derived from the journal alone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::{Event, Record, RunId, Traffic};
@@ -25,7 +26,7 @@ mod times;
 pub use safe::{excerpt as safe_excerpt, line as safe_line};
 
 /// A run, judged and decided, as every format needs it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Summary<'a> {
     /// The run.
     pub run: &'a RunId,
@@ -41,6 +42,8 @@ pub struct Summary<'a> {
     pub judgement: &'a Judgement,
     /// The gate and why.
     pub decision: &'a Decision,
+    /// What was seen of each node after the reboot, the last of several.
+    observed: BTreeMap<(&'a CellId, Arm, &'a str), &'a Observation>,
 }
 
 /// The host that a run used.
@@ -63,6 +66,7 @@ impl<'a> Summary<'a> {
             truncated: journal.truncated,
             judgement,
             decision,
+            observed: observed(&journal.records),
         }
     }
 
@@ -118,18 +122,23 @@ impl<'a> Summary<'a> {
     }
 
     /// What was seen of a node after the reboot.
-    fn observation(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Observation> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Observed {
-                cell,
-                arm,
-                role,
-                moment: Moment::AfterReboot,
-                observation,
-            } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => Some(observation),
-            _ => None,
-        })
+    fn observation(&self, cell: &'a CellId, arm: Arm, role: &'a str) -> Option<&'a Observation> {
+        self.observed.get(&(cell, arm, role)).copied()
     }
+}
+
+fn observed(records: &[Record]) -> BTreeMap<(&CellId, Arm, &str), &Observation> {
+    let looks = records.iter().filter_map(|record| match &record.event {
+        Event::Observed {
+            cell,
+            arm,
+            role,
+            moment: Moment::AfterReboot,
+            observation,
+        } if !observation.is_empty() => Some(((cell, *arm, role.as_str()), observation)),
+        _ => None,
+    });
+    looks.collect()
 }
 
 /// A length of time for a reader: `0.4s`, `12s`, `3m 05s`, `1h 02m`.
