@@ -130,6 +130,9 @@ pub enum Event {
         stage: Stage,
         /// How long it took, in milliseconds.
         millis: u64,
+        /// Of this, how long it waited for guests; absent in journals of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest_millis: Option<u64>,
     },
     /// The updates of a node were pinned.
     Resolved {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms without input, output or clock.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "plan",
     "event",
     "outcome",
@@ -15,6 +15,7 @@ const PURE: [&str; 12] = [
     "guest",
     "measure",
     "observation",
+    "share",
     "update",
     "units",
 ];

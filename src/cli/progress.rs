@@ -116,6 +116,7 @@ impl Inner {
                 arm,
                 stage,
                 millis,
+                guest_millis: _,
             } if *stage != Stage::Queue => {
                 let line = format!(
                     "{stage} took {:.1} s",

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::outlet::Outlet;
 use super::pair::Seat;
+use super::waiting::GuestTime;
 use super::{Context, Setup, names, observe, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
@@ -34,6 +35,7 @@ pub struct ArmRun<'a> {
     /// Which arm.
     pub arm: Arm,
     name: String,
+    guests: GuestTime,
 }
 
 /// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
@@ -46,12 +48,13 @@ pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration, se
         cell,
         arm,
         name: names::arm(&context.setup.run, index, arm),
+        guests: GuestTime::default(),
     };
     run.emit(Event::ArmStarted {
         cell: cell.id.clone(),
         arm,
     });
-    run.finished(Stage::Queue, queued);
+    run.finished(Stage::Queue, queued, Duration::ZERO);
     let mut made = Vec::new();
     let result = run.live(&mut made, seat).await;
     let keep = result.is_err() && context.setup.keep_failed;
@@ -74,12 +77,14 @@ impl<'a> ArmRun<'a> {
         &self.context.mask
     }
 
-    fn finished(&self, stage: Stage, took: Duration) {
+    fn finished(&self, stage: Stage, took: Duration, guests: Duration) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::StageFinished {
             cell: self.cell.id.clone(),
             arm: self.arm,
             stage,
-            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            millis: millis(took),
+            guest_millis: Some(millis(guests)),
         });
     }
 
@@ -97,9 +102,13 @@ impl<'a> ArmRun<'a> {
             arm: self.arm,
             stage,
         });
-        let started = Instant::now();
+        let (started, waited) = (Instant::now(), self.guests.total());
         let result = work.await;
-        self.finished(stage, started.elapsed());
+        self.finished(
+            stage,
+            started.elapsed(),
+            self.guests.total().saturating_sub(waited),
+        );
         result
     }
 
@@ -324,7 +333,7 @@ impl<'a> ArmRun<'a> {
                 .create_vm(spec)
                 .await
                 .map_err(|error| fault(Stage::Boot, role, error))?;
-            let node = Node::new(self.context, plan, family, spec.name.clone());
+            let node = Node::new(self.context, plan, family, spec.name.clone(), self.guests.clone());
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
             let place = self.place(at, plan);
             node.ask(Stage::Boot, &linux::identify(&plan.host, place.as_ref()))
@@ -422,6 +431,6 @@ impl<'a> ArmRun<'a> {
         });
         self.context.resources.remove_all(made).await;
         tracing::debug!(cell = self.index, "arm {} is removed", self.name);
-        self.finished(Stage::Destroy, started.elapsed());
+        self.finished(Stage::Destroy, started.elapsed(), Duration::ZERO);
     }
 }

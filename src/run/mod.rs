@@ -13,6 +13,7 @@ mod scenario;
 mod scheduler;
 mod step;
 mod updates;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

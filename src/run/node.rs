@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Context;
+use super::waiting::GuestTime;
 use crate::guest::{self, Family, GuestCommand, ParseError, http, linux};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NodePlan;
@@ -35,6 +36,8 @@ pub struct Node<'a> {
     /// Its domain's name.
     pub domain: String,
     agent: Box<dyn GuestAgent>,
+    /// Its arm's.
+    guests: GuestTime,
     /// Changes with every boot; a scenario may reboot a node that others look at.
     boot_id: Mutex<String>,
 }
@@ -69,7 +72,13 @@ pub fn tail(text: &str) -> String {
 
 impl<'a> Node<'a> {
     /// A node whose domain runs or is about to.
-    pub fn new(context: &'a Context, plan: &'a NodePlan, family: Family, domain: String) -> Self {
+    pub fn new(
+        context: &'a Context,
+        plan: &'a NodePlan,
+        family: Family,
+        domain: String,
+        guests: GuestTime,
+    ) -> Self {
         let agent = context.setup.host.agent(&domain);
         Self {
             context,
@@ -77,6 +86,7 @@ impl<'a> Node<'a> {
             family,
             domain,
             agent,
+            guests,
             boot_id: Mutex::default(),
         }
     }
@@ -100,6 +110,7 @@ impl<'a> Node<'a> {
 
     /// Waits until the agent answers in another boot than `old`, and its services have settled.
     pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
+        let _wait = self.guests.wait();
         let started = Instant::now();
         loop {
             if self.agent.ping(PING.min(deadline.0)).await.is_ok()
@@ -183,6 +194,7 @@ impl<'a> Node<'a> {
 
     /// Runs a command to its end. An exit code is an answer, never a fault.
     pub async fn exec(&self, stage: Stage, command: &GuestCommand) -> Result<ExecOutput, Fault> {
+        let _wait = self.guests.wait();
         let slack = Duration::from_secs(60);
         let error = tokio::select! {
             answer = timeout(command.timeout + slack, self.agent.exec(command)) => match answer {
@@ -226,6 +238,7 @@ impl<'a> Node<'a> {
 
     /// Asks the guest to reboot itself and waits until it is back.
     pub async fn reboot(&self, stage: Stage, deadline: Period) -> Result<(), Fault> {
+        let _wait = self.guests.wait();
         let old = self.boot_id();
         // An agent that falls silent here is being stopped already, and one that does not come back is found below.
         match self.agent.exec(&linux::reboot()).await {
@@ -255,6 +268,7 @@ impl<'a> Node<'a> {
         let Some(ready) = &self.plan.ready else {
             return Ok(None);
         };
+        let _wait = self.guests.wait();
         let started = Instant::now();
         loop {
             let left = ready.within.0.saturating_sub(started.elapsed());
@@ -310,6 +324,7 @@ impl<'a> Node<'a> {
 
     /// Waits, unless the run is asked to stop.
     pub async fn pause(&self, stage: Stage, period: Period) -> Result<(), Fault> {
+        let _wait = self.guests.wait();
         tokio::select! {
             () = sleep(period.0) => Ok(()),
             () = self.context.setup.stop.cancelled() => Err(self.interrupted(stage)),

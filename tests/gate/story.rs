@@ -325,6 +325,7 @@ impl Story {
             arm,
             stage,
             millis,
+            guest_millis: None,
         });
     }
 

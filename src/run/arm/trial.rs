@@ -5,6 +5,7 @@ use super::ArmRun;
 use crate::event::Event;
 use crate::outcome::{Arm, Fault, Stage};
 use crate::port::Resource;
+use crate::run::waiting::GuestTime;
 use crate::run::{Context, names, scenario};
 
 /// How scenarios are tried.
@@ -37,6 +38,7 @@ pub async fn run(context: &Context, trial: Trial) -> Vec<KeptNode> {
         cell,
         arm,
         name: names::arm(&context.setup.run, 0, arm),
+        guests: GuestTime::default(),
     };
     run.emit(Event::ArmStarted {
         cell: cell.id.clone(),
