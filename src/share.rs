@@ -90,7 +90,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::Finished { .. } => {}
         }
     }
-    let mut ends: Vec<(usize, usize, (&CellId, Arm), Option<Duration>)> = lives
+    let mut ends: Vec<_> = lives
         .into_iter()
         .filter_map(|(arm, life)| Some((life.finished?, life.started?, arm, life.guest)))
         .collect();
@@ -154,7 +154,9 @@ mod tests {
     #[test]
     fn the_path_leads_from_the_last_end_to_the_ends_that_made_room() {
         use Arm::{Control, Treatment};
-        let table: [(&str, &[_], Option<(&[(&str, Arm)], u64, f64)>); 5] = [
+        type Row<'a> = (&'a str, &'a [(i64, &'a str, Arm, What)], Option<Expected<'a>>);
+        type Expected<'a> = (&'a [(&'a str, Arm)], u64, f64);
+        let table: [Row<'_>; 5] = [
             (
                 "one after another, with a second between them",
                 &[
