@@ -125,7 +125,7 @@ mod tests {
             Some(2048.0)
         );
         assert!(own_cpu_s().is_some() && peak_mib("self") > 1.0);
-        assert_eq!(peak_mib("no such process"), 0.0);
+        assert!(peak_mib("no such process") < 1.0);
     }
 
     #[test]
