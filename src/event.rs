@@ -152,7 +152,14 @@ pub enum Event {
         /// Why, or nothing where no reboot is needed.
         reason: Option<String>,
     },
-    /// A node was looked at after the reboot.
+    /// An arm's nodes were not rebooted, as no node of its cell needs it.
+    RebootSkipped {
+        /// Its cell.
+        cell: CellId,
+        /// Which arm.
+        arm: Arm,
+    },
+    /// A node was looked at after the reboot, or where it would have been.
     Proved {
         /// Its cell.
         cell: CellId,

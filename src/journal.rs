@@ -181,6 +181,7 @@ fn decides(event: &Event) -> bool {
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::RebootNeeded { .. }
+        | Event::RebootSkipped { .. }
         | Event::Observed { .. }
         | Event::Fetched(_)
         | Event::CleanedUp { .. }

@@ -77,6 +77,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::StageFinished { .. }
             | Event::Resolved { .. }
             | Event::RebootNeeded { .. }
+            | Event::RebootSkipped { .. }
             | Event::Proved { .. }
             | Event::Observed { .. }
             | Event::StepFinished { .. }

@@ -9,8 +9,8 @@ use patchgate::observation::{Class, Moment, Observation, Reading, differences, n
 use patchgate::outcome::Arm;
 use patchgate::plan::drift::{DriftPolicy, Effect};
 use patchgate::plan::model::{
-    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan, UpdateMode,
-    UpdatePolicy,
+    Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan, RebootPolicy,
+    UpdateMode, UpdatePolicy,
 };
 use patchgate::units::{Mib, Period};
 use patchgate::update::UpdateSet;
@@ -223,6 +223,7 @@ fn plan(policy: Option<DriftPolicy>) -> Plan {
         drift: policy,
         network: NetworkPolicy::default(),
         performance: Performance::default(),
+        reboot: RebootPolicy::Always,
         host: HostPlan {
             accel: Accel::Tcg,
             ..HostPlan::at("auto")

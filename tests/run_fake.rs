@@ -2,6 +2,8 @@
 
 #[path = "fake/drift.rs"]
 mod drift;
+#[path = "fake/reboot.rs"]
+mod reboot;
 mod support;
 
 use std::time::Duration;

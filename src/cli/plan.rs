@@ -15,7 +15,9 @@ use crate::error::{Finding, UserError};
 use crate::observation::Class;
 use crate::plan::build::{ImageChoice, build_selected};
 use crate::plan::drift::Effect;
-use crate::plan::model::{Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, UpdateMode, UpdatePolicy};
+use crate::plan::model::{
+    Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, RebootPolicy, UpdateMode, UpdatePolicy,
+};
 use crate::plan::select::Selection;
 
 /// Arguments of `plan`.
@@ -146,6 +148,7 @@ fn totals(plan: &Plan) -> String {
             count(steps, "step"),
         ),
         format!("updates: {}", updates(&plan.updates)),
+        format!("reboot: {}", reboot(plan.reboot)),
         format!("drift: {}", drift(plan)),
         format!("network: {}", network(&plan.network)),
         format!("host: {}", host(&plan.host)),
@@ -197,6 +200,13 @@ fn updates(policy: &UpdatePolicy) -> String {
         text.push_str("; none pending is no fault");
     }
     text
+}
+
+fn reboot(policy: RebootPolicy) -> &'static str {
+    match policy {
+        RebootPolicy::Always => "of every node, in both arms",
+        RebootPolicy::WhenNeeded => "of the nodes of cells that need it, in both arms",
+    }
 }
 
 fn drift(plan: &Plan) -> String {

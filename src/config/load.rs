@@ -14,7 +14,7 @@ use crate::config::secret;
 use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
-use crate::plan::model::{Accel, UpdateMode};
+use crate::plan::model::{Accel, RebootPolicy, UpdateMode};
 
 /// The lab file's name.
 pub const FILE_NAME: &str = "patchgate.toml";
@@ -197,6 +197,7 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         listed: Vec::new(),
         exclude: Vec::new(),
         expect_updates: true,
+        reboot: RebootPolicy::Always,
         scenarios: absent("scenarios".into()),
     };
     let Some(section) = section else { return lab };
@@ -208,6 +209,7 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
             "listed",
             "exclude",
             "expect_updates",
+            "reboot",
             "scenarios",
         ],
         &[
@@ -227,6 +229,13 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     lab.listed = list(reader, &section, "listed", "[\"openssl\"]");
     lab.exclude = list(reader, &section, "exclude", "[\"mariadb-server\"]");
     lab.expect_updates = reader.flag(&section, "expect_updates").unwrap_or(true);
+    let reboots = [
+        ("always", RebootPolicy::Always),
+        ("when-needed", RebootPolicy::WhenNeeded),
+    ];
+    if let Some(policy) = reader.choice(&section, "reboot", &reboots) {
+        lab.reboot = policy;
+    }
     if let Some(folder) = path(reader, &section, "scenarios", "\"scenarios\"") {
         lab.scenarios = folder;
     }

@@ -61,6 +61,7 @@ pub fn build_selected(
     let mut plan = Plan {
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
+        reboot: lab.file.lab.reboot,
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
         drift: Some(drift.clone()),

@@ -8,8 +8,8 @@ use crate::gate::Decision;
 use crate::journal::Loaded;
 use crate::observation::{Moment, Observation};
 use crate::outcome::Arm;
-use crate::plan::model::{CellId, NetworkMode, Plan};
-use crate::verdict::Judgement;
+use crate::plan::model::{CellId, NetworkMode, Plan, RebootPolicy};
+use crate::verdict::{CellJudgement, Judgement};
 
 mod drift;
 mod evidence;
@@ -119,6 +119,21 @@ impl<'a> Summary<'a> {
                 format!("network isolated; updates: {}", traffic(passed))
             }
         }
+    }
+
+    /// Which cells were not rebooted, in words; nothing where the plan has all of them rebooted.
+    fn reboots(&self) -> Option<String> {
+        match self.plan.reboot {
+            RebootPolicy::Always => return None,
+            RebootPolicy::WhenNeeded => {}
+        }
+        let cells = &self.judgement.cells;
+        let spared = |cell: &&CellJudgement| cell.nodes.iter().any(|node| node.reboot_spared);
+        let count = cells.iter().filter(spared).count();
+        let all = cells.len();
+        Some(format!(
+            "reboot when needed: {count} of {all} cells needed none and were not rebooted, in both arms"
+        ))
     }
 
     /// What was seen of a node after the reboot.

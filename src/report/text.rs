@@ -123,6 +123,9 @@ impl Text<'_> {
             summary.started()
         ));
         self.line(&summary.network());
+        if let Some(reboots) = summary.reboots() {
+            self.line(&reboots);
+        }
         if summary.truncated {
             self.line("the journal's last line was torn and is left out");
         }
@@ -274,6 +277,9 @@ impl Text<'_> {
             format!("{}; ", count(set.updates.len(), "update"))
         });
         self.line(&format!("  {name}: {updates}{state}"));
+        if node.reboot_spared {
+            self.wrapped(4, "not rebooted: its updates need no reboot");
+        }
         if let Some(reason) = &node.reboot_needed {
             let text = format!("a reboot is needed: {}", safe::line(reason));
             self.wrapped(4, &text);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::outlet::Outlet;
 use super::pair::Seat;
+use super::reboot::Say;
 use super::waiting::GuestTime;
 use super::{Context, Setup, names, observe, scenario, updates};
 use crate::event::Event;
@@ -56,7 +57,8 @@ pub async fn run(context: &Context, index: usize, arm: Arm, queued: Duration, se
     });
     run.finished(Stage::Queue, queued, Duration::ZERO);
     let mut made = Vec::new();
-    let result = run.live(&mut made, seat).await;
+    let say = context.reboots.say(index, arm);
+    let result = run.live(&mut made, seat, say).await;
     let keep = result.is_err() && context.setup.keep_failed;
     run.end(result, made, keep).await;
 }
@@ -154,20 +156,35 @@ impl<'a> ArmRun<'a> {
 
     /// Reboots the nodes in their order, each ready before the next.
     async fn restart(&self, nodes: &[Node<'a>]) -> Result<(), Fault> {
-        self.stage(Stage::Reboot, async {
-            for at in self.cell.reboots() {
-                nodes[at]
-                    .reboot(Stage::Reboot, self.cell.deadlines.reboot)
-                    .await?;
-                // One that is not ready after the updates is found by the scenarios, in both arms alike.
-                nodes[at].await_ready(Stage::Reboot).await?;
-            }
-            Ok(())
-        })
-        .await
+        for at in self.cell.reboots() {
+            nodes[at]
+                .reboot(Stage::Reboot, self.cell.deadlines.reboot)
+                .await?;
+            // One that is not ready after the updates is found by the scenarios, in both arms alike.
+            nodes[at].await_ready(Stage::Reboot).await?;
+        }
+        Ok(())
     }
 
-    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>) -> Result<(), Fault> {
+    /// Reboots the nodes, unless neither arm of the cell is to; returns whether they were. `needed` is the treatment arm's.
+    async fn maybe_restart(&self, nodes: &[Node<'a>], say: &Say<'_>, needed: bool) -> Result<bool, Fault> {
+        let interrupted = || LabError::new(Cause::Interrupted, "the run was asked to stop");
+        let reboots = tokio::select! {
+            reboots = say.reboots(needed) => reboots,
+            () = self.context.setup.stop.cancelled() => return Err(fault(Stage::Reboot, None, interrupted())),
+        };
+        if reboots {
+            self.restart(nodes).await?;
+        } else {
+            self.emit(Event::RebootSkipped {
+                cell: self.cell.id.clone(),
+                arm: self.arm,
+            });
+        }
+        Ok(reboots)
+    }
+
+    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>, say: Say<'_>) -> Result<(), Fault> {
         let scenarios = self.scenarios();
         let nodes = self.up(made).await?;
         let seeded = self
@@ -181,14 +198,19 @@ impl<'a> ArmRun<'a> {
                     .packages,
             );
         }
-        let sets = match self.arm {
-            Arm::Control => nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(),
+        let (sets, needed) = match self.arm {
+            Arm::Control => (nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(), false),
             Arm::Treatment => self.update(&nodes).await?,
         };
         let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
-        self.restart(&nodes).await?;
-        self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
+        let rebooted = self
+            .stage(Stage::Reboot, self.maybe_restart(&nodes, &say, needed))
             .await?;
+        self.stage(
+            Stage::Prove,
+            self.look(&nodes, &sets, &before, &old_boots, rebooted),
+        )
+        .await?;
         let mut passed = BTreeMap::new();
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios.iter().filter(|scenario| !seeded.failed(scenario)) {
@@ -346,8 +368,8 @@ impl<'a> ArmRun<'a> {
         Ok(nodes)
     }
 
-    /// Pins, fetches and installs the updates of every node.
-    async fn update(&self, nodes: &[Node<'_>]) -> Result<Vec<UpdateSet>, Fault> {
+    /// Pins, fetches and installs the updates of every node; returns them, and whether any node needs a reboot for them.
+    async fn update(&self, nodes: &[Node<'_>]) -> Result<(Vec<UpdateSet>, bool), Fault> {
         let deadlines = &self.cell.deadlines;
         let proxy = self.context.outlet.get().and_then(Outlet::proxy_url);
         let sets = self
@@ -374,35 +396,52 @@ impl<'a> ArmRun<'a> {
             Ok(())
         })
         .await?;
-        self.stage(Stage::Apply, async {
-            for (node, set) in pending() {
-                let reason = updates::apply(node, set, deadlines).await?;
-                self.emit(Event::RebootNeeded {
-                    cell: self.cell.id.clone(),
-                    role: node.plan.role.clone(),
-                    reason,
-                });
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(sets)
+        let needed = self
+            .stage(Stage::Apply, async {
+                let mut needed = false;
+                for (node, set) in nodes.iter().zip(&sets) {
+                    if !set.is_empty() {
+                        updates::apply(node, set, deadlines).await?;
+                    } else if self.context.setup.plan.reboot.is_always() {
+                        continue;
+                    }
+                    let reason = updates::reboot_reason(node, set).await?;
+                    needed |= reason.is_some();
+                    self.emit(Event::RebootNeeded {
+                        cell: self.cell.id.clone(),
+                        role: node.plan.role.clone(),
+                        reason,
+                    });
+                }
+                Ok(needed)
+            })
+            .await?;
+        Ok((sets, needed))
     }
 
-    /// Looks at every node after the reboot: that the set is installed, and all that is compared between the arms.
+    /// Looks at every node after the reboot, or where it would have been: that the set is installed, and all that is
+    /// compared between the arms.
     async fn look(
         &self,
         nodes: &[Node<'_>],
         sets: &[UpdateSet],
         before: &[PackageStates],
         old_boots: &[String],
+        rebooted: bool,
     ) -> Result<(), Fault> {
         let mut broken = None;
         for (((node, set), before), old_boot) in nodes.iter().zip(sets).zip(before).zip(old_boots) {
             let seen = observe::look(self, node, Stage::Prove, Moment::AfterReboot).await?;
+            if !rebooted {
+                node.reread_boot_id(Stage::Prove).await?;
+            }
             let new_boot = *old_boot != node.boot_id();
+            if new_boot && !rebooted {
+                let message = "it rebooted though nobody asked it to";
+                return Err(node.fault(Stage::Prove, Cause::GuestStopped, message));
+            }
             let proof = debian::prove(set, before, &seen.packages, new_boot, &seen.kernel);
-            if !proof.holds() {
+            if !(proof.holds() || (!rebooted && proof.is_exact())) {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()
                     .flatten()

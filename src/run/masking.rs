@@ -32,6 +32,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::Resolved { .. }
+        | Event::RebootSkipped { .. }
         | Event::Proved { .. }
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }

@@ -8,6 +8,7 @@ mod node;
 mod observe;
 mod outlet;
 mod pair;
+mod reboot;
 mod resources;
 mod scenario;
 mod scheduler;
@@ -37,6 +38,7 @@ use crate::state::{LedgerError, RunDir};
 use crate::units::Mib;
 use dispatcher::{Dispatcher, Writer};
 use outlet::Outlet;
+use reboot::Reboots;
 use resources::Resources;
 
 /// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
@@ -96,6 +98,7 @@ struct Context {
     events: Dispatcher,
     resources: Resources,
     outlet: OnceCell<Outlet>,
+    reboots: Reboots,
     mask: Mask,
 }
 
@@ -256,6 +259,7 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
+        reboots: Reboots::of(&setup.plan),
         setup,
         events,
         resources,

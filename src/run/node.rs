@@ -136,6 +136,13 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
+    /// Reads the id of its present boot again.
+    pub async fn reread_boot_id(&self, stage: Stage) -> Result<(), Fault> {
+        let id = self.ask_boot_id(stage).await?;
+        self.set_boot_id(id);
+        Ok(())
+    }
+
     async fn ask_boot_id(&self, stage: Stage) -> Result<String, Fault> {
         let output = self.exec(stage, &linux::boot_id()).await?;
         linux::parse_boot_id(&String::from_utf8_lossy(&output.stdout))

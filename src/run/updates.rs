@@ -113,7 +113,7 @@ pub async fn download(
 }
 
 /// Installs the set. dpkg's state is the truth: apt's exit code alone is not believed.
-pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<Option<String>, Fault> {
+pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<(), Fault> {
     let output = node
         .exec(Stage::Apply, &debian::apply(set, deadlines.apply.0))
         .await?;
@@ -145,6 +145,11 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
         fault.detail = tail(&text);
         return Err(fault);
     }
+    Ok(())
+}
+
+/// Why a node needs a reboot after its set is installed; `None` where it needs none.
+pub async fn reboot_reason(node: &Node<'_>, set: &UpdateSet) -> Result<Option<String>, Fault> {
     let hints = node.ask(Stage::Apply, &debian::reboot_hints()).await?;
     Ok(debian::reboot_reason(&hints, set))
 }

@@ -6,4 +6,5 @@ mod looks;
 mod matrix;
 mod measured;
 mod properties;
+mod reboot;
 mod story;

@@ -18,7 +18,7 @@ use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan, Plan,
-    UpdateMode, UpdatePolicy,
+    RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use patchgate::port::{ExecOutput, LabError, Observer};
 use patchgate::report::text::Style;
@@ -147,6 +147,7 @@ fn plan() -> Plan {
             sources: vec!["http://deb.debian.org/debian".into()],
         },
         performance: Performance::default(),
+        reboot: RebootPolicy::Always,
         drift: Some(DriftPolicy::default()),
         host: HostPlan {
             uri: "auto".into(),

@@ -71,7 +71,7 @@ impl ArmRun<'_> {
             return Ok(());
         }
         if reboot {
-            self.restart(&nodes).await?;
+            self.stage(Stage::Reboot, self.restart(&nodes)).await?;
         }
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios {
