@@ -46,7 +46,7 @@ struct Life {
 /// all waiting for a boot, for services to settle, for `ready`, and between the attempts of a `retry`. That a guest is
 /// slow because others share its host's processors is counted so too: more processors would shorten it, and no change of
 /// patchgate. All else is its own: planning, placing images, making and removing clones (libvirt's and QEMU's time with
-/// it), the journal, the proxy, waiting for the other arm of the cell, and whatever passes between two arms of the path.
+/// it), the journal, the proxy, waiting for other arms, and whatever passes between two arms of the path.
 /// How late an answer is noticed, at most a quarter of a second a command, cannot be told from the guest's time.
 ///
 /// `None` where no arm ended, or an arm on the path does not say how long it waited (journals of older versions).

@@ -4,6 +4,8 @@
 mod drift;
 #[path = "fake/reboot.rs"]
 mod reboot;
+#[path = "fake/resolve.rs"]
+mod resolve;
 mod support;
 
 use std::time::Duration;

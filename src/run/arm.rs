@@ -377,7 +377,8 @@ impl<'a> ArmRun<'a> {
                 let mut sets = Vec::new();
                 for node in nodes {
                     let policy = &self.context.setup.plan.updates;
-                    let set = updates::resolve(node, policy, deadlines, proxy.as_deref()).await?;
+                    let pinned = &self.context.pinned;
+                    let set = updates::resolve(node, pinned, policy, deadlines, proxy.as_deref()).await?;
                     self.emit(Event::Resolved {
                         cell: self.cell.id.clone(),
                         role: node.plan.role.clone(),

@@ -40,6 +40,7 @@ use dispatcher::{Dispatcher, Writer};
 use outlet::Outlet;
 use reboot::Reboots;
 use resources::Resources;
+use updates::Pinned;
 
 /// Disk that every running arm is given before a run is refused as too large for the host: what an overlay grows to
 /// with a kernel and its packages.
@@ -99,6 +100,7 @@ struct Context {
     resources: Resources,
     outlet: OnceCell<Outlet>,
     reboots: Reboots,
+    pinned: Pinned,
     mask: Mask,
 }
 
@@ -260,6 +262,7 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
         reboots: Reboots::of(&setup.plan),
+        pinned: Pinned::default(),
         setup,
         events,
         resources,
