@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export CARGO_INCREMENTAL ?= 0
 PATCHGATE := target/release/patchgate
 
-.PHONY: help setup build check test demo clean
+.PHONY: help setup build check test demo bench clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -16,17 +16,21 @@ build: setup ## the binary target/release/patchgate
 
 check: setup ## format, lints, and the shipped lab's own lint
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked -- check
 
 test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --locked; \
-	else cargo test --locked --all-targets -- --test-threads=1; fi
+	then cargo nextest run --locked --workspace; \
+	else cargo test --locked --workspace --all-targets -- --test-threads=1; fi
 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor
 	$(PATCHGATE) run --build --select web,database --report target/demo-report.md
+
+bench: build ## what it costs, against the bounds of docs/bench.md: PARTS="fake replay" selects
+	cargo build --release --locked --package patchgate-bench
+	target/release/patchgate-bench $(PARTS)
 
 clean: ## what dead runs left on this host
 	$(PATCHGATE) clean

@@ -147,6 +147,9 @@ pub enum Event {
         stage: Stage,
         /// How long it took, in milliseconds.
         millis: u64,
+        /// Of this, how long it waited for guests; absent in journals of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest_millis: Option<u64>,
     },
     /// The nodes of an arm are there, each with an identity of its own.
     Cloned {
@@ -178,7 +181,14 @@ pub enum Event {
         /// Why, or nothing where no reboot is needed.
         reason: Option<String>,
     },
-    /// A node was looked at after the reboot.
+    /// An arm's nodes were not rebooted, as no node of its cell needs it.
+    RebootSkipped {
+        /// Its cell.
+        cell: CellId,
+        /// Which arm.
+        arm: Arm,
+    },
+    /// A node was looked at after the reboot, or where it would have been.
     Proved {
         /// Its cell.
         cell: CellId,
@@ -315,6 +325,7 @@ impl Event {
             | Self::Cloned { cell, .. }
             | Self::Resolved { cell, .. }
             | Self::RebootNeeded { cell, .. }
+            | Self::RebootSkipped { cell, .. }
             | Self::Proved { cell, .. }
             | Self::Observed { cell, .. }
             | Self::StepFinished { cell, .. }

@@ -71,6 +71,8 @@ pub struct Journal {
     file: File,
     next: u64,
     broken: bool,
+    /// Whether a record that decides anything is written and not on disk yet.
+    pending: bool,
 }
 
 impl Journal {
@@ -97,12 +99,20 @@ impl Journal {
             file,
             next: 0,
             broken: false,
+            pending: false,
         })
     }
 
     /// Writes one record; one that decides anything is on disk when this returns. After an error the journal takes no
     /// more: the run must stop.
     pub fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+        let record = self.write(at, event)?;
+        self.commit()?;
+        Ok(record)
+    }
+
+    /// Writes one record. Nothing may be built on it before [`Journal::commit`]. After an error the journal takes no more.
+    pub fn write(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
         if self.broken {
             return Err(JournalError::Broken {
                 path: self.path.clone(),
@@ -119,20 +129,32 @@ impl Journal {
             source,
         })?;
         line.push(b'\n');
-        let mut written = self.file.write_all(&line);
-        if written.is_ok() && decides(&record.event) {
-            written = self.file.sync_data();
+        let written = self.file.write_all(&line);
+        self.held(written)?;
+        self.pending |= decides(&record.event);
+        self.next += 1;
+        Ok(record)
+    }
+
+    /// Puts what was written on disk, where any of it decides anything. After an error the journal takes no more.
+    pub fn commit(&mut self) -> Result<(), JournalError> {
+        if self.pending {
+            let synced = self.file.sync_data();
+            self.held(synced)?;
+            self.pending = false;
         }
-        if let Err(source) = written {
+        Ok(())
+    }
+
+    fn held(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
+        result.map_err(|source| {
             self.broken = true;
-            return Err(JournalError::Io {
+            JournalError::Io {
                 path: self.path.clone(),
                 what: "write",
                 source,
-            });
-        }
-        self.next += 1;
-        Ok(record)
+            }
+        })
     }
 
     /// The file.
@@ -162,6 +184,7 @@ fn decides(event: &Event) -> bool {
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::RebootNeeded { .. }
+        | Event::RebootSkipped { .. }
         | Event::Observed { .. }
         | Event::Fetched(_)
         | Event::CleanedUp { .. }

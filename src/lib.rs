@@ -37,6 +37,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod secret;
+pub mod share;
 pub mod state;
 pub mod units;
 pub mod update;

@@ -61,6 +61,16 @@ impl UpdateSet {
     }
 }
 
+impl UpdateSet {
+    /// Whether a kernel is installed or updated by it: what runs afterwards is another one only after a reboot.
+    pub fn has_kernel(&self) -> bool {
+        let names = self.updates.iter().map(|update| update.name.as_str());
+        names
+            .into_iter()
+            .any(|name| name.starts_with("linux-image") || name.starts_with("linux-modules"))
+    }
+}
+
 /// What the guest itself said after the reboot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
@@ -78,12 +88,14 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Whether the node ended with exactly its pinned set.
+    /// Whether the node was rebooted and ended with exactly its pinned set.
     pub fn holds(&self) -> bool {
-        self.boot_changed
-            && self.missing.is_empty()
-            && self.unexpected.is_empty()
-            && self.half_configured.is_empty()
+        self.boot_changed && self.is_exact()
+    }
+
+    /// Whether exactly the pinned set is installed.
+    pub fn is_exact(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.half_configured.is_empty()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::update::{Proof, UpdateSet};
 mod arm;
 mod drift;
 mod measured;
+mod node;
 mod seen;
 mod tries;
 
@@ -193,6 +194,8 @@ pub struct NodeJudgement {
     pub reboot_needed: Option<String>,
     /// Whether it ended with exactly its pinned set.
     pub state: NodeState,
+    /// Whether it was rightly not rebooted: the plan lets that be, and no node of its cell needs it.
+    pub reboot_spared: bool,
     /// What else differs between its arms; absent where the plan does not ask for it.
     pub drift: Option<NodeDrift>,
 }
@@ -267,7 +270,7 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     let nodes: Vec<_> = cell
         .nodes
         .iter()
-        .map(|node| judge_node(plan, cell, &node.role, seen))
+        .map(|node| node::judge(plan, cell, &node.role, seen))
         .collect();
     let mut faults = Vec::new();
     let mut unended = Vec::new();
@@ -312,43 +315,6 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
         unended,
         exposed,
         passed,
-    }
-}
-
-fn judge_node(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -> NodeJudgement {
-    let node = seen.node(&cell.id, role);
-    let set = node.and_then(|node| node.sets.first().copied());
-    let contradicts = node.is_some_and(|node| {
-        node.sets.iter().any(|&other| Some(other) != set)
-            || node
-                .sets
-                .iter()
-                .any(|set| UpdateSet::pin(set.updates.clone()) != **set)
-    });
-    let proofs = node.map_or(&[][..], |node| &node.proofs);
-    let differs = |proof: &Proof| {
-        !(proof.missing.is_empty() && proof.unexpected.is_empty() && proof.half_configured.is_empty())
-    };
-    let worst = |rank: &&&Proof| u8::from(!rank.holds()) + 2 * u8::from(differs(rank));
-    let proof = proofs.iter().max_by_key(worst).copied();
-    let state = match (set, proof) {
-        (_, Some(proof)) if differs(proof) => NodeState::Differs,
-        (None, _) => NodeState::NotResolved,
-        (Some(_), _) if contradicts => NodeState::SetDamaged,
-        (Some(set), _) if set.is_empty() && plan.updates.expect_updates => NodeState::NothingPending,
-        (Some(_), None) => NodeState::NotProved,
-        (Some(_), Some(proof)) if proof.holds() => NodeState::Proved,
-        (Some(_), Some(_)) => NodeState::NotRebooted,
-    };
-    NodeJudgement {
-        role: role.to_owned(),
-        set: set.cloned(),
-        proof: proof.cloned(),
-        reboot_needed: node.and_then(|node| node.reboot_needed.map(str::to_owned)),
-        state,
-        drift: plan
-            .drift_of(cell)
-            .map(|policy| drift::judge(policy, node.map(|node| &node.looks), set)),
     }
 }
 

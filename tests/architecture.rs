@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms without input, output or clock.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "plan",
     "event",
     "outcome",
@@ -16,6 +16,7 @@ const PURE: [&str; 13] = [
     "run::queue",
     "measure",
     "observation",
+    "share",
     "update",
     "units",
 ];

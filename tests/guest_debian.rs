@@ -189,11 +189,57 @@ fn sources_that_cannot_be_read_are_seen_even_when_apt_is_content() {
 
 #[test]
 fn reasons_for_a_reboot_are_named() {
-    let none = UpdateSet::pin(vec![update("tzdata", Some("1"), Some("2"))]);
-    let libc = UpdateSet::pin(vec![update("libc6", Some("1"), Some("2"))]);
+    let of = |name| UpdateSet::pin(vec![update(name, Some("1"), Some("2"))]);
+    let (none, libc) = (of("tzdata"), of("libc6"));
+    let kernel = of("linux-image-6.1.0-18-cloud-amd64");
     for (output, set, reason) in [
-        ("running 6.1\nnext 6.1\n", &none, None),
-        ("running 6.1\n", &none, None),
+        ("running 6.1\nnext 6.1\nend\n", &none, None),
+        ("running 6.1\nend\n", &none, None),
+        (
+            "running 6.1\nnext 6.1\n",
+            &none,
+            Some("it cannot be told which replaced files are still in use"),
+        ),
+        ("end\n", &none, Some("it cannot be told which kernel is running")),
+        ("", &none, Some("it cannot be told which kernel is running")),
+        ("flag \nrunning 6.1\nend\n", &none, Some("/run/reboot-required: ")),
+        ("flag\nrunning 6.1\nend\n", &none, Some("/run/reboot-required: ")),
+        (
+            "running 6.1\nnext 6.1\nend\n",
+            &kernel,
+            Some("a kernel was updated"),
+        ),
+        (
+            "running 6.1\nend\n",
+            &of("dbus-daemon"),
+            Some("dbus-daemon was updated"),
+        ),
+        (
+            "running 6.1\nend\n",
+            &of("libssl3t64"),
+            Some("libssl3t64 was updated"),
+        ),
+        ("running 6.1\nend\n", &of("initramfs-tools"), None),
+        (
+            "running 6.1\nstale x /usr/lib/libxml2.so.2\nend\n",
+            &none,
+            Some("/usr/lib/libxml2.so.2 is replaced and still in use"),
+        ),
+        (
+            "running 6.1\nstale - /usr/lib/locale/locale-archive\nend\n",
+            &none,
+            Some("/usr/lib/locale/locale-archive is replaced and still in use"),
+        ),
+        (
+            "running 6.1\nstale - /var/lib/postgresql/16\nstale x /memfd:jit\nstale - /dev/zero\nstale - /[aio]\nend\n",
+            &none,
+            None,
+        ),
+        (
+            "running 6.1\nstale x /var/lib/app/bin/app\nend\n",
+            &none,
+            Some("/var/lib/app/bin/app is replaced and still in use"),
+        ),
         (
             "running 6.1\nnext 6.2\n",
             &none,
@@ -204,7 +250,7 @@ fn reasons_for_a_reboot_are_named() {
             &none,
             Some("/run/reboot-required: dbus libc6"),
         ),
-        ("running 6.1\nnext 6.1\n", &libc, Some("libc6 was updated")),
+        ("running 6.1\nnext 6.1\nend\n", &libc, Some("libc6 was updated")),
     ] {
         assert_eq!(debian::reboot_reason(output, set).as_deref(), reason);
     }

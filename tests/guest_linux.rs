@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use patchgate::guest::http::{self, Request};
-use patchgate::guest::{GuestCommand, script, sql};
+use patchgate::guest::{GuestCommand, debian, script, sql};
 use patchgate::hex;
 use patchgate::scenario::evaluate::{Raw, evaluate};
 use patchgate::scenario::model::{Action, Engine, Http, Results, Script, Sql, TextExpectation};
@@ -246,4 +246,26 @@ fn https_is_spoken_with_those_alone_whose_certificate_is_right() {
             Some(says) => assert!(failures.contains(says), "{host} {authority}: {failures}"),
         }
     }
+}
+
+#[test]
+fn a_program_that_is_replaced_while_it_runs_asks_for_a_reboot() {
+    let folder = tempfile::tempdir().expect("folder");
+    let program = folder.path().join("replaced");
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    // Its file's name is only gone from the disk once it runs.
+    let mut sleeper = Command::new(&program).arg("60").spawn().expect("it starts");
+    std::fs::remove_file(&program).expect("replaced");
+    let output = perform(&debian::reboot_hints(), "/usr/bin:/bin");
+    sleeper.kill().expect("it ends");
+    sleeper.wait().expect("it ended");
+    let hints = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0));
+    let line = format!("stale x {}", program.display());
+    assert!(hints.lines().any(|other| other == line), "{hints}");
+    assert!(
+        hints.starts_with("running ") || hints.starts_with("flag "),
+        "{hints}"
+    );
+    assert_eq!(hints.lines().next_back(), Some("end"));
 }

@@ -10,7 +10,7 @@ use patchgate::outcome::Arm;
 use patchgate::plan::drift::{DriftPolicy, Effect};
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan,
-    UpdateMode, UpdatePolicy,
+    RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use patchgate::units::{Mib, Period};
 use patchgate::update::UpdateSet;
@@ -224,6 +224,7 @@ fn plan(policy: Option<DriftPolicy>) -> Plan {
         clone: CloneMode::Cold,
         network: NetworkPolicy::default(),
         performance: Performance::default(),
+        reboot: RebootPolicy::Always,
         hosts: vec![HostPlan {
             accel: Accel::Tcg,
             ..HostPlan::at("auto")

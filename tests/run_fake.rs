@@ -2,12 +2,17 @@
 
 #[path = "fake/drift.rs"]
 mod drift;
+#[path = "fake/reboot.rs"]
+mod reboot;
+#[path = "fake/resolve.rs"]
+mod resolve;
 mod support;
 
 use std::time::Duration;
 
+use patchgate::event::Event;
 use patchgate::fake::{Agent, Apply, GuestScript};
-use patchgate::outcome::{Arm, Cause};
+use patchgate::outcome::{Arm, Cause, Stage};
 use patchgate::plan::model::{NetworkPolicy, NodePlan, Ready};
 use patchgate::port::{Capacity, ExecOutput, LabError};
 use patchgate::scenario::model::{Action, Tcp};
@@ -407,4 +412,34 @@ async fn a_node_that_is_never_ready_is_a_deadline_before_the_updates() {
         [(Arm::Control, Cause::Deadline), (Arm::Treatment, Cause::Deadline)]
     );
     end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_stage_tells_how_much_of_it_was_spent_waiting_for_guests() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        delay: Duration::from_secs(3),
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    assert_eq!(end.line("OPEN"), "cells=1/1 regressed=0 inconclusive=0");
+    let mut waited = 0;
+    for record in &end.journal.records {
+        let Event::StageFinished {
+            stage,
+            millis,
+            guest_millis,
+            ..
+        } = &record.event
+        else {
+            continue;
+        };
+        // On the fake lab nothing but a guest takes time.
+        match stage {
+            Stage::Queue | Stage::Clone | Stage::Destroy => assert_eq!(*guest_millis, Some(0), "{stage}"),
+            _ => assert_eq!(*guest_millis, Some(*millis), "{stage}"),
+        }
+        waited += guest_millis.unwrap_or_default();
+    }
+    assert!(waited > 60_000, "{waited}");
 }

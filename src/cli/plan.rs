@@ -20,7 +20,9 @@ use crate::observation::Class;
 use crate::plan::build::{ImageChoice, build_selected};
 use crate::plan::drift::Effect;
 use crate::plan::expected::Expected;
-use crate::plan::model::{Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, UpdateMode, UpdatePolicy};
+use crate::plan::model::{
+    Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, RebootPolicy, UpdateMode, UpdatePolicy,
+};
 use crate::plan::select::Selection;
 
 /// Arguments of `plan`.
@@ -161,6 +163,7 @@ fn totals(plan: &Plan, time: &str) -> String {
             count(steps, "step"),
         ),
         format!("updates: {}", updates(&plan.updates)),
+        format!("reboot: {}", reboot(plan.reboot)),
         format!("drift: {}", drift(plan)),
         format!("network: {}", network(&plan.network)),
     ];
@@ -213,6 +216,13 @@ fn updates(policy: &UpdatePolicy) -> String {
         text.push_str("; none pending is no fault");
     }
     text
+}
+
+fn reboot(policy: RebootPolicy) -> &'static str {
+    match policy {
+        RebootPolicy::Always => "of every node, in both arms",
+        RebootPolicy::WhenNeeded => "of the nodes of cells that need it, in both arms",
+    }
 }
 
 fn drift(plan: &Plan) -> String {

@@ -126,6 +126,7 @@ impl Inner {
                 arm,
                 stage,
                 millis,
+                guest_millis: _,
             } if *stage != Stage::Queue => {
                 let line = format!(
                     "{stage} took {:.1} s",
@@ -182,6 +183,12 @@ impl Inner {
             }
             Event::ArmFinished { cell, arm } => self.arm(cell, *arm, "done", Some("done")),
             Event::Fetched(traffic) => self.line(&format!("updates: {}", report::traffic(traffic))),
+            Event::RebootSkipped { cell, arm } => self.arm(
+                cell,
+                *arm,
+                "not rebooted",
+                Some("not rebooted: no node of the cell needs it"),
+            ),
             Event::Interrupted { by } => self.line(&format!("interrupted by {by}: stopping and cleaning up")),
             Event::Finished { .. } => {
                 if let Some(bars) = &self.bars {

@@ -14,7 +14,7 @@ use crate::config::secret;
 use crate::config::sections::{group, image, role};
 use crate::config::words::{self, nearest, show};
 use crate::error::{Finding, Severity, Source, UserError};
-use crate::plan::model::{Accel, CloneMode, UpdateMode};
+use crate::plan::model::{Accel, CloneMode, RebootPolicy, UpdateMode};
 
 /// The lab file's name.
 pub const FILE_NAME: &str = "patchgate.toml";
@@ -198,6 +198,7 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         exclude: Vec::new(),
         expect_updates: true,
         clone: CloneMode::Warm,
+        reboot: RebootPolicy::Always,
         scenarios: absent("scenarios".into()),
     };
     let Some(section) = section else { return lab };
@@ -210,6 +211,7 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
             "exclude",
             "expect_updates",
             "clone",
+            "reboot",
             "scenarios",
         ],
         &[
@@ -231,6 +233,13 @@ fn lab_section(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     lab.expect_updates = reader.flag(&section, "expect_updates").unwrap_or(true);
     let clones = [("warm", CloneMode::Warm), ("cold", CloneMode::Cold)];
     lab.clone = reader.choice(&section, "clone", &clones).unwrap_or(lab.clone);
+    let reboots = [
+        ("always", RebootPolicy::Always),
+        ("when-needed", RebootPolicy::WhenNeeded),
+    ];
+    if let Some(policy) = reader.choice(&section, "reboot", &reboots) {
+        lab.reboot = policy;
+    }
     if let Some(folder) = path(reader, &section, "scenarios", "\"scenarios\"") {
         lab.scenarios = folder;
     }

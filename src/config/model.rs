@@ -10,7 +10,7 @@ use crate::config::drift::DriftSection;
 use crate::config::secret::SecretSection;
 use crate::error::Source;
 use crate::measure::Performance;
-use crate::plan::model::{Accel, CloneMode, NetworkMode, Ready, UpdateMode};
+use crate::plan::model::{Accel, CloneMode, NetworkMode, Ready, RebootPolicy, UpdateMode};
 use crate::units::{Mib, Period};
 
 /// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
@@ -67,6 +67,9 @@ pub struct LabSection {
     pub expect_updates: bool,
     /// What clones begin with; a saved state unless said otherwise.
     pub clone: CloneMode,
+    /// When cells reboot after the updates; always unless said otherwise.
+    #[serde(skip_serializing_if = "RebootPolicy::is_always")]
+    pub reboot: RebootPolicy,
     /// The folder of the departments' scenarios; `scenarios` unless said otherwise.
     pub scenarios: Spanned<PathBuf>,
 }

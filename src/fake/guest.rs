@@ -86,6 +86,8 @@ pub struct GuestScript {
     pub apply: Apply,
     /// Whether it takes the identity that it is given, where it goes on from a saved state.
     pub renews: bool,
+    /// What it says of the need for a reboot.
+    pub hints: &'static str,
     /// Whether it comes back from a reboot.
     pub comes_back: bool,
     /// How its actions end.
@@ -118,6 +120,7 @@ impl Default for GuestScript {
             reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
             apply: Apply::Good,
             renews: true,
+            hints: "running 6.1.0\nnext 6.1.0\nend\n",
             comes_back: true,
             steps: Arc::new(|_| ok("")),
             times: Arc::new(|_| "10000".to_owned()),
@@ -342,7 +345,7 @@ impl Domain {
             "fetch the update set" | "remove old results" => ok(""),
             "install the update set" => self.install(),
             "see what the node can reach" => ok(self.script.reach),
-            "see whether a reboot is needed" => ok("running 6.1.0\nnext 6.1.0\n"),
+            "see whether a reboot is needed" => ok(self.script.hints),
             "observe the node" => ok(&look::answer(&self.sections(), false)),
             "observe the node's files" => ok(&look::answer(&self.sections(), true)),
             "mark the log" => ok("boot b1\ncursor s=1\n"),

@@ -295,11 +295,15 @@ pub fn parse_packages(output: &str) -> Result<PackageStates, ParseError> {
     Ok(states)
 }
 
-/// Asks what speaks for a reboot: Debian's flag file, the running kernel, the kernel that would be booted.
+/// Asks what speaks for a reboot: Debian's flag file, the running kernel, the kernel that would be booted, and files that
+/// processes have mapped though they are deleted or replaced (proc_pid_maps(5)). The last line shows that it came to its
+/// end.
 pub fn reboot_hints() -> GuestCommand {
     const TEXT: &str = r#"[ -e /run/reboot-required ] && echo "flag $(tr '\n' ' ' < /run/reboot-required.pkgs 2>/dev/null)"
 echo "running $(uname -r)"
 next=$(readlink -f /vmlinuz 2>/dev/null) && echo "next ${next#/boot/vmlinuz-}"
+sed -snE 's|^[^ ]+ ..(.). [^ ]+ [^ ]+ [^ ]+ +(/.*) \(deleted\)$|stale \1 \2|p' /proc/[0-9]*/maps 2>/dev/null | sort -u | head -n 500
+echo "end"
 exit 0"#;
     linux::bounded(
         "see whether a reboot is needed",
@@ -309,27 +313,82 @@ exit 0"#;
     )
 }
 
-/// Why the node wants a reboot, from [`reboot_hints`] and what was updated; `None` where it does not.
+/// Why the node wants a reboot, from [`reboot_hints`] and what was updated; `None` where it does not. Where that cannot be
+/// told it does.
 pub fn reboot_reason(output: &str, set: &UpdateSet) -> Option<String> {
-    /// Packages that every process has mapped, or that are process 1.
-    const EVERYWHERE: [&str; 4] = ["libc6", "systemd", "dbus", "libssl3"];
+    /// Packages that every process has mapped, that are process 1 or hold others together, or that load only at boot.
+    const DEEP: [&str; 7] = [
+        "libc6",
+        "systemd",
+        "init",
+        "udev",
+        "dbus",
+        "intel-microcode",
+        "amd64-microcode",
+    ];
+    /// The same, by how the names start.
+    const DEEP_STARTS: [&str; 7] = [
+        "systemd-",
+        "libsystemd",
+        "libudev",
+        "dbus-",
+        "libdbus",
+        "libssl",
+        "firmware-",
+    ];
     let value = |key: &str| {
         output
             .lines()
             .find_map(|line| line.strip_prefix(key))
             .map(|value| linux::clip(value.trim()))
     };
-    if let Some(packages) = value("flag ") {
+    if output.lines().any(|line| line.trim_end() == "flag") || value("flag ").is_some() {
+        let packages = value("flag ").unwrap_or_default();
         return Some(format!("/run/reboot-required: {packages}"));
     }
-    let (running, next) = (value("running ")?, value("next ").unwrap_or_default());
+    let Some(running) = value("running ").filter(|running| !running.is_empty()) else {
+        return Some("it cannot be told which kernel is running".to_owned());
+    };
+    let next = value("next ").unwrap_or_default();
     if !next.is_empty() && running != next {
         return Some(format!("kernel {next} is installed, {running} is running"));
     }
-    set.updates
-        .iter()
-        .find(|update| EVERYWHERE.contains(&update.name.as_str()))
-        .map(|update| format!("{} was updated", update.name))
+    if set.has_kernel() {
+        return Some("a kernel was updated".to_owned());
+    }
+    let deep = |update: &&Update| {
+        let name = update.name.split(':').next().unwrap_or_default();
+        DEEP.contains(&name) || DEEP_STARTS.iter().any(|start| name.starts_with(start))
+    };
+    if let Some(update) = set.updates.iter().find(deep) {
+        return Some(format!("{} was updated", update.name));
+    }
+    if let Some(file) = output.lines().find_map(stale_file) {
+        return Some(format!("{} is replaced and still in use", linux::clip(file)));
+    }
+    if output.lines().next_back() != Some("end") {
+        return Some("it cannot be told which replaced files are still in use".to_owned());
+    }
+    None
+}
+
+/// A file that a process has mapped and that is not on the disk any more: code wherever it is, and data where packages have
+/// theirs. Memory that only looks like a file is none.
+fn stale_file(line: &str) -> Option<&str> {
+    const MEMORY: [&str; 7] = [
+        "/memfd:",
+        "/SYSV",
+        "/dev/",
+        "/i915",
+        "/drm",
+        "/anon_hugepage",
+        "/[",
+    ];
+    const WORK: [&str; 6] = ["/tmp/", "/run/", "/var/", "/home/", "/root/", "/srv/"];
+    let (executable, path) = line.strip_prefix("stale ")?.split_once(' ')?;
+    let is_memory = MEMORY.iter().any(|start| path.starts_with(start));
+    let is_work = executable != "x" && WORK.iter().any(|start| path.starts_with(start));
+    (!is_memory && !is_work).then_some(path)
 }
 
 /// Compares what is installed with what was pinned. `running` is the kernel's release after the reboot.

@@ -63,6 +63,7 @@ pub fn build_selected(
         lab: lab.file.lab.name.get_ref().clone(),
         updates: update_policy(lab),
         clone: lab.file.lab.clone,
+        reboot: lab.file.lab.reboot,
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
         drift: Some(drift.clone()),

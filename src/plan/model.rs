@@ -38,6 +38,9 @@ pub struct Plan {
     /// What clones begin with.
     #[serde(default)]
     pub clone: CloneMode,
+    /// When cells reboot.
+    #[serde(default, skip_serializing_if = "RebootPolicy::is_always")]
+    pub reboot: RebootPolicy,
     /// What clones may reach.
     #[serde(default)]
     pub network: NetworkPolicy,
@@ -94,6 +97,24 @@ pub struct UpdatePolicy {
     pub exclude: Vec<String>,
     /// Whether a node without pending updates is a fault (an empty window proves nothing).
     pub expect_updates: bool,
+}
+
+/// When both arms of a cell reboot after the updates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebootPolicy {
+    /// In every cell.
+    #[default]
+    Always,
+    /// In cells of which a node needs it for its updates.
+    WhenNeeded,
+}
+
+impl RebootPolicy {
+    /// Whether every cell reboots, as before there was a choice.
+    pub fn is_always(&self) -> bool {
+        *self == Self::Always
+    }
 }
 
 /// What clones may reach beside the nodes of their own arm.

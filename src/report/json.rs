@@ -131,6 +131,8 @@ struct Node<'a> {
     reboot_needed: Option<&'a str>,
     set: Option<&'a UpdateSet>,
     proof: Option<&'a Proof>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reboot_spared: bool,
     differences: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'a NodeDrift>,
@@ -343,6 +345,7 @@ fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgem
         reboot_needed: node.reboot_needed.as_deref(),
         set: node.set.as_ref(),
         proof: node.proof.as_ref(),
+        reboot_spared: node.reboot_spared,
         differences: seen(Arm::Control)
             .zip(seen(Arm::Treatment))
             .map(|(control, treatment)| observation::differences(control, treatment, node.set.as_ref())),

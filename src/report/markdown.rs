@@ -35,6 +35,9 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
         length(summary.wall()),
     )?;
     writeln!(out, "{}.\n", safe::md(&capital(&summary.network())))?;
+    if let Some(reboots) = summary.reboots() {
+        writeln!(out, "{}.\n", safe::md(&capital(&reboots)))?;
+    }
     if summary.truncated {
         writeln!(out, "The journal's last line was torn and is left out.\n")?;
     }

@@ -1,5 +1,6 @@
 //! What people and machines read of a run, one file per format; each is derived from the journal alone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::{Event, Record, RunId, Traffic};
@@ -7,8 +8,8 @@ use crate::gate::Decision;
 use crate::journal::Loaded;
 use crate::observation::{Moment, Observation};
 use crate::outcome::Arm;
-use crate::plan::model::{CellId, NetworkMode, Plan};
-use crate::verdict::{Judgement, standing};
+use crate::plan::model::{CellId, NetworkMode, Plan, RebootPolicy};
+use crate::verdict::{CellJudgement, Judgement, standing};
 
 mod drift;
 mod evidence;
@@ -25,7 +26,7 @@ mod times;
 pub use safe::{excerpt as safe_excerpt, line as safe_line};
 
 /// A run, judged and decided, as every format needs it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Summary<'a> {
     /// The run.
     pub run: &'a RunId,
@@ -41,6 +42,8 @@ pub struct Summary<'a> {
     pub judgement: &'a Judgement,
     /// The gate and why.
     pub decision: &'a Decision,
+    /// What was seen of each node after the reboot, the last of several.
+    observed: BTreeMap<(&'a CellId, Arm, &'a str), &'a Observation>,
 }
 
 /// A host that a run used.
@@ -63,6 +66,7 @@ impl<'a> Summary<'a> {
             truncated: journal.truncated,
             judgement,
             decision,
+            observed: observed(&journal.records),
         }
     }
 
@@ -119,23 +123,39 @@ impl<'a> Summary<'a> {
         }
     }
 
-    /// What was seen of a node after the reboot.
-    fn observation(&self, of: &CellId, in_arm: Arm, node: &str) -> Option<&'a Observation> {
-        standing(self.records)
-            .rev()
-            .find_map(|record| match &record.event {
-                Event::Observed {
-                    cell,
-                    arm,
-                    role,
-                    moment: Moment::AfterReboot,
-                    observation,
-                } if cell == of && *arm == in_arm && role == node && !observation.is_empty() => {
-                    Some(observation)
-                }
-                _ => None,
-            })
+    /// Which cells were not rebooted, in words; nothing where the plan has all of them rebooted.
+    fn reboots(&self) -> Option<String> {
+        match self.plan.reboot {
+            RebootPolicy::Always => return None,
+            RebootPolicy::WhenNeeded => {}
+        }
+        let cells = &self.judgement.cells;
+        let spared = |cell: &&CellJudgement| cell.nodes.iter().any(|node| node.reboot_spared);
+        let count = cells.iter().filter(spared).count();
+        let all = cells.len();
+        Some(format!(
+            "reboot when needed: {count} of {all} cells needed none and were not rebooted, in both arms"
+        ))
     }
+
+    /// What was seen of a node after the reboot.
+    fn observation(&self, cell: &'a CellId, arm: Arm, role: &'a str) -> Option<&'a Observation> {
+        self.observed.get(&(cell, arm, role)).copied()
+    }
+}
+
+fn observed(records: &[Record]) -> BTreeMap<(&CellId, Arm, &str), &Observation> {
+    let looks = standing(records).filter_map(|record| match &record.event {
+        Event::Observed {
+            cell,
+            arm,
+            role,
+            moment: Moment::AfterReboot,
+            observation,
+        } if !observation.is_empty() => Some(((cell, *arm, role.as_str()), observation)),
+        _ => None,
+    });
+    looks.collect()
 }
 
 /// A length of time for a reader: `0.4s`, `12s`, `3m 05s`, `1h 02m`.

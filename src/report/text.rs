@@ -28,7 +28,7 @@ pub struct Style {
 }
 
 struct Text<'a> {
-    summary: Summary<'a>,
+    summary: &'a Summary<'a>,
     style: Style,
     out: String,
 }
@@ -36,7 +36,7 @@ struct Text<'a> {
 /// The whole report; its last line is [`crate::gate::Decision::line`].
 pub fn render(summary: &Summary<'_>, style: Style) -> String {
     let mut text = Text {
-        summary: *summary,
+        summary,
         style,
         out: String::new(),
     };
@@ -57,7 +57,7 @@ pub fn render(summary: &Summary<'_>, style: Style) -> String {
 /// The reasons and the last line alone.
 pub fn render_gate(summary: &Summary<'_>, style: Style) -> String {
     let mut text = Text {
-        summary: *summary,
+        summary,
         style,
         out: String::new(),
     };
@@ -128,6 +128,9 @@ impl Text<'_> {
             summary.started()
         ));
         self.line(&summary.network());
+        if let Some(reboots) = summary.reboots() {
+            self.line(&reboots);
+        }
         if summary.truncated {
             self.line("the journal's last line was torn and is left out");
         }
@@ -183,7 +186,7 @@ impl Text<'_> {
     }
 
     fn drift(&mut self) {
-        let shown = drift::shown(&self.summary);
+        let shown = drift::shown(self.summary);
         if shown.is_empty() {
             return;
         }
@@ -226,14 +229,14 @@ impl Text<'_> {
     }
 
     fn measured(&mut self) {
-        if let Some(table) = measured::text(&self.summary, self.style.colour) {
+        if let Some(table) = measured::text(self.summary, self.style.colour) {
             self.heading("Measured steps");
             self.out.push_str(&table);
         }
     }
 
     fn learned(&mut self) {
-        let all = learned::collect(&self.summary);
+        let all = learned::collect(self.summary);
         if all.is_empty() {
             return;
         }
@@ -279,6 +282,9 @@ impl Text<'_> {
             format!("{}; ", count(set.updates.len(), "update"))
         });
         self.line(&format!("  {name}: {updates}{state}"));
+        if node.reboot_spared {
+            self.wrapped(4, "not rebooted: its updates need no reboot");
+        }
         if let Some(reason) = &node.reboot_needed {
             let text = format!("a reboot is needed: {}", safe::line(reason));
             self.wrapped(4, &text);
@@ -311,7 +317,7 @@ impl Text<'_> {
     }
 
     fn times(&mut self) {
-        let stages = times::by_stage(&self.summary);
+        let stages = times::by_stage(self.summary);
         if stages.is_empty() {
             return;
         }
@@ -333,7 +339,7 @@ impl Text<'_> {
                 plain(longest),
             ]);
         }
-        let longest = times::longest_arm(&self.summary).map_or_else(String::new, |(took, cell, arm)| {
+        let longest = times::longest_arm(self.summary).map_or_else(String::new, |(took, cell, arm)| {
             format!("{} in {} {arm}", length(took), safe::line(&cell.0))
         });
         rows.push(vec![

@@ -27,6 +27,7 @@ pub(super) fn by_stage<'a>(summary: &Summary<'a>) -> BTreeMap<Stage, StageTime<'
             arm,
             stage,
             millis,
+            guest_millis: _,
         } = &record.event
         else {
             continue;
@@ -58,6 +59,7 @@ pub(super) fn longest_arm<'a>(summary: &Summary<'a>) -> Option<(Duration, &'a Ce
             arm,
             millis,
             stage,
+            guest_millis: _,
         } = &record.event
             && *stage != Stage::Queue
         {

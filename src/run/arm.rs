@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use super::node::{Node, fault};
 use super::outlet::Outlet;
 use super::pair::Seat;
+use super::reboot::Say;
 use super::site::Site;
+use super::waiting::GuestTime;
 use super::{Context, Setup, names, observe, scenario, updates};
 use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
@@ -36,6 +38,7 @@ pub struct ArmRun<'a> {
     /// Which arm.
     pub arm: Arm,
     name: String,
+    guests: GuestTime,
 }
 
 /// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
@@ -56,14 +59,16 @@ pub async fn run(
         cell,
         arm,
         name: names::arm(&context.setup.run, index, arm),
+        guests: GuestTime::default(),
     };
     run.emit(Event::ArmStarted {
         cell: cell.id.clone(),
         arm,
     });
-    run.finished(Stage::Queue, queued);
+    run.finished(Stage::Queue, queued, Duration::ZERO);
     let mut made = Vec::new();
-    let result = run.live(&mut made, seat).await;
+    let say = context.reboots.say(index, arm);
+    let result = run.live(&mut made, seat, say).await;
     let whole = result.is_ok();
     run.end(result, made, !whole && context.setup.keep_failed).await;
     whole
@@ -90,12 +95,14 @@ impl<'a> ArmRun<'a> {
         &self.context.mask
     }
 
-    fn finished(&self, stage: Stage, took: Duration) {
+    fn finished(&self, stage: Stage, took: Duration, guests: Duration) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::StageFinished {
             cell: self.cell.id.clone(),
             arm: self.arm,
             stage,
-            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            millis: millis(took),
+            guest_millis: Some(millis(guests)),
         });
     }
 
@@ -117,13 +124,17 @@ impl<'a> ArmRun<'a> {
             arm: self.arm,
             stage,
         });
-        let started = Instant::now();
+        let (started, waited) = (Instant::now(), self.guests.total());
         let result = tokio::select! {
             biased;
             () = self.site.loss().wait() => Err(fault(stage, None, self.site.lost_error())),
             result = work => result,
         };
-        self.finished(stage, started.elapsed());
+        self.finished(
+            stage,
+            started.elapsed(),
+            self.guests.total().saturating_sub(waited),
+        );
         result
     }
 
@@ -168,20 +179,35 @@ impl<'a> ArmRun<'a> {
 
     /// Reboots the nodes in their order, each ready before the next.
     async fn restart(&self, nodes: &[Node<'a>]) -> Result<(), Fault> {
-        self.stage(Stage::Reboot, async {
-            for at in self.cell.reboots() {
-                nodes[at]
-                    .reboot(Stage::Reboot, self.cell.deadlines.reboot)
-                    .await?;
-                // One that is not ready after the updates is found by the scenarios, in both arms alike.
-                nodes[at].await_ready(Stage::Reboot).await?;
-            }
-            Ok(())
-        })
-        .await
+        for at in self.cell.reboots() {
+            nodes[at]
+                .reboot(Stage::Reboot, self.cell.deadlines.reboot)
+                .await?;
+            // One that is not ready after the updates is found by the scenarios, in both arms alike.
+            nodes[at].await_ready(Stage::Reboot).await?;
+        }
+        Ok(())
     }
 
-    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>) -> Result<(), Fault> {
+    /// Reboots the nodes, unless neither arm of the cell is to; returns whether they were. `needed` is the treatment arm's.
+    async fn maybe_restart(&self, nodes: &[Node<'a>], say: &Say<'_>, needed: bool) -> Result<bool, Fault> {
+        let interrupted = || LabError::new(Cause::Interrupted, "the run was asked to stop");
+        let reboots = tokio::select! {
+            reboots = say.reboots(needed) => reboots,
+            () = self.context.setup.stop.cancelled() => return Err(fault(Stage::Reboot, None, interrupted())),
+        };
+        if reboots {
+            self.restart(nodes).await?;
+        } else {
+            self.emit(Event::RebootSkipped {
+                cell: self.cell.id.clone(),
+                arm: self.arm,
+            });
+        }
+        Ok(reboots)
+    }
+
+    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>, say: Say<'_>) -> Result<(), Fault> {
         let scenarios = self.scenarios();
         let nodes = self.up(made).await?;
         let seeded = self
@@ -195,14 +221,19 @@ impl<'a> ArmRun<'a> {
                     .packages,
             );
         }
-        let sets = match self.arm {
-            Arm::Control => nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(),
+        let (sets, needed) = match self.arm {
+            Arm::Control => (nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(), false),
             Arm::Treatment => self.update(&nodes).await?,
         };
         let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
-        self.restart(&nodes).await?;
-        self.stage(Stage::Prove, self.look(&nodes, &sets, &before, &old_boots))
+        let rebooted = self
+            .stage(Stage::Reboot, self.maybe_restart(&nodes, &say, needed))
             .await?;
+        self.stage(
+            Stage::Prove,
+            self.look(&nodes, &sets, &before, &old_boots, rebooted),
+        )
+        .await?;
         let mut passed = BTreeMap::new();
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios.iter().filter(|scenario| !seeded.failed(scenario)) {
@@ -224,8 +255,8 @@ impl<'a> ArmRun<'a> {
         measured
     }
 
-    /// Pins, fetches and installs the updates of every node.
-    async fn update(&self, nodes: &[Node<'_>]) -> Result<Vec<UpdateSet>, Fault> {
+    /// Pins, fetches and installs the updates of every node; returns them, and whether any node needs a reboot for them.
+    async fn update(&self, nodes: &[Node<'_>]) -> Result<(Vec<UpdateSet>, bool), Fault> {
         let deadlines = &self.cell.deadlines;
         let proxy = self.site.outlet.get().and_then(Outlet::proxy_url);
         let sets = self
@@ -233,7 +264,8 @@ impl<'a> ArmRun<'a> {
                 let mut sets = Vec::new();
                 for node in nodes {
                     let policy = &self.context.setup.plan.updates;
-                    let set = updates::resolve(node, policy, deadlines, proxy.as_deref()).await?;
+                    let pinned = &self.context.pinned;
+                    let set = updates::resolve(node, pinned, policy, deadlines, proxy.as_deref()).await?;
                     self.emit(Event::Resolved {
                         cell: self.cell.id.clone(),
                         role: node.plan.role.clone(),
@@ -252,35 +284,52 @@ impl<'a> ArmRun<'a> {
             Ok(())
         })
         .await?;
-        self.stage(Stage::Apply, async {
-            for (node, set) in pending() {
-                let reason = updates::apply(node, set, deadlines).await?;
-                self.emit(Event::RebootNeeded {
-                    cell: self.cell.id.clone(),
-                    role: node.plan.role.clone(),
-                    reason,
-                });
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(sets)
+        let needed = self
+            .stage(Stage::Apply, async {
+                let mut needed = false;
+                for (node, set) in nodes.iter().zip(&sets) {
+                    if !set.is_empty() {
+                        updates::apply(node, set, deadlines).await?;
+                    } else if self.context.setup.plan.reboot.is_always() {
+                        continue;
+                    }
+                    let reason = updates::reboot_reason(node, set).await?;
+                    needed |= reason.is_some();
+                    self.emit(Event::RebootNeeded {
+                        cell: self.cell.id.clone(),
+                        role: node.plan.role.clone(),
+                        reason,
+                    });
+                }
+                Ok(needed)
+            })
+            .await?;
+        Ok((sets, needed))
     }
 
-    /// Looks at every node after the reboot: that the set is installed, and all that is compared between the arms.
+    /// Looks at every node after the reboot, or where it would have been: that the set is installed, and all that is
+    /// compared between the arms.
     async fn look(
         &self,
         nodes: &[Node<'_>],
         sets: &[UpdateSet],
         before: &[PackageStates],
         old_boots: &[String],
+        rebooted: bool,
     ) -> Result<(), Fault> {
         let mut broken = None;
         for (((node, set), before), old_boot) in nodes.iter().zip(sets).zip(before).zip(old_boots) {
             let seen = observe::look(self, node, Stage::Prove, Moment::AfterReboot).await?;
+            if !rebooted {
+                node.reread_boot_id(Stage::Prove).await?;
+            }
             let new_boot = *old_boot != node.boot_id();
+            if new_boot && !rebooted {
+                let message = "it rebooted though nobody asked it to";
+                return Err(node.fault(Stage::Prove, Cause::GuestStopped, message));
+            }
             let proof = debian::prove(set, before, &seen.packages, new_boot, &seen.kernel);
-            if !proof.holds() {
+            if !(proof.holds() || (!rebooted && proof.is_exact())) {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()
                     .flatten()
@@ -309,6 +358,6 @@ impl<'a> ArmRun<'a> {
         });
         self.site.resources.remove_all(made).await;
         tracing::debug!(cell = self.index, "arm {} is removed", self.name);
-        self.finished(Stage::Destroy, started.elapsed());
+        self.finished(Stage::Destroy, started.elapsed(), Duration::ZERO);
     }
 }

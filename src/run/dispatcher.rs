@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::masking;
-use crate::event::Event;
+use crate::event::{Event, Record};
 use crate::journal::{Journal, JournalError};
 use crate::outcome::Cause;
 use crate::port::{LabError, Observer};
@@ -20,6 +20,22 @@ pub struct Dispatcher(mpsc::UnboundedSender<Event>);
 
 /// The task that writes; it ends when every [`Dispatcher`] is gone.
 pub struct Writer(JoinHandle<Result<(), JournalError>>);
+
+/// Events that share one trip to the disk, at most.
+const BATCH: usize = 256;
+
+/// Writes what has come in meanwhile; all of it is on disk before anybody sees a record of it.
+fn write(
+    journal: &mut Journal,
+    now: fn() -> Timestamp,
+    events: impl Iterator<Item = Event>,
+) -> Result<Vec<Record>, JournalError> {
+    let records = events
+        .map(|event| journal.write(now(), event))
+        .collect::<Result<_, _>>()?;
+    journal.commit()?;
+    Ok(records)
+}
 
 impl Dispatcher {
     /// Starts the writing task, past which no secret gets. A journal that cannot be written stops the run.
@@ -33,12 +49,14 @@ impl Dispatcher {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             let mut result = Ok(());
-            while let Some(event) = receiver.recv().await {
+            let mut batch = Vec::new();
+            while receiver.recv_many(&mut batch, BATCH).await > 0 {
+                let events = batch.drain(..).map(|event| masking::event(event, &mask));
                 if result.is_err() {
                     continue;
                 }
-                match journal.append(now(), masking::event(event, &mask)) {
-                    Ok(record) => observer.record(&record),
+                match write(&mut journal, now, events) {
+                    Ok(records) => records.iter().for_each(|record| observer.record(record)),
                     Err(error) => {
                         observer.notice(&format!("the run stops: {error}"));
                         stop.cancel();

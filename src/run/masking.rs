@@ -36,6 +36,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::Resolved { .. }
+        | Event::RebootSkipped { .. }
         | Event::Proved { .. }
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }

@@ -10,12 +10,14 @@ mod outlet;
 mod pair;
 mod preflight;
 pub mod queue;
+mod reboot;
 mod resources;
 mod scenario;
 mod scheduler;
 mod site;
 mod step;
 mod updates;
+mod waiting;
 mod warm;
 
 use std::collections::BTreeMap;
@@ -41,7 +43,9 @@ use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::secret::{Mask, Secrets};
 use crate::state::{Ledger, LedgerError, RunDir};
 use dispatcher::{Dispatcher, Writer};
+use reboot::Reboots;
 use site::Site;
+use updates::Pinned;
 
 /// Everything that a run needs.
 pub struct Setup {
@@ -112,6 +116,8 @@ struct Context {
     sites: Vec<Site>,
     /// Woken when there is news of a site.
     news: Arc<Notify>,
+    reboots: Reboots,
+    pinned: Pinned,
     mask: Mask,
 }
 
@@ -201,6 +207,8 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
+        reboots: Reboots::of(&setup.plan),
+        pinned: Pinned::default(),
         setup,
         events,
         sites,

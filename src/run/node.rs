@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Context;
 use super::site::Site;
+use super::waiting::GuestTime;
 use crate::guest::{self, Family, GuestCommand, ParseError, http, linux};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NodePlan;
@@ -37,6 +38,8 @@ pub struct Node<'a> {
     /// Its domain's name.
     pub domain: String,
     agent: Box<dyn GuestAgent>,
+    /// Its arm's.
+    guests: GuestTime,
     /// Changes with every boot; a scenario may reboot a node that others look at.
     boot_id: Mutex<String>,
 }
@@ -77,6 +80,7 @@ impl<'a> Node<'a> {
         plan: &'a NodePlan,
         family: Family,
         domain: String,
+        guests: GuestTime,
     ) -> Self {
         let agent = site.host.agent(&domain);
         Self {
@@ -86,6 +90,7 @@ impl<'a> Node<'a> {
             family,
             domain,
             agent,
+            guests,
             boot_id: Mutex::default(),
         }
     }
@@ -109,6 +114,7 @@ impl<'a> Node<'a> {
 
     /// Waits until the agent answers in another boot than `old`, and its services have settled.
     pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
+        let _wait = self.guests.wait();
         let started = Instant::now();
         loop {
             if self.agent.ping(PING.min(deadline.0)).await.is_ok()
@@ -131,6 +137,13 @@ impl<'a> Node<'a> {
         }
         // What it answers is a matter for the scenarios: a unit that failed is found there, in both arms alike.
         self.exec(stage, &linux::settle(SETTLE)).await?;
+        Ok(())
+    }
+
+    /// Reads the id of its present boot again.
+    pub async fn reread_boot_id(&self, stage: Stage) -> Result<(), Fault> {
+        let id = self.ask_boot_id(stage).await?;
+        self.set_boot_id(id);
         Ok(())
     }
 
@@ -192,6 +205,7 @@ impl<'a> Node<'a> {
 
     /// Runs a command to its end. An exit code is an answer, never a fault.
     pub async fn exec(&self, stage: Stage, command: &GuestCommand) -> Result<ExecOutput, Fault> {
+        let _wait = self.guests.wait();
         let slack = Duration::from_secs(60);
         let error = tokio::select! {
             answer = timeout(command.timeout + slack, self.agent.exec(command)) => match answer {
@@ -235,6 +249,7 @@ impl<'a> Node<'a> {
 
     /// Asks the guest to reboot itself and waits until it is back.
     pub async fn reboot(&self, stage: Stage, deadline: Period) -> Result<(), Fault> {
+        let _wait = self.guests.wait();
         let old = self.boot_id();
         // An agent that falls silent here is being stopped already, and one that does not come back is found below.
         match self.agent.exec(&linux::reboot()).await {
@@ -264,6 +279,7 @@ impl<'a> Node<'a> {
         let Some(ready) = &self.plan.ready else {
             return Ok(None);
         };
+        let _wait = self.guests.wait();
         let started = Instant::now();
         loop {
             let left = ready.within.0.saturating_sub(started.elapsed());
@@ -319,6 +335,7 @@ impl<'a> Node<'a> {
 
     /// Waits, unless the run is asked to stop.
     pub async fn pause(&self, stage: Stage, period: Period) -> Result<(), Fault> {
+        let _wait = self.guests.wait();
         tokio::select! {
             () = sleep(period.0) => Ok(()),
             () = self.context.setup.stop.cancelled() => Err(self.interrupted(stage)),

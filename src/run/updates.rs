@@ -1,5 +1,11 @@
 //! The updates of one node in the treatment arm: pinned, fetched, installed, proved.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
 use super::node::{Node, exit_words, output_text, tail};
 use crate::guest::debian::{self, PackageStates};
 use crate::guest::linux;
@@ -7,13 +13,36 @@ use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::{Deadlines, UpdatePolicy};
 use crate::update::{Update, UpdateSet};
 
-/// Reads the sources and pins what the policy asks for. An empty set is a fault where updates are expected.
+/// The sets that were pinned in this run, by the SHA-256 of the image that they are for. The policy is the run's.
+#[derive(Default)]
+pub struct Pinned(Mutex<BTreeMap<String, Arc<OnceCell<UpdateSet>>>>);
+
+impl Pinned {
+    fn of(&self, image: &str) -> Arc<OnceCell<UpdateSet>> {
+        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.entry(image.to_owned()).or_default().clone()
+    }
+}
+
+/// Reads the sources and pins what the policy asks for. Nodes of one image get one set: the first resolves it, others wait
+/// for that and take it, and where it failed the next resolves it. An empty set is a fault where updates are expected.
 pub async fn resolve(
     node: &Node<'_>,
+    pinned: &Pinned,
     policy: &UpdatePolicy,
     deadlines: &Deadlines,
     proxy: Option<&str>,
 ) -> Result<UpdateSet, Fault> {
+    // Even a set that is known is fetched by what the node's own lists say.
+    refresh(node, deadlines, proxy).await?;
+    let resolve = || pin(node, policy, deadlines.resolve.0);
+    match &node.plan.image.sha256 {
+        Some(image) => pinned.of(image).get_or_try_init(resolve).await.cloned(),
+        None => resolve().await,
+    }
+}
+
+async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) -> Result<(), Fault> {
     let limit = deadlines.resolve.0;
     let output = node.exec(Stage::Resolve, &debian::refresh(proxy, limit)).await?;
     let errors = debian::refresh_errors(&String::from_utf8_lossy(&output.stderr));
@@ -31,6 +60,10 @@ pub async fn resolve(
                   image's recipe and `sources` below [network] list, and nothing else".into());
         return Err(fault);
     }
+    Ok(())
+}
+
+async fn pin(node: &Node<'_>, policy: &UpdatePolicy, limit: Duration) -> Result<UpdateSet, Fault> {
     let pending = simulation(node, &debian::simulate_all(limit)).await?;
     let chosen = debian::choose(&pending, policy);
     if chosen.is_empty() {
@@ -113,7 +146,7 @@ pub async fn download(
 }
 
 /// Installs the set. dpkg's state is the truth: apt's exit code alone is not believed.
-pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<Option<String>, Fault> {
+pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<(), Fault> {
     let output = node
         .exec(Stage::Apply, &debian::apply(set, deadlines.apply.0))
         .await?;
@@ -145,6 +178,11 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
         fault.detail = tail(&text);
         return Err(fault);
     }
+    Ok(())
+}
+
+/// Why a node needs a reboot after its set is installed; `None` where it needs none.
+pub async fn reboot_reason(node: &Node<'_>, set: &UpdateSet) -> Result<Option<String>, Fault> {
     let hints = node.ask(Stage::Apply, &debian::reboot_hints()).await?;
     Ok(debian::reboot_reason(&hints, set))
 }

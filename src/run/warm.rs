@@ -2,6 +2,7 @@
 //! Where that cannot be had, an arm boots its nodes and says why.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -153,10 +154,12 @@ async fn obtain(
     machine: &BTreeMap<String, String>,
 ) -> Result<Result<Saved, String>, Fault> {
     let store = arm.setup().warm.as_ref();
+    let mut made = Vec::new();
     match store.map_or(Found::Nothing, |store| store.find(set, machine)) {
-        Found::Fit(kept, folder) => match place(arm, set, &kept, &folder).await {
+        Found::Fit(kept, folder) => match place(arm, set, &kept, &folder, &mut made).await {
             Ok(saved) => return Ok(Ok(saved)),
             Err(error) => {
+                arm.site.resources.remove_all(std::mem::take(&mut made)).await;
                 arm.notice(&format!(
                     "the saved state of {} is not used: {error}",
                     arm.cell.id
@@ -169,9 +172,11 @@ async fn obtain(
         Found::Misfit(why) => arm.notice(&format!("the saved state of {} does not fit: {why}", arm.cell.id)),
         Found::Nothing => {}
     }
-    let mut made = Vec::new();
     let saved = save(arm, set, &mut made).await;
-    // The network and the domains; what was saved stays until the run's end.
+    if let Ok(Ok(_)) = saved {
+        // What was saved stays until the run's end.
+        made.retain(|resource| resource.kind != ResourceKind::Volume);
+    }
     arm.site.resources.remove_all(made).await;
     let saved = match saved? {
         Ok(saved) => saved,
@@ -188,7 +193,8 @@ async fn place(
     arm: &ArmRun<'_>,
     set: &str,
     kept: &Kept,
-    folder: &std::path::Path,
+    folder: &Path,
+    made: &mut Vec<Resource>,
 ) -> Result<Saved, LabError> {
     let pool = names::pool(&arm.setup().run);
     if kept.nodes.len() != arm.cell.nodes.len() {
@@ -203,9 +209,8 @@ async fn place(
             (&files.ram, &node.ram),
             (&files.state, &node.state),
         ] {
-            arm.site
-                .resources
-                .intend(ResourceKind::Volume, &format!("{pool}/{volume}"))?;
+            let name = format!("{pool}/{volume}");
+            made.push(arm.site.resources.intend(ResourceKind::Volume, &name)?);
             arm.site
                 .host
                 .place_volume(&pool, volume, &folder.join(&part.file), &part.digest)
@@ -241,14 +246,10 @@ async fn save(
     let template = arm.named(names::template(&arm.setup().run, set));
     let warm = |error| fault(Stage::Warm, None, error);
     let mut specs = template.fork(&Origin::Cold(None), made).await?;
-    // Their disks stay, as what other disks are forked from.
-    made.retain(|resource| resource.kind != ResourceKind::Volume);
     for (at, spec) in specs.iter_mut().enumerate() {
         let volume = format!("{}/{}", spec.pool, files(set, at).ram);
-        arm.site
-            .resources
-            .intend(ResourceKind::Volume, &volume)
-            .map_err(warm)?;
+        let ram = arm.site.resources.intend(ResourceKind::Volume, &volume);
+        made.push(ram.map_err(warm)?);
         spec.power = Power::Savable {
             ram: files(set, at).ram,
         };
@@ -268,11 +269,17 @@ async fn save(
         arm.site.warm.is_unique(&said);
         who.push(said);
     }
-    Ok(freeze(arm, set, &specs, who).await)
+    Ok(freeze(arm, set, &specs, who, made).await)
 }
 
 /// Saves nodes as they are at one moment.
-async fn freeze(arm: &ArmRun<'_>, set: &str, specs: &[VmSpec], who: Vec<Answer>) -> Result<Saved, LabError> {
+async fn freeze(
+    arm: &ArmRun<'_>,
+    set: &str,
+    specs: &[VmSpec],
+    who: Vec<Answer>,
+    made: &mut Vec<Resource>,
+) -> Result<Saved, LabError> {
     let host = &arm.site.host;
     for spec in specs {
         host.pause(&spec.name).await?;
@@ -284,7 +291,7 @@ async fn freeze(arm: &ArmRun<'_>, set: &str, specs: &[VmSpec], who: Vec<Answer>)
             ..files(set, at)
         };
         let volume = format!("{}/{}", spec.pool, files.state);
-        arm.site.resources.intend(ResourceKind::Volume, &volume)?;
+        made.push(arm.site.resources.intend(ResourceKind::Volume, &volume)?);
         host.save_state(spec, &files.state).await?;
         nodes.push(SavedNode { files, who });
     }

@@ -43,6 +43,7 @@ pub fn expected(state: &State, lab: &str) -> Expected {
                     arm,
                     stage,
                     millis,
+                    ..
                 } if *stage != Stage::Queue => {
                     let sum = took.entry((cell, *arm)).or_default();
                     *sum = sum.saturating_add(Duration::from_millis(*millis));

@@ -87,25 +87,29 @@ impl Ledger {
     /// Notes, on disk, that a resource is about to be made.
     pub fn intend(&mut self, resource: &Resource) -> Result<(), LedgerError> {
         self.write(&Entry::Create(resource))
+            .and_then(|()| self.file.sync_data())
+            .map_err(|source| self.error(source))
     }
 
-    /// Notes that a resource is gone.
+    /// Notes that a resource is gone. It need not be on disk at once: what is removed again was not there, which is no
+    /// error.
     pub fn removed(&mut self, resource: &Resource) -> Result<(), LedgerError> {
         self.write(&Entry::Removed(resource))
+            .map_err(|source| self.error(source))
     }
 
-    fn write(&mut self, entry: &Entry<&Resource>) -> Result<(), LedgerError> {
-        let mut write = || {
-            let mut line = serde_json::to_vec(entry)?;
-            line.push(b'\n');
-            self.file.write_all(&line)?;
-            self.file.sync_data()
-        };
-        write().map_err(|source| LedgerError::Io {
+    fn write(&mut self, entry: &Entry<&Resource>) -> io::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        self.file.write_all(&line)
+    }
+
+    fn error(&self, source: io::Error) -> LedgerError {
+        LedgerError::Io {
             path: self.path.clone(),
             what: "write",
             source,
-        })
+        }
     }
 
     /// What may still be there, in the order in which it must be removed. No file: nothing.

@@ -24,6 +24,8 @@ pub(super) struct ArmSeen<'a> {
     pub(super) faults: Vec<&'a Fault>,
     /// The roles of nodes that were shown to be cut off.
     pub(super) isolated: BTreeSet<&'a str>,
+    /// Whether its nodes were not rebooted on purpose.
+    pub(super) reboot_skipped: bool,
     /// Whether the arm has an end.
     pub(super) over: bool,
     /// The clean-up of scenarios, by scenario.
@@ -63,7 +65,11 @@ pub(super) struct RunSeen<'a> {
 pub(super) struct NodeSeen<'a> {
     pub(super) sets: Vec<&'a UpdateSet>,
     pub(super) proofs: Vec<&'a Proof>,
+    /// Whether it was asked whether its updates need a reboot.
+    pub(super) reboot_weighed: bool,
+    /// Why they do; any reason counts.
     pub(super) reboot_needed: Option<&'a str>,
+    pub(super) rebooted_in_control: bool,
     pub(super) looks: Looks<'a>,
 }
 
@@ -139,7 +145,12 @@ impl<'a> Seen<'a> {
                 self.nodes.entry((cell, role)).or_default().sets.push(set);
             }
             Event::RebootNeeded { cell, role, reason } => {
-                self.nodes.entry((cell, role)).or_default().reboot_needed = reason.as_deref();
+                let node = self.nodes.entry((cell, role)).or_default();
+                node.reboot_weighed = true;
+                node.reboot_needed = reason.as_deref().or(node.reboot_needed);
+            }
+            Event::RebootSkipped { cell, arm } => {
+                self.arms.entry((cell, *arm)).or_default().reboot_skipped = true;
             }
             Event::Proved {
                 cell,
@@ -149,7 +160,10 @@ impl<'a> Seen<'a> {
             } => match arm {
                 Arm::Treatment => self.nodes.entry((cell, role)).or_default().proofs.push(proof),
                 // The invariant is about the updated nodes; control only has to give a comparison.
-                Arm::Control => {}
+                Arm::Control => {
+                    let node = self.nodes.entry((cell, role)).or_default();
+                    node.rebooted_in_control |= proof.boot_changed;
+                }
             },
             Event::StepFinished {
                 cell,

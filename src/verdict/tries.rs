@@ -70,6 +70,7 @@ impl<'a> Tries<'a> {
                 | Event::Cloned { .. }
                 | Event::Resolved { .. }
                 | Event::RebootNeeded { .. }
+                | Event::RebootSkipped { .. }
                 | Event::Proved { .. }
                 | Event::Observed { .. }
                 | Event::StepFinished { .. }

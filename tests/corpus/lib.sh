@@ -20,10 +20,10 @@ package() {
     SOURCE_DATE_EPOCH=1700000000 dpkg-deb --root-owner-group --build "$tree" "roles/$1_$2_all.deb" > /dev/null
 }
 
-# plant NAME ROLE [SOURCES]: NAME 1.0 in the image of ROLE and 2.0 pending, from a repository on its own disk, which is its
-# only update source. SOURCES is where it says so; a recipe whose commands install packages needs its own sources too.
+# plant NAME ROLES [SOURCES]: NAME 1.0 in the image of each role and 2.0 pending, from a repository on its own disk, which is
+# its only update source. SOURCES is where it says so; a recipe whose commands install packages needs its own sources too.
 plant() {
-    local name=$1 role=$2 sources=${3:-/etc/apt/sources.list}
+    local name=$1 roles=$2 role sources=${3:-/etc/apt/sources.list}
     package "$name" 1.0
     package "$name" 2.0
     (
@@ -34,10 +34,11 @@ plant() {
             echo "Size: $(stat -c %s "${name}_2.0_all.deb")"
             echo "SHA256: $(sha256sum "${name}_2.0_all.deb" | cut -d' ' -f1)"
         } > Packages
-        {
-            echo "debs = [\"${name}_1.0_all.deb\"]"
-            cat "$role.toml"
-            cat << EOF
+        for role in $roles; do
+            {
+                echo "debs = [\"${name}_1.0_all.deb\"]"
+                cat "$role.toml"
+                cat << EOF
 
 [[file]]
 path = "$sources"
@@ -51,8 +52,9 @@ source = "${name}_2.0_all.deb"
 path = "/srv/planted/Packages"
 source = "Packages"
 EOF
-        } > planted.toml
-        mv planted.toml "$role.toml"
+            } > planted.toml
+            mv planted.toml "$role.toml"
+        done
     )
     # The shipped lab, with nothing pending but this; the other nodes have no update.
     sed -e "s|^updates = .*|updates = \"listed\"\nlisted = [\"$name\"]\nexpect_updates = false\nscenarios = \"${scenarios:-$root/scenarios}\"|" \

@@ -6,5 +6,6 @@ mod looks;
 mod matrix;
 mod measured;
 mod properties;
+mod reboot;
 mod story;
 mod tries;

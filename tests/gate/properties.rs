@@ -380,6 +380,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::Cloned { .. }
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
+            | Event::RebootSkipped { .. }
             | Event::Fetched(_)
             | Event::CleanedUp { .. } => false,
             Event::ArmFailed { .. } | Event::Interrupted { .. } | Event::Measured { .. } => {

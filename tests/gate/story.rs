@@ -12,7 +12,7 @@ use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome}
 use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan,
-    Plan, UpdateMode, UpdatePolicy,
+    Plan, RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use patchgate::scenario::model::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
@@ -126,6 +126,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             sources: vec!["http://deb.debian.org/debian".to_owned()],
         },
         performance: Performance::default(),
+        reboot: RebootPolicy::Always,
         drift: Some(DriftPolicy::default()),
         hosts: vec![HostPlan {
             uri: "auto".to_owned(),
@@ -326,6 +327,7 @@ impl Story {
             arm,
             stage,
             millis,
+            guest_millis: None,
         });
     }
 

@@ -20,7 +20,7 @@ use patchgate::plan::drift::DriftPolicy;
 use patchgate::plan::expected::Expected;
 use patchgate::plan::model::{
     Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan,
-    Plan, UpdateMode, UpdatePolicy,
+    Plan, RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use patchgate::port::{ExecOutput, Hypervisor, LabError, Observer};
 use patchgate::report::text::Style;
@@ -155,6 +155,7 @@ fn plan() -> Plan {
             sources: vec!["http://deb.debian.org/debian".into()],
         },
         performance: Performance::default(),
+        reboot: RebootPolicy::Always,
         drift: Some(DriftPolicy::default()),
         hosts: vec![HostPlan {
             uri: "auto".into(),

@@ -12,7 +12,7 @@ const SIDE_BY_SIDE: usize = 100;
 impl Text<'_> {
     /// The failed steps, control beside treatment.
     pub(super) fn evidence(&mut self) {
-        let all = evidence::collect(&self.summary);
+        let all = evidence::collect(self.summary);
         if all.is_empty() {
             return;
         }

@@ -54,7 +54,11 @@ impl<'a> ArmRun<'a> {
 
     /// The same arm, with other names for what it makes.
     pub fn named(&self, name: String) -> Self {
-        Self { name, ..*self }
+        Self {
+            name,
+            guests: self.guests.clone(),
+            ..*self
+        }
     }
 
     /// Tells a person something that is no result.
@@ -195,6 +199,7 @@ impl<'a> ArmRun<'a> {
             plan,
             family,
             spec.name.clone(),
+            self.guests.clone(),
         ))
     }
 

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::outcome::{Arm, Fault, Stage};
 use crate::port::Resource;
 use crate::run::site::Site;
+use crate::run::waiting::GuestTime;
 use crate::run::{Context, names, scenario};
 
 /// How scenarios are tried.
@@ -39,6 +40,7 @@ pub async fn run(context: &Context, site: &Site, trial: Trial) -> Vec<KeptNode> 
         cell,
         arm,
         name: names::arm(&context.setup.run, 0, arm),
+        guests: GuestTime::default(),
     };
     run.emit(Event::ArmStarted {
         cell: cell.id.clone(),
@@ -71,7 +73,7 @@ impl ArmRun<'_> {
             return Ok(());
         }
         if reboot {
-            self.restart(&nodes).await?;
+            self.stage(Stage::Reboot, self.restart(&nodes)).await?;
         }
         self.stage(Stage::Scenarios, async {
             for scenario in scenarios {
