@@ -21,7 +21,7 @@ use crate::plan::build::{ImageChoice, build_selected};
 use crate::plan::drift::Effect;
 use crate::plan::expected::Expected;
 use crate::plan::model::{
-    Accel, HostPlan, NetworkMode, NetworkPolicy, Plan, RebootPolicy, UpdateMode, UpdatePolicy,
+    Accel, CloneMode, HostPlan, NetworkMode, NetworkPolicy, Plan, RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use crate::plan::select::Selection;
 
@@ -163,6 +163,7 @@ fn totals(plan: &Plan, time: &str) -> String {
             count(steps, "step"),
         ),
         format!("updates: {}", updates(&plan.updates)),
+        format!("clones: {}", clones(plan.clone)),
         format!("reboot: {}", reboot(plan.reboot)),
         format!("drift: {}", drift(plan)),
         format!("network: {}", network(&plan.network)),
@@ -216,6 +217,13 @@ fn updates(policy: &UpdatePolicy) -> String {
         text.push_str("; none pending is no fault");
     }
     text
+}
+
+fn clones(mode: CloneMode) -> &'static str {
+    match mode {
+        CloneMode::Warm => "go on from saved states, where they can be had",
+        CloneMode::Cold => "are booted",
+    }
 }
 
 fn reboot(policy: RebootPolicy) -> &'static str {

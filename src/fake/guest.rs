@@ -210,7 +210,7 @@ impl Domain {
         if self.script.renews {
             self.who.clock_millis = clock.replace('.', "").parse().ok()?;
             self.who.random = digits(seed);
-            self.who.machine_id = id.clone();
+            self.who.machine_id.clone_from(id);
             self.who.macs = macs.iter().cloned().collect();
         }
         Some(ok(""))
@@ -218,7 +218,8 @@ impl Domain {
 
     fn said(&self) -> String {
         let who = &self.who;
-        let macs: String = who.macs.iter().map(|mac| format!("mac={mac}\n")).collect();
+        let macs: Vec<String> = who.macs.iter().map(|mac| format!("mac={mac}\n")).collect();
+        let macs = macs.concat();
         format!(
             "machine-id={}\nhost={}\n{macs}random={}\nclock={}\n",
             who.machine_id, who.host, who.random, who.clock_millis
@@ -337,7 +338,7 @@ impl Domain {
             "read the update sources" => failed(100, "Err:1 http://mirror stable InRelease\n"),
             "list the pending updates" | "resolve the update set" => ok(&self.simulation()),
             "give the node its name" => {
-                self.who.host = command.argv.get(4)?.clone();
+                self.who.host.clone_from(command.argv.get(4)?);
                 ok("")
             }
             "give the clone an identity of its own" => self.renew(command)?,

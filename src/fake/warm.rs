@@ -98,7 +98,10 @@ impl State {
             Some(who) => serde_json::to_vec(who).map_err(|error| trouble(error.into()))?,
             None => name.into_bytes(),
         };
-        if volume.ends_with(".qcow2") {
+        if Path::new(volume)
+            .extension()
+            .is_some_and(|extension| extension == "qcow2")
+        {
             // Of a disk one wants more than its bytes, so it is one.
             let made = Command::new("qemu-img")
                 .args(["create", "-q", "-f", "qcow2", "--"])

@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn a_clone_is_itself_or_it_is_told_what_is_not() {
+        type Plant = fn(&mut Answer);
         let now = 1_795_000_001_000;
         let said = parse(ANSWER).expect("an answer");
         assert_eq!(fault(&identity(), "web", &said, &origin(), now), None);
-        type Plant = fn(&mut Answer);
         let cases: [(Plant, &str); 7] = [
             (|said| said.machine_id = "1".repeat(32), "its machine id is 1111"),
             (

@@ -24,6 +24,10 @@ const MACHINES: usize = 2;
 const SETS: usize = 24;
 /// Bytes of a description that are read.
 const MANIFEST_LIMIT: u64 = 1024 * 1024;
+/// Prefix of the folders in which states are collected.
+const WORK: &str = ".work-";
+/// The age at which such a folder is nobody's any more.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long naming a disk's base anew may take.
 const REBASE: Duration = Duration::from_secs(60);
 
@@ -114,9 +118,19 @@ impl WarmStore {
         }
     }
 
-    /// A folder to collect a state's files in; it is gone when it is dropped, unless it is sealed.
+    /// A folder to collect a state's files in; it is gone when it is dropped, unless it is sealed. What a run left that died
+    /// meanwhile is removed when it is a day old.
     pub fn begin(&self) -> io::Result<tempfile::TempDir> {
-        tempfile::Builder::new().prefix(".work-").tempdir_in(&self.dir)
+        for entry in fs::read_dir(&self.dir)?.flatten() {
+            let is_work = entry.file_name().as_encoded_bytes().starts_with(WORK.as_bytes());
+            let age = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified()?.elapsed().map_err(io::Error::other));
+            if is_work && age.is_ok_and(|age| age > ABANDONED) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        tempfile::Builder::new().prefix(WORK).tempdir_in(&self.dir)
     }
 
     /// Keeps the state whose files are in `work`, instead of what was kept of the same set for the same machine, and

@@ -75,7 +75,7 @@ fn host_cpu(capabilities: &str) -> String {
         .and_then(|document| child(child(document.root_element(), "host")?, "cpu"));
     cpu.into_iter()
         .flat_map(|cpu| cpu.children())
-        .filter(|node| node.is_element())
+        .filter(roxmltree::Node::is_element)
         .map(|node| {
             let attributes = node.attributes().map(|attribute| attribute.value());
             let words: Vec<&str> = attributes.chain(node.text().map(str::trim)).collect();
@@ -118,7 +118,7 @@ pub fn save(conn: &Connect, spec: &VmSpec, state: &str) -> Result<(), LabError> 
         what: format!("saving domain {}", spec.name),
     };
     monitor.share_memory()?;
-    monitor.ask("migrate", json!({ "uri": uri }))?;
+    monitor.ask("migrate", &json!({ "uri": uri }))?;
     monitor.migrated()
 }
 
@@ -130,7 +130,7 @@ pub fn load(conn: &Connect, domain: &Domain, spec: &VmSpec, state: &str) -> Resu
         what: format!("forking domain {} from a saved one", spec.name),
     };
     monitor.share_memory()?;
-    monitor.ask("migrate-incoming", json!({ "uri": uri }))?;
+    monitor.ask("migrate-incoming", &json!({ "uri": uri }))?;
     monitor.migrated()
 }
 
@@ -155,7 +155,7 @@ struct Answer {
 }
 
 impl Monitor<'_> {
-    fn ask(&self, command: &str, arguments: Value) -> Result<Value, LabError> {
+    fn ask(&self, command: &str, arguments: &Value) -> Result<Value, LabError> {
         let request = json!({ "execute": command, "arguments": arguments }).to_string();
         let text = self
             .domain
@@ -177,7 +177,7 @@ impl Monitor<'_> {
         let capability = json!({ "capability": "x-ignore-shared", "state": true });
         self.ask(
             "migrate-set-capabilities",
-            json!({ "capabilities": [capability] }),
+            &json!({ "capabilities": [capability] }),
         )?;
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Monitor<'_> {
     fn migrated(&self) -> Result<(), LabError> {
         let begin = Instant::now();
         loop {
-            let answer = self.ask("query-migrate", json!({}))?;
+            let answer = self.ask("query-migrate", &json!({}))?;
             match answer["status"].as_str() {
                 Some("completed") => return Ok(()),
                 Some("failed" | "cancelled") => {

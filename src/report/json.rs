@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::clones::Cloned;
 use super::{Summary, times};
 use crate::event::{StepReport, Traffic};
 use crate::gate::{Counts, Gate, Reason};
@@ -40,6 +41,8 @@ struct Report<'a> {
     lost_hosts: &'a [LostHost],
     network: &'a NetworkPolicy,
     traffic: Option<&'a Traffic>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clones: Vec<Cloned<'a>>,
     cells: Vec<Cell<'a>>,
     times: Vec<Time<'a>>,
 }
@@ -193,6 +196,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
         lost_hosts: &judgement.lost,
         network: &summary.plan.network,
         traffic: summary.traffic(),
+        clones: summary.cloned(),
         cells: judgement
             .cells
             .iter()

@@ -35,6 +35,9 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
         length(summary.wall()),
     )?;
     writeln!(out, "{}.\n", safe::md(&capital(&summary.network())))?;
+    if let Some(clones) = summary.clones() {
+        writeln!(out, "{}.\n", safe::md(&capital(&clones)))?;
+    }
     if let Some(reboots) = summary.reboots() {
         writeln!(out, "{}.\n", safe::md(&capital(&reboots)))?;
     }

@@ -11,6 +11,7 @@ use crate::outcome::Arm;
 use crate::plan::model::{CellId, NetworkMode, Plan, RebootPolicy};
 use crate::verdict::{CellJudgement, Judgement, standing};
 
+mod clones;
 mod drift;
 mod evidence;
 pub mod json;

@@ -128,6 +128,9 @@ impl Text<'_> {
             summary.started()
         ));
         self.line(&summary.network());
+        if let Some(clones) = summary.clones() {
+            self.wrapped(0, &safe::line(&clones));
+        }
         if let Some(reboots) = summary.reboots() {
             self.line(&reboots);
         }

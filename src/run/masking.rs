@@ -26,7 +26,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
             }
         }
         Event::RebootNeeded { reason, .. } | Event::Cloned { reason, .. } => {
-            *reason = reason.as_deref().map(|text| mask.apply(text))
+            *reason = reason.as_deref().map(|text| mask.apply(text));
         }
         Event::Planned { .. }
         | Event::HostChosen { .. }

@@ -24,11 +24,14 @@ use crate::units::Period;
 /// How long a clone that goes on from a saved state may take to answer.
 const ANSWER: Period = Period::seconds(120);
 
+/// A set's saved state, made by whoever asks first, or why there is none.
+type Slot = OnceCell<Result<Arc<Saved>, String>>;
+
 /// What a site has of saved states.
 #[derive(Default)]
 pub struct Warm {
     machine: OnceCell<Result<BTreeMap<String, String>, String>>,
-    sets: Mutex<BTreeMap<String, Arc<OnceCell<Result<Arc<Saved>, String>>>>>,
+    sets: Mutex<BTreeMap<String, Arc<Slot>>>,
     /// Machine ids, random numbers and keys of all clones; no two may have the same.
     known: Mutex<BTreeSet<String>>,
     keeping: Mutex<JoinSet<()>>,
@@ -89,11 +92,10 @@ impl Warm {
     /// Takes note of what only one clone may have; false where another one has it.
     fn is_unique(&self, said: &Answer) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = [&said.machine_id, &said.random];
-        // Every one of them is to be noted, so no short cut.
-        own.into_iter()
-            .chain(&said.ssh)
-            .fold(true, |unique, own| known.insert(own.clone()) && unique)
+        let own = [&said.machine_id, &said.random].into_iter().chain(&said.ssh);
+        // Every one of them is noted, whatever came of the others.
+        let new: Vec<bool> = own.map(|own| known.insert(own.clone())).collect();
+        !new.contains(&false)
     }
 }
 

@@ -28,7 +28,10 @@ fn a_good_update_opens_the_gate_on_clones_that_reach_nothing_else() {
     lab.add_scenario("isolation", &world.scenario("app"));
     let output = lab.patchgate(&["run", "--plain", "--report", "report.json"]);
     let (stdout, line) = ended(&output, 0, "OPEN", "cells=1/1 regressed=0 inconclusive=0");
-    holds(&stdout, &["network isolated"]);
+    holds(
+        &stdout,
+        &["network isolated", "clones: all 2 arms went on from saved states"],
+    );
     let report = std::fs::read_to_string(lab.path().join("report.json")).expect("report");
     holds(&report, &["pg-good", "\"1.0\"", "\"2.0\""]);
     assert_eq!(world.arrived(), Vec::<String>::new());

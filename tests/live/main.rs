@@ -1,6 +1,7 @@
 //! Live tests: real libvirt, real QEMU guests, real updates.
 
 mod gate;
+mod hosts;
 mod isolation;
 mod kill;
 mod lab;
