@@ -166,7 +166,10 @@ async fn obtain(
                     "the saved state of {} is not used: {error}",
                     arm.cell.id
                 ));
-                if let Some(Err(error)) = store.map(|store| store.discard(set, machine)) {
+                // A host that would not take it says nothing of the state.
+                if error.cause == Cause::ImageDamaged
+                    && let Some(Err(error)) = store.map(|store| store.discard(set, machine))
+                {
                     tracing::warn!("a saved state could not be removed: {error}");
                 }
             }

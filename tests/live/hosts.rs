@@ -14,12 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// What the other machine runs: its own processes, mounts and network.
 const MACHINE: &str = r#"set -eu
 ip link set lo up
+mkdir "$1/cgroup"
+mount --rbind /sys/fs/cgroup "$1/cgroup"
+mount -t sysfs sysfs /sys
+mount --rbind "$1/cgroup" /sys/fs/cgroup
 mount --bind "$1/run" /run/libvirt
 mount --bind "$1/lib" /var/lib/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
 mount --bind "$1/log" /var/log/libvirt
 virtlogd --pid-file /run/libvirt/virtlogd.pid &
-exec libvirtd --pid-file /run/libvirt/libvirtd.pid"#;
+libvirtd --pid-file /run/libvirt/libvirtd.pid &
+# The first process of a machine is who takes leave of those whose parents are gone.
+wait"#;
 
 /// The other machine.
 struct Machine {
@@ -100,8 +106,10 @@ fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
 fn rewrite(lab: &Path, other: &str) {
     let file = lab.join("patchgate.toml");
     let text = fs::read_to_string(&file).expect("a lab file");
-    let hosts =
-        format!("[[host]]\nuri = \"qemu:///system\"\nvcpus = 1\n\n[[host]]\nuri = \"{other}\"\nvcpus = 1\n");
+    let hosts = format!(
+        "[[host]]\nuri = \"qemu:///system\"\naccel = \"tcg\"\nvcpus = 1\n\n[[host]]\nuri = \"{other}\"\naccel = \"tcg\"\n\
+         vcpus = 1\n"
+    );
     let text = text
         .replace("[[host]]\nuri = \"auto\"\n", &hosts)
         .replace("mode = \"isolated\"", "mode = \"open\"");
