@@ -32,15 +32,16 @@ impl Share {
 
 #[derive(Default)]
 struct Life {
-    /// Where it began and ended in the journal.
+    /// Where it began in the journal, and where it was over and made room for others.
     started: Option<usize>,
-    finished: Option<usize>,
+    over: Option<usize>,
     /// Time spent waiting for guests; `None` where a stage does not say.
     guest: Option<Duration>,
 }
 
 /// The critical path of a finished run: the arm that ended last, before it the arm whose end made room for it (the last
-/// that ended before it began), and so on to the run's start.
+/// that ended before it began), and so on to the run's start. An arm ends where its removal begins, beside which others
+/// run already; that of the last one is its own time.
 ///
 /// The guests' is, in the arms on the path, the time from handing a command to the agent until its answer is there, and
 /// all waiting for a boot, for services to settle, for `ready`, and between the attempts of a `retry`. That a guest is
@@ -70,7 +71,15 @@ pub fn of(records: &[Record]) -> Option<Share> {
                 let waited = guest_millis.map(Duration::from_millis);
                 life.guest = life.guest.zip(waited).map(|(sum, more)| sum.saturating_add(more));
             }
-            Event::ArmFinished { cell, arm } => lives.entry((cell, *arm)).or_default().finished = Some(at),
+            // It makes room before it is removed.
+            Event::StageStarted {
+                cell,
+                arm,
+                stage: Stage::Destroy,
+            }
+            | Event::ArmFinished { cell, arm } => {
+                lives.entry((cell, *arm)).or_default().over.get_or_insert(at);
+            }
             Event::Planned { .. }
             | Event::HostChosen { .. }
             | Event::HostLost { .. }
@@ -96,9 +105,9 @@ pub fn of(records: &[Record]) -> Option<Share> {
     }
     let mut ends: Vec<_> = lives
         .into_iter()
-        .filter_map(|(arm, life)| Some((life.finished?, life.started?, arm, life.guest)))
+        .filter_map(|(arm, life)| Some((life.over?, life.started?, arm, life.guest)))
         .collect();
-    ends.sort_by_key(|(finished, ..)| *finished);
+    ends.sort_by_key(|(over, ..)| *over);
 
     let mut path = Vec::new();
     let mut guest = Duration::ZERO;
@@ -106,7 +115,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
         path.push((cell.clone(), arm));
         guest = guest.saturating_add(waited?);
         // What still ran when this one began made no room for it.
-        while ends.pop_if(|(finished, ..)| *finished > started).is_some() {}
+        while ends.pop_if(|(over, ..)| *over > started).is_some() {}
     }
     path.reverse();
     let (first, last) = (records.first()?, records.last()?);
@@ -125,11 +134,13 @@ mod tests {
         Starts,
         /// A stage, and how many seconds of it were spent waiting for guests.
         Waits(u64),
+        /// Its removal.
+        Goes,
         /// A stage that does not say.
         Old,
         Ends,
     }
-    use What::{Ends, Old, Starts, Waits};
+    use What::{Ends, Goes, Old, Starts, Waits};
 
     fn journal(lines: &[(i64, &str, Arm, What)]) -> Vec<Record> {
         let record = |(seq, (second, cell, arm, what)): (usize, &(i64, &str, Arm, What))| {
@@ -147,6 +158,11 @@ mod tests {
                 event: match what {
                     Starts => Event::ArmStarted { cell, arm },
                     Waits(seconds) => stage(Stage::Boot, Some(seconds * 1000)),
+                    Goes => Event::StageStarted {
+                        cell,
+                        arm,
+                        stage: Stage::Destroy,
+                    },
                     Old => stage(Stage::Boot, None),
                     Ends => Event::ArmFinished { cell, arm },
                 },
@@ -160,7 +176,7 @@ mod tests {
         use Arm::{Control, Treatment};
         type Row<'a> = (&'a str, &'a [(i64, &'a str, Arm, What)], Option<Expected<'a>>);
         type Expected<'a> = (&'a [(&'a str, Arm)], u64, f64);
-        let table: [Row<'_>; 5] = [
+        let table: [Row<'_>; 6] = [
             (
                 "one after another, with a second between them",
                 &[
@@ -188,6 +204,20 @@ mod tests {
                     (10, "a", Control, Ends),
                 ],
                 Some((&[("b", Treatment), ("a", Control)], 9, 10.0)),
+            ),
+            (
+                "an arm makes room before it is removed",
+                &[
+                    (0, "a", Treatment, Starts),
+                    (8, "a", Treatment, Waits(8)),
+                    (8, "a", Treatment, Goes),
+                    (8, "a", Control, Starts),
+                    (10, "a", Treatment, Ends),
+                    (18, "a", Control, Waits(10)),
+                    (18, "a", Control, Goes),
+                    (20, "a", Control, Ends),
+                ],
+                Some((&[("a", Treatment), ("a", Control)], 18, 10.0)),
             ),
             (
                 "an arm without an end is no part of it",

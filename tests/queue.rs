@@ -171,6 +171,25 @@ fn a_large_cell_is_overtaken_only_so_often() {
 }
 
 #[test]
+fn an_arm_that_is_being_removed_gives_its_vcpus_at_once_and_its_memory_when_it_is_gone() {
+    for (memory, at_once) in [(2, 1), (1, 0)] {
+        let mut room = host(memory);
+        room.budget.vcpus = 1;
+        let cells = vec![cell("a", 1, 1), cell("b", 1, 1)];
+        let mut queue = Queue::new(cells, &[room], usize::MAX);
+        assert_eq!(starts(&mut queue).len(), 1);
+        queue.over(0);
+        assert_eq!(starts(&mut queue).len(), at_once, "{memory}");
+        queue.removed(0, true);
+        assert_eq!(starts(&mut queue).len(), 1 - at_once, "{memory}");
+    }
+    let mut queue = Queue::new(vec![cell("a", 1, 1)], &[host(9)], 1);
+    assert_eq!(starts(&mut queue).len(), 1);
+    queue.over(0);
+    assert_eq!(starts(&mut queue).len(), 1, "of one job at once");
+}
+
+#[test]
 fn live_memory_holds_back_what_the_budget_would_let_through() {
     let cells = || vec![cell("a", 1000, 1), cell("b", 1000, 1)];
     let mut queue = Queue::new(cells(), &[host(1 << 20)], usize::MAX);

@@ -201,17 +201,17 @@ impl Domain {
         matches!(self.state, VmState::Paused { .. })
     }
 
-    /// Takes an identity: clock, seed, machine id and MAC addresses.
+    /// Takes an identity: clock, seed, machine id, and the MAC addresses that its cards were given.
     fn renew(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         let at = command.argv.iter().rposition(|word| word == "patchgate")?;
-        let [clock, seed, id, macs @ ..] = command.argv.get(at + 1..)? else {
+        let [clock, seed, id] = command.argv.get(at + 1..)? else {
             return None;
         };
         if self.script.renews {
             self.who.clock_millis = clock.replace('.', "").parse().ok()?;
             self.who.random = digits(seed);
             self.who.machine_id.clone_from(id);
-            self.who.macs = macs.iter().cloned().collect();
+            self.who.macs = self.spec.nics.iter().map(|nic| nic.mac.clone()).collect();
         }
         Some(ok(""))
     }

@@ -26,7 +26,7 @@ const CONSOLE_TAIL: u64 = 8 * 1024;
 pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
     match &spec.power {
         Power::On | Power::Saved { .. } => {}
-        Power::Savable { ram } => volume::create_owned(conn, &spec.pool, ram, spec.memory.bytes())?,
+        Power::Savable { ram } => drop(volume::create_owned(conn, &spec.pool, ram, spec.memory.bytes())?),
     }
     let (pool, overlay) = volume::find(conn, &spec.pool, &spec.overlay)?;
     let reading = || doing(format!("reading volume {}/{}", spec.pool, spec.overlay));

@@ -1,13 +1,15 @@
 //! One host: the [`Hypervisor`] port on a libvirt connection.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use virt::connect::Connect;
 
 use super::agent::DomainChannel;
+use super::direct::Folders;
 use super::error::doing;
 use super::link::{CALL_LIMIT, Link};
 use super::xml::{child, parse};
@@ -50,6 +52,7 @@ pub struct LibvirtHost {
     link: Link,
     version: String,
     chosen: String,
+    folders: Arc<Folders>,
 }
 
 /// Connects to the host of a plan. `auto` takes the system daemon where it answers, else the session, which needs
@@ -97,6 +100,7 @@ impl LibvirtHost {
             link,
             version,
             chosen,
+            folders: Arc::default(),
         })
     }
 
@@ -154,6 +158,21 @@ impl LibvirtHost {
         &self.link
     }
 
+    /// Makes a call about a pool that is given the pool's folder, where that is on this machine.
+    async fn transfer<T, F>(&self, what: String, pool: &str, work: F) -> Result<T, LabError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connect, Option<PathBuf>) -> Result<T, LabError> + Send + 'static,
+    {
+        let folders = self.is_local().then(|| self.folders.clone());
+        let pool = pool.to_owned();
+        self.link
+            .call(what, PLACE_LIMIT, move |conn| {
+                work(conn, folders.and_then(|folders| folders.of(conn, &pool)))
+            })
+            .await
+    }
+
     async fn make<T, F>(&self, what: String, work: F) -> Result<T, LabError>
     where
         T: Send + 'static,
@@ -197,18 +216,17 @@ impl Hypervisor for LibvirtHost {
     }
 
     async fn place_image(&self, pool: &str, volume: &str, file: &Path, sha256: &str) -> Result<(), LabError> {
-        let (pool, volume, file, sha256) = (
+        let (name, volume, file, sha256) = (
             pool.to_owned(),
             volume.to_owned(),
             file.to_owned(),
             sha256.to_owned(),
         );
         let what = format!("copying image {}", file.display());
-        self.link
-            .call(what, PLACE_LIMIT, move |conn| {
-                volume::place_image(conn, &pool, &volume, &file, &sha256)
-            })
-            .await
+        self.transfer(what, pool, move |conn, folder| {
+            volume::place_image(conn, folder.as_deref(), &name, &volume, &file, &sha256)
+        })
+        .await
     }
 
     fn can_isolate(&self) -> Result<(), LabError> {
@@ -301,14 +319,12 @@ impl Hypervisor for LibvirtHost {
     }
 
     async fn fetch_volume(&self, pool: &str, volume: &str, file: &Path) -> Result<String, LabError> {
-        let (pool, volume, file) = (pool.to_owned(), volume.to_owned(), file.to_owned());
-        self.link
-            .call(
-                format!("fetching volume {pool}/{volume}"),
-                PLACE_LIMIT,
-                move |conn| transfer::fetch(conn, &pool, &volume, &file),
-            )
-            .await
+        let (name, volume, file) = (pool.to_owned(), volume.to_owned(), file.to_owned());
+        let what = format!("fetching volume {pool}/{volume}");
+        self.transfer(what, pool, move |conn, folder| {
+            transfer::fetch(conn, folder.as_deref(), &name, &volume, &file)
+        })
+        .await
     }
 
     async fn place_volume(
@@ -318,17 +334,17 @@ impl Hypervisor for LibvirtHost {
         file: &Path,
         digest: &str,
     ) -> Result<(), LabError> {
-        let (pool, volume, file, digest) = (
+        let (name, volume, file, digest) = (
             pool.to_owned(),
             volume.to_owned(),
             file.to_owned(),
             digest.to_owned(),
         );
-        self.link
-            .call(format!("copying {}", file.display()), PLACE_LIMIT, move |conn| {
-                transfer::place(conn, &pool, &volume, &file, &digest)
-            })
-            .await
+        let what = format!("copying {}", file.display());
+        self.transfer(what, pool, move |conn, folder| {
+            transfer::place(conn, folder.as_deref(), &name, &volume, &file, &digest)
+        })
+        .await
     }
 
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {

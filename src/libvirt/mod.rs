@@ -8,6 +8,7 @@
 pub mod accel;
 mod agent;
 mod describe;
+mod direct;
 mod domain;
 mod error;
 mod filter;

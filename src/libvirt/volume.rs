@@ -12,14 +12,14 @@ use virt::stream::Stream;
 
 use super::error::{doing, found, is_absent, lab_error};
 use super::pool::patient;
-use super::saved;
 use super::xml::{Element, child, element, parse};
+use super::{direct, saved};
 use crate::hex;
 use crate::outcome::Cause;
 use crate::port::{LabError, VmSpec};
 
 /// What is read of an image at once.
-const CHUNK: usize = 1024 * 1024;
+pub const CHUNK: usize = 1024 * 1024;
 
 /// A volume and its pool.
 pub fn find(conn: &Connect, pool: &str, name: &str) -> Result<(StoragePool, StorageVol), LabError> {
@@ -51,9 +51,11 @@ pub fn remove(conn: &Connect, pool: &str, name: &str) -> Result<(), LabError> {
     }
 }
 
-/// Copies a sealed image into a pool through libvirt, which works on any host, and checks it on the way.
+/// Copies a sealed image into a pool, and checks it on the way: to the pool's folder where that is on this machine, else
+/// through libvirt, which works on any host.
 pub fn place_image(
     conn: &Connect,
+    folder: Option<&Path>,
     pool: &str,
     name: &str,
     file: &Path,
@@ -75,7 +77,11 @@ pub fn place_image(
     // Raw, so that libvirt makes a file of exactly that size; it looks for the format when it refreshes the pool.
     let xml = describe(name, size, "raw", None, None).render();
     let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
-    let copied = upload(conn, &volume, &mut source, 0, size, file).and_then(|digest| {
+    let copied = match direct::writable(folder, name) {
+        Some(target) => direct::copy(&source, &target, file),
+        None => upload(conn, &volume, &mut source, 0, size, file),
+    };
+    let copied = copied.and_then(|digest| {
         if !digest.eq_ignore_ascii_case(sha256) {
             return Err(damaged(
                 file,
@@ -96,6 +102,7 @@ pub fn place_image(
     copied
 }
 
+/// The error of a file that is not what was sealed or saved.
 pub fn damaged(file: &Path, fault: &str) -> LabError {
     LabError::new(Cause::ImageDamaged, format!("image {}: {fault}", file.display())).with_hint(
         "restore the file from where it was sealed, or remove the image and build or import it again",
@@ -123,14 +130,12 @@ fn base_fault(xml: &str) -> Option<String> {
 }
 
 /// Makes a raw volume of nothing that QEMU may write to by itself.
-pub fn create_owned(conn: &Connect, pool: &str, name: &str, size: u64) -> Result<(), LabError> {
+pub fn create_owned(conn: &Connect, pool: &str, name: &str, size: u64) -> Result<StorageVol, LabError> {
     let making = || doing(format!("making volume {pool}/{name}"));
     let owner = saved::owner(conn)?;
     let handle = conn.lookup_storage_pool_by_name(pool).map_err(making())?;
     let xml = describe(name, size, "raw", None, owner.as_ref()).render();
-    StorageVol::create_xml(&handle, &xml, 0)
-        .map(drop)
-        .map_err(making())
+    StorageVol::create_xml(&handle, &xml, 0).map_err(making())
 }
 
 /// Makes a raw volume of these bytes.

@@ -42,7 +42,7 @@ pub struct ArmRun<'a> {
 }
 
 /// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
-/// a cell with measured steps. Returns whether it came to its end in order.
+/// a cell with measured steps; `over` is called before anything is removed. Returns whether it came to its end in order.
 pub async fn run(
     context: &Context,
     site: &Site,
@@ -50,6 +50,7 @@ pub async fn run(
     arm: Arm,
     queued: Duration,
     seat: Option<Seat>,
+    over: impl FnOnce(),
 ) -> bool {
     let cell = &context.setup.plan.cells[index];
     let run = ArmRun {
@@ -70,6 +71,7 @@ pub async fn run(
     let say = context.reboots.say(index, arm);
     let result = run.live(&mut made, seat, say).await;
     let whole = result.is_ok();
+    over();
     run.end(result, made, !whole && context.setup.keep_failed).await;
     whole
 }
@@ -210,17 +212,17 @@ impl<'a> ArmRun<'a> {
     async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>, say: Say<'_>) -> Result<(), Fault> {
         let scenarios = self.scenarios();
         let nodes = self.up(made).await?;
-        let seeded = self
-            .stage(Stage::Seed, scenario::seed(self, &nodes, &scenarios))
+        let (seeded, before) = self
+            .stage(Stage::Seed, async {
+                let seeded = scenario::seed(self, &nodes, &scenarios).await?;
+                let mut before = Vec::new();
+                for node in &nodes {
+                    let seen = observe::look(self, node, Stage::Seed, Moment::BeforeUpdates).await?;
+                    before.push(seen.packages);
+                }
+                Ok((seeded, before))
+            })
             .await?;
-        let mut before = Vec::new();
-        for node in &nodes {
-            before.push(
-                observe::look(self, node, Stage::Seed, Moment::BeforeUpdates)
-                    .await?
-                    .packages,
-            );
-        }
         let (sets, needed) = match self.arm {
             Arm::Control => (nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(), false),
             Arm::Treatment => self.update(&nodes).await?,

@@ -247,16 +247,32 @@ impl Queue {
         }
     }
 
-    /// An arm is over; `whole` where it came to its end in order.
-    pub fn ended(&mut self, cell: usize, whole: bool) {
+    /// An arm is over and about to be removed: another may have its vCPUs.
+    pub fn over(&mut self, cell: usize) {
+        let cell = &self.cells[cell];
+        let Some(home) = cell.home else { return };
+        self.hosts[home].free.vcpus += cell.needs.arm.vcpus;
+        self.running -= 1;
+    }
+
+    /// An arm that is over is removed: its memory and disk are free too. `whole` where it came to its end in order.
+    pub fn removed(&mut self, cell: usize, whole: bool) {
         let cell = &mut self.cells[cell];
         let Some(home) = cell.home else { return };
         let host = &mut self.hosts[home];
         cell.running -= 1;
         cell.broken |= !whole && host.lost;
-        host.free.give_back(cell.needs.arm);
+        host.free.give_back(Amount {
+            vcpus: 0,
+            ..cell.needs.arm
+        });
         host.arms -= 1;
-        self.running -= 1;
+    }
+
+    /// An arm is over and removed.
+    pub fn ended(&mut self, cell: usize, whole: bool) {
+        self.over(cell);
+        self.removed(cell, whole);
     }
 
     /// A host says how much memory it has free.

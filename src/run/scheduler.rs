@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -18,13 +19,16 @@ use crate::port::LabError;
 /// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
 const SHORT: Duration = Duration::from_secs(60);
 
-/// How an arm's task ended: its cell, and whether the arm came to its end in order.
+/// How an arm's task ended, with what it made removed: its cell, and whether the arm came to its end in order.
 type Ended = (usize, bool);
 
 struct Scheduler<'a> {
     context: &'a Arc<Context>,
     queue: Queue,
     running: JoinSet<Ended>,
+    /// The cells of arms that are over and about to be removed.
+    over: UnboundedReceiver<usize>,
+    tell: UnboundedSender<usize>,
     lost: BTreeSet<usize>,
     started: Instant,
     /// When the last arm ended, where nothing runs since.
@@ -33,10 +37,13 @@ struct Scheduler<'a> {
 
 /// Runs every arm of every cell; returns when all are over and cleaned up.
 pub async fn run(context: &Arc<Context>, queue: Queue) {
+    let (tell, over) = unbounded_channel();
     let scheduler = Scheduler {
         context,
         queue,
         running: JoinSet::new(),
+        over,
+        tell,
         lost: BTreeSet::new(),
         started: Instant::now(),
         idle: None,
@@ -61,6 +68,9 @@ impl Scheduler<'_> {
             }
             let patience = self.idle.map(|idle| idle + SHORT);
             tokio::select! {
+                // An arm is over before it is removed.
+                biased;
+                Some(cell) = self.over.recv() => self.queue.over(cell),
                 Some(ended) = self.running.join_next() => self.ended(ended),
                 () = self.context.news.notified() => {}
                 () = sleep_until(patience.unwrap_or(self.started)), if patience.is_some() => {}
@@ -113,10 +123,15 @@ impl Scheduler<'_> {
         }
         for (arm, seat) in seats(start.arms) {
             let context = self.context.clone();
-            let started = self.started;
+            let queued = self.started.elapsed();
+            let tell = self.tell.clone();
             self.running.spawn(async move {
                 let site = &context.sites[host];
-                let whole = arm::run(&context, site, cell, arm, started.elapsed(), seat).await;
+                let over = || {
+                    // The queue is there as long as any arm is.
+                    let _ = tell.send(cell);
+                };
+                let whole = arm::run(&context, site, cell, arm, queued, seat, over).await;
                 // What it gave back shows there; and where it failed, so may the reason.
                 if !context.setup.stop.is_cancelled() {
                     site.look().await;
@@ -130,7 +145,7 @@ impl Scheduler<'_> {
         // Whether its host is lost is told before what that did to the arm.
         self.hear();
         match ended {
-            Ok((cell, whole)) => self.queue.ended(cell, whole),
+            Ok((cell, whole)) => self.queue.removed(cell, whole),
             // The arm's missing end stands in the journal; what it holds of the budget is not given back.
             Err(died) => tracing::error!("an arm's task died: {died}"),
         }
