@@ -155,7 +155,13 @@ pub fn place(
     let size = source.metadata().map_err(unreadable)?.len();
     let target = volume::create_owned(conn, pool, name, size)?;
     let sent = match direct::writable(folder, name) {
-        Some(target) => write(&source, &target, file),
+        // After an upload libvirt looks by itself at what has come, and learns the size of a disk.
+        Some(target) => write(&source, &target, file).and_then(|digest| {
+            let looking = || doing(format!("looking at what was copied to pool {pool}"));
+            let handle = conn.lookup_storage_pool_by_name(pool).map_err(looking())?;
+            patient(|| handle.refresh(0)).map_err(looking())?;
+            Ok(digest)
+        }),
         None => send(conn, &target, &source, size, file),
     };
     let placed = sent.and_then(|is| {

@@ -71,8 +71,8 @@ pub async fn run(
     let say = context.reboots.say(index, arm);
     let result = run.live(&mut made, seat, say).await;
     let whole = result.is_ok();
-    over();
-    run.end(result, made, !whole && context.setup.keep_failed).await;
+    run.end(result, made, !whole && context.setup.keep_failed, over)
+        .await;
     whole
 }
 
@@ -140,9 +140,15 @@ impl<'a> ArmRun<'a> {
         result
     }
 
-    /// Tells the arm's fault, and removes what it made, unless that is to be kept and nobody asked the run to stop.
+    /// Tells the arm's fault, calls `over`, and removes what it made, unless that is to be kept and nobody asked the run to stop.
     /// Returns whether it is kept.
-    async fn end(&self, result: Result<(), Fault>, made: Vec<Resource>, keep: bool) -> bool {
+    async fn end(
+        &self,
+        result: Result<(), Fault>,
+        made: Vec<Resource>,
+        keep: bool,
+        over: impl FnOnce(),
+    ) -> bool {
         if let Err(fault) = result {
             self.emit(Event::ArmFailed {
                 cell: self.cell.id.clone(),
@@ -153,8 +159,9 @@ impl<'a> ArmRun<'a> {
         let kept = keep && !self.context.setup.stop.is_cancelled();
         if kept {
             self.site.resources.keep();
+            over();
         } else {
-            self.destroy(made).await;
+            self.destroy(made, over).await;
         }
         self.emit(Event::ArmFinished {
             cell: self.cell.id.clone(),
@@ -351,13 +358,15 @@ impl<'a> ArmRun<'a> {
     }
 
     /// Removes what the arm made, last made first. What stays is tried again at the end of the run.
-    async fn destroy(&self, made: Vec<Resource>) {
+    async fn destroy(&self, made: Vec<Resource>, over: impl FnOnce()) {
         let started = Instant::now();
         self.emit(Event::StageStarted {
             cell: self.cell.id.clone(),
             arm: self.arm,
             stage: Stage::Destroy,
         });
+        // The journal tells that this one goes before it tells what comes.
+        over();
         self.site.resources.remove_all(made).await;
         tracing::debug!(cell = self.index, "arm {} is removed", self.name);
         self.finished(Stage::Destroy, started.elapsed(), Duration::ZERO);

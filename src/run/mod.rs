@@ -231,15 +231,23 @@ async fn close(context: Arc<Context>, mut ending: Ending) -> Result<Vec<String>,
     }
     let mut left_behind = Vec::new();
     for site in &context.sites {
-        if let Some(outlet) = site.outlet.get()
-            && let Some(event) = outlet.close().await
-        {
+        let proxied = async {
+            match site.outlet.get() {
+                Some(outlet) => outlet.close().await,
+                None => None,
+            }
+        };
+        let removed = async {
+            if !context.setup.stop.is_cancelled() && site.loss().reason().is_none() {
+                site.warm.settle().await;
+            }
+            site.resources.finish().await
+        };
+        let (traffic, left) = tokio::join!(proxied, removed);
+        if let Some(event) = traffic {
             context.events.emit(event);
         }
-        if !context.setup.stop.is_cancelled() && site.loss().reason().is_none() {
-            site.warm.settle().await;
-        }
-        left_behind.extend(site.resources.finish().await);
+        left_behind.extend(left);
     }
     context.events.emit(Event::Finished {
         left_behind: left_behind.clone(),

@@ -20,7 +20,8 @@ impl<'a> ArmRun<'a> {
             (Err(fault), Origin::Warm(saved))
                 if !matches!(fault.cause, Cause::Interrupted | Cause::HostLost) =>
             {
-                let reason = fault.message;
+                let said = fault.detail.lines().next_back().map(|line| format!(" ({line})"));
+                let reason = fault.message + &said.unwrap_or_default();
                 saved.give_up(&reason);
                 self.site.resources.remove_all(std::mem::take(made)).await;
                 origin = Origin::Cold(Some(reason));

@@ -54,7 +54,7 @@ pub async fn run(context: &Context, site: &Site, trial: Trial) -> Vec<KeptNode> 
     };
     let mut nodes: Vec<KeptNode> = cell.nodes.iter().map(|plan| node(&plan.role)).collect();
     nodes.retain(|node| made.iter().any(|resource| resource.name == node.domain));
-    if run.end(result, made, trial.keep).await {
+    if run.end(result, made, trial.keep, || ()).await {
         nodes
     } else {
         Vec::new()
