@@ -40,10 +40,16 @@ pub fn remove(conn: &Connect, pool: &str, name: &str) -> Result<(), LabError> {
         // No folder, no volume.
         return Ok(());
     }
-    // The daemon may have died between making the file and knowing it.
-    patient(|| handle.refresh(0)).map_err(removing())?;
-    let Some(volume) = found(handle.lookup_storage_vol_by_name(name), &what)? else {
-        return Ok(());
+    let lookup = || found(handle.lookup_storage_vol_by_name(name), &what);
+    let volume = if let Some(volume) = lookup()? {
+        volume
+    } else {
+        // The daemon may have died between making the file and knowing it.
+        patient(|| handle.refresh(0)).map_err(removing())?;
+        let Some(volume) = lookup()? else {
+            return Ok(());
+        };
+        volume
     };
     match volume.delete(0) {
         Err(error) if !is_absent(&error) => Err(lab_error(&format!("removing {what}"), &error)),
