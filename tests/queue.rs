@@ -365,3 +365,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn images_are_placed_ahead_where_one_host_has_the_disk_for_all_that_waits() {
+    let cells = || {
+        ["a", "b", "c"].map(|name| CellNeeds {
+            images: [(name.to_owned(), Mib(10))].into(),
+            ..cell(name, 1, 1)
+        })
+    };
+    let arms = 6 * cells()[0].arm.disk.0;
+    let room = |disk: u64| {
+        let mut room = host(100);
+        room.budget.disk = Mib(disk);
+        room
+    };
+    let prepared = |rooms: &[Room]| {
+        let mut queue = Queue::new(cells().into(), rooms, 1);
+        let first = queue.admit().map(|start| start.cell);
+        let ahead: Vec<usize> = std::iter::from_fn(|| queue.prepare()).collect();
+        (first, ahead)
+    };
+    let none = Vec::<usize>::new();
+    assert_eq!(prepared(&[room(arms + 30)]), (Some(0), vec![1, 2]));
+    assert_eq!(
+        prepared(&[room(arms + 29)]),
+        (Some(0), none.clone()),
+        "too little for all"
+    );
+    assert_eq!(prepared(&[room(arms + 30), room(arms + 30)]).1, none, "two hosts");
+}

@@ -91,6 +91,7 @@ fn wide() -> String {
 name = "wide"
 updates = "listed"
 listed = ["house-rules"]
+reboot = "when-needed"
 
 [[host]]
 uri = "auto"

@@ -53,15 +53,7 @@ pub async fn run(
     over: impl FnOnce(),
 ) -> bool {
     let cell = &context.setup.plan.cells[index];
-    let run = ArmRun {
-        context,
-        site,
-        index,
-        cell,
-        arm,
-        name: names::arm(&context.setup.run, index, arm),
-        guests: GuestTime::default(),
-    };
+    let run = ArmRun::new(context, site, index, arm);
     run.emit(Event::ArmStarted {
         cell: cell.id.clone(),
         arm,
@@ -77,6 +69,19 @@ pub async fn run(
 }
 
 impl<'a> ArmRun<'a> {
+    /// An arm of the cell with that index, which has done nothing yet.
+    pub fn new(context: &'a Context, site: &'a Site, index: usize, arm: Arm) -> Self {
+        Self {
+            context,
+            site,
+            index,
+            cell: &context.setup.plan.cells[index],
+            arm,
+            name: names::arm(&context.setup.run, index, arm),
+            guests: GuestTime::default(),
+        }
+    }
+
     /// Sends an event.
     pub fn emit(&self, event: Event) {
         self.context.events.emit(event);
@@ -219,6 +224,7 @@ impl<'a> ArmRun<'a> {
     async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>, say: Say<'_>) -> Result<(), Fault> {
         let scenarios = self.scenarios();
         let nodes = self.up(made).await?;
+        self.context.up.notify_one();
         let (seeded, before) = self
             .stage(Stage::Seed, async {
                 let seeded = scenario::seed(self, &nodes, &scenarios).await?;

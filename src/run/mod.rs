@@ -116,6 +116,8 @@ struct Context {
     sites: Vec<Site>,
     /// Woken when there is news of a site.
     news: Arc<Notify>,
+    /// Woken when an arm's nodes are up, and the host has time for what comes next.
+    up: Notify,
     reboots: Reboots,
     pinned: Pinned,
     mask: Mask,
@@ -213,6 +215,7 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         events,
         sites,
         news,
+        up: Notify::new(),
     });
     let mut watchers = JoinSet::new();
     for host in 0..context.sites.len() {

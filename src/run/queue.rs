@@ -179,6 +179,41 @@ impl Queue {
         None
     }
 
+    /// A cell whose images are worth placing while others run: the first that waits for some. Only where there is one host,
+    /// since among several it is decided at the start, and where the disk holds all that waits. They are taken to be there.
+    pub fn prepare(&mut self) -> Option<usize> {
+        let [host] = self.hosts.as_mut_slice() else {
+            return None;
+        };
+        let mut images = BTreeMap::new();
+        let mut arms = Mib(0);
+        let mut next = None;
+        for waiting in &self.waiting {
+            let needs = &self.cells[waiting.cell].needs;
+            let disk = needs.arm.times(waiting.arms.len()).disk;
+            arms.0 = arms.0.saturating_add(disk.0);
+            for (image, size) in &needs.images {
+                if !host.placed.contains(image) {
+                    images.insert(image, *size);
+                    next.get_or_insert(waiting.cell);
+                }
+            }
+        }
+        let all = images
+            .values()
+            .fold(arms.0, |all, size| all.saturating_add(size.0));
+        if host.lost || all > host.free.disk.0 {
+            return None;
+        }
+        let next = next?;
+        for (image, size) in &self.cells[next].needs.images {
+            if host.placed.insert(image.clone()) {
+                host.free.disk.0 = host.free.disk.0.saturating_sub(size.0);
+            }
+        }
+        Some(next)
+    }
+
     fn most_free(&self, host: usize) -> (u32, Mib, Reverse<usize>) {
         let free = self.hosts[host].free;
         (free.vcpus, free.memory, Reverse(host))

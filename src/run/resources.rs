@@ -83,13 +83,40 @@ impl Resources {
     }
 
     /// Removes resources in the right order. What cannot be removed stays in the ledger, and is tried again at the end.
-    pub async fn remove_all(&self, mut made: Vec<Resource>) {
-        made.sort();
-        for resource in made {
-            if let Err(error) = self.remove(&resource).await {
-                tracing::warn!("{resource} could not be removed yet: {error}");
+    pub async fn remove_all(&self, made: Vec<Resource>) {
+        for (resource, error) in self.take_down(made).await {
+            tracing::warn!("{resource} could not be removed yet: {error}");
+        }
+    }
+
+    /// VMs first; then what is of networks and what is of disks, side by side, as neither needs the other. Returns what
+    /// stays, and why.
+    async fn take_down(&self, mut resources: Vec<Resource>) -> Vec<(Resource, LabError)> {
+        resources.sort();
+        resources.dedup();
+        let (mut domains, mut links, mut disks) = (Vec::new(), Vec::new(), Vec::new());
+        for resource in resources {
+            match resource.kind {
+                ResourceKind::Domain => domains.push(resource),
+                ResourceKind::Network | ResourceKind::Filter => links.push(resource),
+                ResourceKind::Volume | ResourceKind::Pool => disks.push(resource),
             }
         }
+        let mut left = self.one_by_one(domains).await;
+        let (links, disks) = tokio::join!(self.one_by_one(links), self.one_by_one(disks));
+        left.extend(links);
+        left.extend(disks);
+        left
+    }
+
+    async fn one_by_one(&self, resources: Vec<Resource>) -> Vec<(Resource, LabError)> {
+        let mut left = Vec::new();
+        for resource in resources {
+            if let Err(error) = self.remove(&resource).await {
+                left.push((resource, error));
+            }
+        }
+        left
     }
 
     /// Places a sealed image into the run's pool, once however many arms ask.
@@ -119,7 +146,7 @@ impl Resources {
 
     /// Removes all that is still there, and says in words what could not be. What is kept on purpose stays.
     pub async fn finish(&self) -> Vec<String> {
-        let mut present = {
+        let present = {
             let book = self.book();
             if book.kept {
                 return book
@@ -130,15 +157,10 @@ impl Resources {
             }
             book.present.clone()
         };
-        present.sort();
-        present.dedup();
-        let mut left = Vec::new();
-        for resource in present {
-            if let Err(error) = self.remove(&resource).await {
-                left.push(format!("{resource}: {error}"));
-            }
-        }
-        left
+        let left = self.take_down(present).await;
+        left.into_iter()
+            .map(|(resource, error)| format!("{resource}: {error}"))
+            .collect()
     }
 }
 

@@ -8,10 +8,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::arm::ArmRun;
 use super::node::fault;
 use super::pair::{self, Seat};
 use super::queue::{Queue, Start, Stranded};
-use super::{Context, arm};
+use super::{Context, arm, warm};
 use crate::event::Event;
 use crate::outcome::{Arm, Cause, Stage};
 use crate::port::LabError;
@@ -26,6 +27,8 @@ struct Scheduler<'a> {
     context: &'a Arc<Context>,
     queue: Queue,
     running: JoinSet<Ended>,
+    /// What places images and states for those that wait, one cell at a time.
+    preparing: JoinSet<()>,
     /// The cells of arms that are over and about to be removed.
     over: UnboundedReceiver<usize>,
     tell: UnboundedSender<usize>,
@@ -42,6 +45,7 @@ pub async fn run(context: &Arc<Context>, queue: Queue) {
         context,
         queue,
         running: JoinSet::new(),
+        preparing: JoinSet::new(),
         over,
         tell,
         lost: BTreeSet::new(),
@@ -73,9 +77,32 @@ impl Scheduler<'_> {
                 Some(cell) = self.over.recv() => self.queue.over(cell),
                 Some(ended) = self.running.join_next() => self.ended(ended),
                 () = self.context.news.notified() => {}
+                () = self.context.up.notified(), if self.preparing.is_empty() => self.prepare(),
+                Some(_) = self.preparing.join_next() => self.prepare(),
                 () = sleep_until(patience.unwrap_or(self.started)), if patience.is_some() => {}
             }
         }
+        while self.preparing.join_next().await.is_some() {}
+    }
+
+    /// Places what one of those that wait will be forked from, beside those that run.
+    fn prepare(&mut self) {
+        if self.context.setup.stop.is_cancelled() {
+            return;
+        }
+        let Some(cell) = self.queue.prepare() else { return };
+        let context = self.context.clone();
+        self.preparing.spawn(async move {
+            // Only where there is one host are cells prepared.
+            for site in &context.sites {
+                let arm = ArmRun::new(&context, site, cell, Arm::Treatment);
+                tokio::select! {
+                    biased;
+                    () = site.loss().wait() => {}
+                    () = warm::prepare(&arm) => {}
+                }
+            }
+        });
     }
 
     /// Takes in what the hosts say.

@@ -89,6 +89,11 @@ impl Warm {
         while keeping.join_next().await.is_some() {}
     }
 
+    fn slot(&self, set: &str) -> Arc<Slot> {
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.entry(set.to_owned()).or_default().clone()
+    }
+
     /// Takes note of what only one clone may have; false where another one has it.
     fn is_unique(&self, said: &Answer) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,10 +120,7 @@ pub async fn origin(arm: &ArmRun<'_>) -> Result<Origin, Fault> {
         Err(reason) => return Ok(Origin::Cold(Some(reason.clone()))),
     };
     let set = set(arm);
-    let slot = {
-        let mut sets = warm.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        sets.entry(set.clone()).or_default().clone()
-    };
+    let slot = warm.slot(&set);
     let made = slot.get_or_try_init(|| async {
         let made = arm.stage(Stage::Warm, obtain(arm, &set, machine)).await?;
         Ok::<_, Fault>(made.map(Arc::new))
@@ -149,34 +151,42 @@ fn set(arm: &ArmRun<'_>) -> String {
     hex(&Sha256::digest(said.to_string()))[..16].to_owned()
 }
 
+/// Places what an arm will be forked from before it starts. What fails here is tried again by the arm, which tells of it.
+pub async fn prepare(arm: &ArmRun<'_>) {
+    for node in &arm.cell.nodes {
+        if let Err(error) = arm.base(node).await {
+            tracing::debug!("image {} is not placed ahead: {error}", node.image.name);
+            return;
+        }
+    }
+    let warm = &arm.site.warm;
+    let (Some(store), Some(Ok(machine))) = (&arm.setup().warm, warm.machine.get()) else {
+        return;
+    };
+    let set = set(arm);
+    if !matches!(store.find(&set, machine), Found::Fit(..)) {
+        return;
+    }
+    let placed = warm.slot(&set);
+    let placed = placed.get_or_try_init(|| async {
+        let kept = kept(arm, &set, machine).await;
+        kept.map(|saved| Ok(Arc::new(saved))).ok_or(())
+    });
+    if placed.await.is_err() {
+        tracing::debug!("the saved state of {} is not placed ahead", arm.cell.id);
+    }
+}
+
 /// Gets a set's state from what earlier runs kept, or boots and saves it. The inner error says why there is none.
 async fn obtain(
     arm: &ArmRun<'_>,
     set: &str,
     machine: &BTreeMap<String, String>,
 ) -> Result<Result<Saved, String>, Fault> {
-    let store = arm.setup().warm.as_ref();
-    let mut made = Vec::new();
-    match store.map_or(Found::Nothing, |store| store.find(set, machine)) {
-        Found::Fit(kept, folder) => match place(arm, set, &kept, &folder, &mut made).await {
-            Ok(saved) => return Ok(Ok(saved)),
-            Err(error) => {
-                arm.site.resources.remove_all(std::mem::take(&mut made)).await;
-                arm.notice(&format!(
-                    "the saved state of {} is not used: {error}",
-                    arm.cell.id
-                ));
-                // A host that would not take it says nothing of the state.
-                if error.cause == Cause::ImageDamaged
-                    && let Some(Err(error)) = store.map(|store| store.discard(set, machine))
-                {
-                    tracing::warn!("a saved state could not be removed: {error}");
-                }
-            }
-        },
-        Found::Misfit(why) => arm.notice(&format!("the saved state of {} does not fit: {why}", arm.cell.id)),
-        Found::Nothing => {}
+    if let Some(saved) = kept(arm, set, machine).await {
+        return Ok(Ok(saved));
     }
+    let mut made = Vec::new();
     let saved = save(arm, set, &mut made).await;
     if let Ok(Ok(_)) = saved {
         // What was saved stays until the run's end.
@@ -187,10 +197,41 @@ async fn obtain(
         Ok(saved) => saved,
         Err(error) => return Ok(Err(error.message)),
     };
-    if let Some(store) = store {
+    if let Some(store) = &arm.setup().warm {
         keep(arm, store.clone(), set.to_owned(), machine.clone(), &saved);
     }
     Ok(Ok(saved))
+}
+
+/// A set's state from what earlier runs kept, in volumes of the run's pool; nothing where there is none that can be used.
+async fn kept(arm: &ArmRun<'_>, set: &str, machine: &BTreeMap<String, String>) -> Option<Saved> {
+    let store = arm.setup().warm.as_ref()?;
+    let (kept, folder) = match store.find(set, machine) {
+        Found::Fit(kept, folder) => (kept, folder),
+        Found::Misfit(why) => {
+            arm.notice(&format!("the saved state of {} does not fit: {why}", arm.cell.id));
+            return None;
+        }
+        Found::Nothing => return None,
+    };
+    let mut made = Vec::new();
+    match place(arm, set, &kept, &folder, &mut made).await {
+        Ok(saved) => Some(saved),
+        Err(error) => {
+            arm.site.resources.remove_all(made).await;
+            arm.notice(&format!(
+                "the saved state of {} is not used: {error}",
+                arm.cell.id
+            ));
+            // A host that would not take it says nothing of the state.
+            if error.cause == Cause::ImageDamaged
+                && let Err(error) = store.discard(set, machine)
+            {
+                tracing::warn!("a saved state could not be removed: {error}");
+            }
+            None
+        }
+    }
 }
 
 /// Copies a kept state into the run's pool.
