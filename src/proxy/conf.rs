@@ -70,7 +70,7 @@ pub fn render(dir: &Path, address: SocketAddrV4, prefix: u8, sources: &[Source])
          half_closed_clients off\n\
          max_filedescriptors 4096\n\
          connect_timeout 30 seconds\n\
-         shutdown_lifetime 1 second\n"
+         shutdown_lifetime 0 seconds\n"
     );
     text
 }
@@ -137,7 +137,7 @@ mod tests {
         half_closed_clients off
         max_filedescriptors 4096
         connect_timeout 30 seconds
-        shutdown_lifetime 1 second
+        shutdown_lifetime 0 seconds
         "#);
     }
 }

@@ -4,11 +4,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tokio::sync::OnceCell;
+
 use super::arm::ArmRun;
 use super::node::Node;
 use super::site::Site;
 use super::{Setup, names};
-use crate::event::Event;
+use crate::event::{Event, Traffic};
 use crate::guest::probe::{self, Probe};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::NetworkMode;
@@ -21,6 +23,8 @@ pub struct Outlet {
     /// The filter on each clone's interface, where the clones are isolated.
     pub filter: Option<String>,
     proxy: Option<Box<dyn Proxy>>,
+    /// What passed the proxy, once it is ended.
+    passed: OnceCell<Traffic>,
 }
 
 impl Outlet {
@@ -60,6 +64,7 @@ impl Outlet {
                 network: spec.name,
                 filter: None,
                 proxy: None,
+                passed: OnceCell::new(),
             });
         }
         let proxy = setup
@@ -89,6 +94,7 @@ impl Outlet {
             network: spec.name,
             filter: Some(filter.name),
             proxy: Some(proxy),
+            passed: OnceCell::new(),
         })
     }
 
@@ -145,11 +151,10 @@ impl Outlet {
         Ok(())
     }
 
-    /// Ends the proxy; what passed it.
+    /// Ends the proxy, once however many ask; what passed it.
     pub async fn close(&self) -> Option<Event> {
-        match &self.proxy {
-            Some(proxy) => Some(Event::Fetched(proxy.stop().await)),
-            None => None,
-        }
+        let proxy = self.proxy.as_ref()?;
+        let traffic = self.passed.get_or_init(|| proxy.stop()).await;
+        Some(Event::Fetched(traffic.clone()))
     }
 }

@@ -136,6 +136,11 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// Whether all that started is over, though not all may be removed.
+    pub fn is_idle(&self) -> bool {
+        self.running == 0
+    }
+
     /// What starts now, if anything can. It is taken to have started.
     pub fn admit(&mut self) -> Option<Start> {
         self.waiting.sort_by_key(|waiting| {

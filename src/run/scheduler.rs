@@ -27,8 +27,8 @@ struct Scheduler<'a> {
     context: &'a Arc<Context>,
     queue: Queue,
     running: JoinSet<Ended>,
-    /// What places images and states for those that wait, one cell at a time.
-    preparing: JoinSet<()>,
+    /// What is done beside the arms: placing what those that wait are forked from, one cell at a time; ending the proxy.
+    aside: JoinSet<()>,
     /// The cells of arms that are over and about to be removed.
     over: UnboundedReceiver<usize>,
     tell: UnboundedSender<usize>,
@@ -45,7 +45,7 @@ pub async fn run(context: &Arc<Context>, queue: Queue) {
         context,
         queue,
         running: JoinSet::new(),
-        preparing: JoinSet::new(),
+        aside: JoinSet::new(),
         over,
         tell,
         lost: BTreeSet::new(),
@@ -74,15 +74,15 @@ impl Scheduler<'_> {
             tokio::select! {
                 // An arm is over before it is removed.
                 biased;
-                Some(cell) = self.over.recv() => self.queue.over(cell),
+                Some(cell) = self.over.recv() => self.over(cell),
                 Some(ended) = self.running.join_next() => self.ended(ended),
                 () = self.context.news.notified() => {}
-                () = self.context.up.notified(), if self.preparing.is_empty() => self.prepare(),
-                Some(_) = self.preparing.join_next() => self.prepare(),
+                () = self.context.up.notified(), if self.aside.is_empty() => self.prepare(),
+                Some(_) = self.aside.join_next() => self.prepare(),
                 () = sleep_until(patience.unwrap_or(self.started)), if patience.is_some() => {}
             }
         }
-        while self.preparing.join_next().await.is_some() {}
+        while self.aside.join_next().await.is_some() {}
     }
 
     /// Places what one of those that wait will be forked from, beside those that run.
@@ -92,7 +92,7 @@ impl Scheduler<'_> {
         }
         let Some(cell) = self.queue.prepare() else { return };
         let context = self.context.clone();
-        self.preparing.spawn(async move {
+        self.aside.spawn(async move {
             // Only where there is one host are cells prepared.
             for site in &context.sites {
                 let arm = ArmRun::new(&context, site, cell, Arm::Treatment);
@@ -166,6 +166,22 @@ impl Scheduler<'_> {
                 (cell, whole)
             });
         }
+    }
+
+    /// An arm is about to be removed; beside the last one's removal the proxy ends. Where there are several hosts, a cell
+    /// may yet need the proxy for its second try.
+    fn over(&mut self, cell: usize) {
+        self.queue.over(cell);
+        if !self.queue.is_empty() || !self.queue.is_idle() || self.context.sites.len() > 1 {
+            return;
+        }
+        let context = self.context.clone();
+        self.aside.spawn(async move {
+            for outlet in context.sites.iter().filter_map(|site| site.outlet.get()) {
+                // What passed it is told at the end of the run.
+                outlet.close().await;
+            }
+        });
     }
 
     fn ended(&mut self, ended: Result<Ended, JoinError>) {
