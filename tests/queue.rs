@@ -383,11 +383,11 @@ fn images_are_placed_ahead_where_one_host_has_the_disk_for_all_that_waits() {
     let prepared = |rooms: &[Room]| {
         let mut queue = Queue::new(cells().into(), rooms, 1);
         let first = queue.admit().map(|start| start.cell);
-        let ahead: Vec<usize> = std::iter::from_fn(|| queue.prepare()).collect();
+        let ahead: Vec<_> = std::iter::from_fn(|| queue.prepare()).collect();
         (first, ahead)
     };
-    let none = Vec::<usize>::new();
-    assert_eq!(prepared(&[room(arms + 30)]), (Some(0), vec![1, 2]));
+    let none = Vec::<(usize, usize)>::new();
+    assert_eq!(prepared(&[room(arms + 30)]), (Some(0), vec![(1, 0), (2, 0)]));
     assert_eq!(
         prepared(&[room(arms + 29)]),
         (Some(0), none.clone()),

@@ -184,9 +184,10 @@ impl Queue {
         None
     }
 
-    /// A cell whose images are worth placing while others run: the first that waits for some. Only where there is one host,
-    /// since among several it is decided at the start, and where the disk holds all that waits. They are taken to be there.
-    pub fn prepare(&mut self) -> Option<usize> {
+    /// A cell whose images are worth placing while others run, and its host: the first that waits for some. Only where there
+    /// is one host, since among several it is decided at the start, and where the disk holds all that waits. They are taken
+    /// to be there.
+    pub fn prepare(&mut self) -> Option<(usize, usize)> {
         let [host] = self.hosts.as_mut_slice() else {
             return None;
         };
@@ -216,7 +217,7 @@ impl Queue {
                 host.free.disk.0 = host.free.disk.0.saturating_sub(size.0);
             }
         }
-        Some(next)
+        Some((next, 0))
     }
 
     fn most_free(&self, host: usize) -> (u32, Mib, Reverse<usize>) {

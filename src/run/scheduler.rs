@@ -90,17 +90,17 @@ impl Scheduler<'_> {
         if self.context.setup.stop.is_cancelled() {
             return;
         }
-        let Some(cell) = self.queue.prepare() else { return };
+        let Some((cell, host)) = self.queue.prepare() else {
+            return;
+        };
         let context = self.context.clone();
         self.aside.spawn(async move {
-            // Only where there is one host are cells prepared.
-            for site in &context.sites {
-                let arm = ArmRun::new(&context, site, cell, Arm::Treatment);
-                tokio::select! {
-                    biased;
-                    () = site.loss().wait() => {}
-                    () = warm::prepare(&arm) => {}
-                }
+            let site = &context.sites[host];
+            let arm = ArmRun::new(&context, site, cell, Arm::Treatment);
+            tokio::select! {
+                biased;
+                () = site.loss().wait() => {}
+                () = warm::prepare(&arm) => {}
             }
         });
     }

@@ -6,7 +6,6 @@ use crate::event::Event;
 use crate::outcome::{Arm, Fault, Stage};
 use crate::port::Resource;
 use crate::run::site::Site;
-use crate::run::waiting::GuestTime;
 use crate::run::{Context, names, scenario};
 
 /// How scenarios are tried.
@@ -33,15 +32,7 @@ pub async fn run(context: &Context, site: &Site, trial: Trial) -> Vec<KeptNode> 
         return Vec::new();
     };
     let arm = Arm::Control;
-    let run = ArmRun {
-        context,
-        site,
-        index: 0,
-        cell,
-        arm,
-        name: names::arm(&context.setup.run, 0, arm),
-        guests: GuestTime::default(),
-    };
+    let run = ArmRun::new(context, site, 0, arm);
     run.emit(Event::ArmStarted {
         cell: cell.id.clone(),
         arm,
