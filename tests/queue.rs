@@ -306,6 +306,7 @@ proptest! {
         jobs in 2..8_usize,
         picks in proptest::collection::vec(any::<proptest::sample::Index>(), 100),
         loss in proptest::option::of((0..30_usize, any::<proptest::sample::Index>())),
+        forks_ahead in any::<bool>(),
     ) {
         let mut queue = Queue::new(cells.clone(), &hosts, jobs);
         let mut running: Running = Vec::new();
@@ -314,6 +315,7 @@ proptest! {
         let mut homes: Vec<Vec<usize>> = vec![Vec::new(); cells.len()];
         let mut stranded = vec![false; cells.len()];
         let mut lost = None;
+        let mut ahead = None;
         for round in 0.. {
             prop_assert!(round < 1000, "it does not end");
             if let Some((at, host)) = &loss
@@ -338,6 +340,8 @@ proptest! {
                 if !known {
                     homes[start.cell].push(start.host);
                 }
+                // One that takes fewer vCPUs may pass what is ahead.
+                ahead = ahead.filter(|(cell, arm, _)| (*cell, &[*arm][..]) != (start.cell, start.arms));
                 for &arm in start.arms {
                     prop_assert!(!over[start.cell].contains(&arm));
                     running.push((start.cell, arm, start.host));
@@ -346,6 +350,13 @@ proptest! {
             }
             if running.is_empty() {
                 break;
+            }
+            if forks_ahead {
+                ahead = queue.ahead().or(ahead);
+                let memory = |cell: usize| cells[cell].arm.memory.0;
+                let held = running.iter().map(|run| memory(run.0)).sum::<u64>();
+                let held = held + ahead.map_or(0, |(cell, ..)| memory(cell));
+                prop_assert!(ahead.is_none() || held <= hosts[0].budget.memory.0);
             }
             let (cell, arm, host) = running.remove(picks[round % picks.len()].index(running.len()));
             let whole = Some(host) != lost;
@@ -394,4 +405,37 @@ fn images_are_placed_ahead_where_one_host_has_the_disk_for_all_that_waits() {
         "too little for all"
     );
     assert_eq!(prepared(&[room(arms + 30), room(arms + 30)]).1, none, "two hosts");
+}
+
+#[test]
+fn the_next_arm_is_forked_ahead_where_memory_holds_it_and_starts_when_vcpus_are_free() {
+    let room = |memory: u64, vcpus: u32| {
+        let mut room = host(memory);
+        room.budget.vcpus = vcpus;
+        room
+    };
+    let mut queue = Queue::new(vec![cell("a", 10, 20), cell("a", 10, 10)], &[room(20, 1)], 4);
+    assert_eq!(starts(&mut queue), ["0 treatment@0"]);
+    assert_eq!(queue.ahead(), Some((0, Arm::Control, 0)));
+    assert_eq!(queue.ahead(), None, "one at a time");
+    assert!(starts(&mut queue).is_empty(), "there is no vCPU for it yet");
+    queue.over(0);
+    assert_eq!(starts(&mut queue), ["0 control@0"]);
+    assert_eq!(queue.ahead(), None, "the first arm still has its memory");
+    queue.removed(0, true);
+    assert_eq!(queue.ahead(), Some((1, Arm::Treatment, 0)));
+
+    let together = CellNeeds {
+        together: true,
+        ..cell("b", 1, 1)
+    };
+    for (cells, hosts, why) in [
+        (vec![cell("a", 10, 20); 2], vec![room(19, 1)], "memory"),
+        (vec![cell("a", 1, 20); 2], vec![room(20, 1); 2], "two hosts"),
+        (vec![together; 2], vec![room(20, 2)], "both arms at once"),
+    ] {
+        let mut queue = Queue::new(cells, &hosts, 4);
+        assert!(!starts(&mut queue).is_empty());
+        assert_eq!(queue.ahead(), None, "{why}");
+    }
 }

@@ -4,6 +4,7 @@
 mod support;
 
 use std::path::Path;
+use std::time::Duration;
 
 use patchgate::event::Event;
 use patchgate::fake::{Agent, GuestScript};
@@ -96,6 +97,51 @@ async fn nodes_of_a_cell_are_saved_at_one_moment_and_go_on_at_one() {
         ]
     );
     end.left_nothing();
+}
+
+/// One arm after the other, on guests that take their time.
+fn in_turn() -> Lab {
+    let lab = warm().with_jobs(1);
+    lab.script(GuestScript {
+        delay: Duration::from_secs(1),
+        ..GuestScript::default()
+    });
+    lab
+}
+
+/// Where a call stands among the calls.
+fn at(calls: &[String], call: &str) -> usize {
+    let found = calls.iter().position(|made| made == call);
+    found.unwrap_or_else(|| panic!("no `{call}` in {calls:#?}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_arm_waits_paused_while_another_runs() {
+    let end = in_turn().run().await;
+    assert_eq!(end.line("OPEN"), "cells=1/1 regressed=0 inconclusive=0");
+    assert!(all_are(&end, CloneMode::Warm), "{:?}", cloned(&end));
+    let calls = calls(&end, &["go_on", "resume", "remove"]);
+    let over = at(&calls, "remove 0-treatment-web");
+    assert!(at(&calls, "go_on 0-control-web") < over, "{calls:#?}");
+    let resumed = calls.iter().filter(|call| call.starts_with("resume")).count();
+    assert_eq!(resumed, 2, "{calls:#?}");
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_forked_ahead_goes_with_a_run_that_is_stopped() {
+    let end = in_turn().run().await;
+    let whole = calls(&end, &["go_on", "resume"]);
+    assert_eq!(whole[2], "go_on 0-control-web", "{whole:#?}");
+    // At some of these moments it waits for its turn.
+    let mut seen = false;
+    for seconds in (1..100).step_by(7) {
+        let lab = in_turn().stop_after(Duration::from_secs(seconds));
+        let end = lab.run().await;
+        seen |= calls(&end, &["go_on", "resume"]) == whole[..3];
+        end.left_nothing();
+    }
+    assert!(seen, "no stop came while one waited");
 }
 
 #[tokio::test(start_paused = true)]

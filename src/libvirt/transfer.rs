@@ -178,19 +178,24 @@ pub fn place(
     placed
 }
 
+/// Reads the file at a path by its blocks; one that cannot be read is damaged.
+fn read(
+    source: &File,
+    file: &Path,
+    each: impl FnMut(&[u8], u64) -> Result<(), LabError>,
+) -> Result<(), LabError> {
+    walk(source, |error| damaged(file, &error.to_string()), each)
+}
+
 fn write(source: &File, target: &File, file: &Path) -> Result<String, LabError> {
     let mut digest = Digest::default();
-    walk(
-        source,
-        |error| damaged(file, &error.to_string()),
-        |block, at| {
-            if digest.add(block) {
-                let written = target.write_all_at(block, at);
-                written.map_err(|error| direct::unwritable(file, &error))?;
-            }
-            Ok(())
-        },
-    )?;
+    read(source, file, |block, at| {
+        if digest.add(block) {
+            let written = target.write_all_at(block, at);
+            written.map_err(|error| direct::unwritable(file, &error))?;
+        }
+        Ok(())
+    })?;
     Ok(digest.finish())
 }
 
@@ -204,18 +209,14 @@ fn send(
     let mut digest = Digest::default();
     // Where the present run of blocks that are not zero began.
     let mut begin = None;
-    walk(
-        source,
-        |error| damaged(file, &error.to_string()),
-        |block, at| {
-            if digest.add(block) {
-                begin.get_or_insert(at);
-            } else if let Some(begin) = begin.take() {
-                upload(conn, target, source, begin, at, file)?;
-            }
-            Ok(())
-        },
-    )?;
+    read(source, file, |block, at| {
+        if digest.add(block) {
+            begin.get_or_insert(at);
+        } else if let Some(begin) = begin.take() {
+            upload(conn, target, source, begin, at, file)?;
+        }
+        Ok(())
+    })?;
     if let Some(begin) = begin {
         upload(conn, target, source, begin, size, file)?;
     }

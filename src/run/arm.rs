@@ -113,19 +113,22 @@ impl<'a> ArmRun<'a> {
         });
     }
 
+    /// The fault of a stage that does not begin, where the run is asked to stop.
+    fn go_on(&self, stage: Stage) -> Result<(), Fault> {
+        if self.context.setup.stop.is_cancelled() {
+            let error = LabError::new(Cause::Interrupted, "the run was asked to stop");
+            return Err(fault(stage, None, error));
+        }
+        Ok(())
+    }
+
     /// Runs a stage, timed, unless the run is asked to stop before it begins.
     pub async fn stage<T>(
         &self,
         stage: Stage,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        if self.context.setup.stop.is_cancelled() {
-            return Err(fault(
-                stage,
-                None,
-                LabError::new(Cause::Interrupted, "the run was asked to stop"),
-            ));
-        }
+        self.go_on(stage)?;
         self.emit(Event::StageStarted {
             cell: self.cell.id.clone(),
             arm: self.arm,

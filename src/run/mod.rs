@@ -1,5 +1,6 @@
 //! Running a plan: forks the arms, updates, reboots, tests, and removes what it made. Emits events; decides nothing.
 
+mod ahead;
 mod arm;
 mod dispatcher;
 mod masking;

@@ -3,10 +3,11 @@
 //! An admission is one arm, or both arms of a cell whose times are compared. Both arms of a cell run on one host, where
 //! its first arm starts. Among what waits, the order is:
 //!
-//! 1. what was overtaken [`PATIENCE`] times by later ones, since it did not fit: it keeps a host to itself until it does;
-//! 2. the group that has been given the least time so far, so that a group with many cells starves no other;
-//! 3. the longest expected;
-//! 4. the plan's order, treatment first.
+//! 1. what has its VMs already, which wait for vCPUs alone;
+//! 2. what was overtaken [`PATIENCE`] times by later ones, since it did not fit: it keeps a host to itself until it does;
+//! 3. the group that has been given the least time so far, so that a group with many cells starves no other;
+//! 4. the longest expected;
+//! 5. the plan's order, treatment first.
 //!
 //! It goes to the host with the most free vCPUs, then the most free memory, then the first in the plan.
 
@@ -59,6 +60,21 @@ struct Host {
     measured: Option<Mib>,
 }
 
+impl Host {
+    /// The images that a cell needs and that are not here yet, with their sizes.
+    fn missing<'n>(&self, needs: &'n CellNeeds) -> impl Iterator<Item = (&'n String, Mib)> {
+        let images = needs.images.iter().map(|(image, size)| (image, *size));
+        images.filter(|(image, _)| !self.placed.contains(*image))
+    }
+
+    fn take(&mut self, cost: Amount) {
+        self.free.take(cost);
+        if let Some(measured) = &mut self.measured {
+            measured.0 = measured.0.saturating_sub(cost.memory.0);
+        }
+    }
+}
+
 struct Cell {
     needs: CellNeeds,
     home: Option<usize>,
@@ -76,6 +92,8 @@ struct Waiting {
     overtaken: u32,
     /// The host that it keeps to itself.
     keeps: Option<usize>,
+    /// Its memory and disk are taken already.
+    ahead: bool,
 }
 
 /// What waits, and what the hosts have left.
@@ -127,6 +145,7 @@ impl Queue {
                 arms,
                 overtaken: 0,
                 keeps: None,
+                ahead: false,
             });
         }
     }
@@ -141,14 +160,14 @@ impl Queue {
         self.running == 0
     }
 
-    /// What starts now, if anything can. It is taken to have started.
-    pub fn admit(&mut self) -> Option<Start> {
+    fn sort(&mut self) {
         self.waiting.sort_by_key(|waiting| {
             let needs = &self.cells[waiting.cell].needs;
             let given = self.given.get(&needs.group).copied().unwrap_or_default();
             let length = waiting.arms.iter().map(|&arm| needs.takes(arm)).max();
             let second = waiting.arms.first() == Some(&Arm::Control);
             (
+                !waiting.ahead,
                 waiting.overtaken < PATIENCE,
                 given,
                 Reverse(length),
@@ -156,6 +175,11 @@ impl Queue {
                 second,
             )
         });
+    }
+
+    /// What starts now, if anything can. It is taken to have started.
+    pub fn admit(&mut self) -> Option<Start> {
+        self.sort();
         let mut kept = BTreeSet::new();
         for at in 0..self.waiting.len() {
             let waiting = self.waiting[at];
@@ -198,11 +222,9 @@ impl Queue {
             let needs = &self.cells[waiting.cell].needs;
             let disk = needs.arm.times(waiting.arms.len()).disk;
             arms.0 = arms.0.saturating_add(disk.0);
-            for (image, size) in &needs.images {
-                if !host.placed.contains(image) {
-                    images.insert(image, *size);
-                    next.get_or_insert(waiting.cell);
-                }
+            for (image, size) in host.missing(needs) {
+                images.insert(image, size);
+                next.get_or_insert(waiting.cell);
             }
         }
         let all = images
@@ -212,12 +234,40 @@ impl Queue {
             return None;
         }
         let next = next?;
-        for (image, size) in &self.cells[next].needs.images {
-            if host.placed.insert(image.clone()) {
-                host.free.disk.0 = host.free.disk.0.saturating_sub(size.0);
-            }
+        let missing: Vec<_> = host.missing(&self.cells[next].needs).collect();
+        for (image, size) in missing {
+            host.placed.insert(image.clone());
+            host.free.disk.0 = host.free.disk.0.saturating_sub(size.0);
         }
         Some((next, 0))
+    }
+
+    /// An arm whose VMs are worth making while others have the vCPUs, and its host: the first that waits, where there is one
+    /// host, its images are there, and memory and disk hold it. They are taken for it, and it starts before all others, so
+    /// that what it holds is never waited for. None, where something was overtaken too often: what is free is for that.
+    pub fn ahead(&mut self) -> Option<(usize, Arm, usize)> {
+        let patient = |waiting: &Waiting| !waiting.ahead && waiting.overtaken < PATIENCE;
+        if self.hosts.len() != 1 || !self.waiting.iter().all(patient) {
+            return None;
+        }
+        self.sort();
+        let next = *self.waiting.first()?;
+        let &[arm] = next.arms else { return None };
+        let needs = &self.cells[next.cell].needs;
+        let cost = Amount {
+            vcpus: 0,
+            ..needs.arm
+        };
+        if !self.can(&next, 0)
+            || self.hosts[0].missing(needs).next().is_some()
+            || !self.hosts[0].free.holds(cost)
+            || self.is_short(cost.memory, 0)
+        {
+            return None;
+        }
+        self.hosts[0].take(cost);
+        self.waiting[0].ahead = true;
+        Some((next.cell, arm, 0))
     }
 
     fn most_free(&self, host: usize) -> (u32, Mib, Reverse<usize>) {
@@ -241,10 +291,15 @@ impl Queue {
     fn cost(&self, waiting: &Waiting, host: usize) -> Amount {
         let needs = &self.cells[waiting.cell].needs;
         let mut cost = needs.arm.times(waiting.arms.len());
-        for (image, size) in &needs.images {
-            if !self.hosts[host].placed.contains(image) {
-                cost.disk.0 = cost.disk.0.saturating_add(size.0);
-            }
+        if waiting.ahead {
+            return Amount {
+                memory: Mib(0),
+                disk: Mib(0),
+                ..cost
+            };
+        }
+        for (_, size) in self.hosts[host].missing(needs) {
+            cost.disk.0 = cost.disk.0.saturating_add(size.0);
         }
         cost
     }
@@ -274,11 +329,8 @@ impl Queue {
         }
         let room = &mut self.hosts[host];
         room.placed.extend(cell.needs.images.keys().cloned());
-        room.free.take(cost);
+        room.take(cost);
         room.arms += waiting.arms.len();
-        if let Some(measured) = &mut room.measured {
-            measured.0 = measured.0.saturating_sub(cost.memory.0);
-        }
         self.running += waiting.arms.len();
         Start {
             cell: waiting.cell,

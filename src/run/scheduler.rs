@@ -12,9 +12,10 @@ use super::arm::ArmRun;
 use super::node::fault;
 use super::pair::{self, Seat};
 use super::queue::{Queue, Start, Stranded};
-use super::{Context, arm, warm};
+use super::{Context, ahead, arm, warm};
 use crate::event::Event;
 use crate::outcome::{Arm, Cause, Stage};
+use crate::plan::model::CloneMode;
 use crate::port::LabError;
 
 /// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
@@ -27,7 +28,8 @@ struct Scheduler<'a> {
     context: &'a Arc<Context>,
     queue: Queue,
     running: JoinSet<Ended>,
-    /// What is done beside the arms: placing what those that wait are forked from, one cell at a time; ending the proxy.
+    /// What is done beside the arms: placing what those that wait are forked from, one cell at a time, and forking the next;
+    /// ending the proxy.
     aside: JoinSet<()>,
     /// The cells of arms that are over and about to be removed.
     over: UnboundedReceiver<usize>,
@@ -83,16 +85,45 @@ impl Scheduler<'_> {
             }
         }
         while self.aside.join_next().await.is_some() {}
+        for site in &self.context.sites {
+            for forked in site.ahead.drain().await {
+                site.resources.remove_all(forked.made).await;
+            }
+        }
     }
 
-    /// Places what one of those that wait will be forked from, beside those that run.
+    /// Places what one of those that wait will be forked from, beside those that run; where all of it is there, forks the
+    /// next arm.
     fn prepare(&mut self) {
         if self.context.setup.stop.is_cancelled() {
             return;
         }
-        let Some((cell, host)) = self.queue.prepare() else {
-            return;
-        };
+        if let Some((cell, host)) = self.queue.prepare() {
+            self.place(cell, host);
+        } else if self.context.setup.plan.clone == CloneMode::Warm
+            && let Some((cell, arm, host)) = self.queue.ahead()
+        {
+            self.fork(cell, arm, host);
+        }
+    }
+
+    fn fork(&mut self, cell: usize, arm: Arm, host: usize) {
+        let context = self.context.clone();
+        let tell = context.sites[host].ahead.expect(cell, arm);
+        self.aside.spawn(async move {
+            let site = &context.sites[host];
+            let arm = ArmRun::new(&context, site, cell, arm);
+            let forked = tokio::select! {
+                biased;
+                () = site.loss().wait() => None,
+                forked = ahead::fork(&arm) => forked,
+            };
+            // Its arm, or the run's end, takes it.
+            let _ = tell.send(forked);
+        });
+    }
+
+    fn place(&mut self, cell: usize, host: usize) {
         let context = self.context.clone();
         self.aside.spawn(async move {
             let site = &context.sites[host];

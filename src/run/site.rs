@@ -8,6 +8,7 @@ use tokio::sync::{Notify, OnceCell};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Ahead;
 use super::outlet::Outlet;
 use super::resources::Resources;
 use super::warm::Warm;
@@ -38,6 +39,8 @@ pub struct Site {
     pub resources: Resources,
     /// Saved states.
     pub warm: Warm,
+    /// Arms that are forked before their turn.
+    pub ahead: Ahead,
     loss: Loss,
     free: Mutex<Option<Mib>>,
     /// Wakes whoever waits for news of it.
@@ -95,6 +98,7 @@ impl Site {
             outlet: OnceCell::new(),
             resources: Resources::new(setup.host.clone(), ledger.clone(), loss.clone()),
             warm: Warm::default(),
+            ahead: Ahead::default(),
             loss,
             free: Mutex::default(),
             news: news.clone(),

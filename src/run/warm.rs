@@ -1,6 +1,8 @@
 //! Warm clones: the nodes of a cell are booted together once, settled, and saved; arms go on from there instead of booting.
 //! Where that cannot be had, an arm boots its nodes and says why.
 
+mod keep;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,7 +17,7 @@ use super::node::{Node, fault};
 use crate::guest::identity::{self, Answer, Identity};
 use crate::guest::linux;
 use crate::hex;
-use crate::image::warm::{Found, Kept, KeptNode, Part, WarmStore, name_base};
+use crate::image::warm::{Found, Kept, WarmStore};
 use crate::outcome::{Cause, Fault, Stage};
 use crate::plan::model::CloneMode;
 use crate::port::{LabError, Power, Resource, ResourceKind, VmSpec};
@@ -164,17 +166,24 @@ pub async fn prepare(arm: &ArmRun<'_>) {
         return;
     };
     let set = set(arm);
-    if !matches!(store.find(&set, machine), Found::Fit(..)) {
+    let Found::Fit(kept, folder) = store.find(&set, machine) else {
         return;
-    }
+    };
     let placed = warm.slot(&set);
     let placed = placed.get_or_try_init(|| async {
-        let kept = kept(arm, &set, machine).await;
-        kept.map(|saved| Ok(Arc::new(saved))).ok_or(())
+        let saved = fetch(arm, store, &set, &kept, &folder).await;
+        saved.map(|saved| Ok(Arc::new(saved))).ok_or(())
     });
     if placed.await.is_err() {
         tracing::debug!("the saved state of {} is not placed ahead", arm.cell.id);
     }
+}
+
+/// The saved state of an arm's cell, where it is in the run's pool already and can be used.
+pub fn placed(arm: &ArmRun<'_>) -> Option<Arc<Saved>> {
+    let slot = arm.site.warm.slot(&set(arm));
+    let saved = slot.get()?.as_ref().ok()?;
+    saved.given_up.get().is_none().then(|| saved.clone())
 }
 
 /// Gets a set's state from what earlier runs kept, or boots and saves it. The inner error says why there is none.
@@ -198,7 +207,7 @@ async fn obtain(
         Err(error) => return Ok(Err(error.message)),
     };
     if let Some(store) = &arm.setup().warm {
-        keep(arm, store.clone(), set.to_owned(), machine.clone(), &saved);
+        keep::keep(arm, store.clone(), set.to_owned(), machine.clone(), &saved);
     }
     Ok(Ok(saved))
 }
@@ -206,16 +215,20 @@ async fn obtain(
 /// A set's state from what earlier runs kept, in volumes of the run's pool; nothing where there is none that can be used.
 async fn kept(arm: &ArmRun<'_>, set: &str, machine: &BTreeMap<String, String>) -> Option<Saved> {
     let store = arm.setup().warm.as_ref()?;
-    let (kept, folder) = match store.find(set, machine) {
-        Found::Fit(kept, folder) => (kept, folder),
+    match store.find(set, machine) {
+        Found::Fit(kept, folder) => fetch(arm, store, set, &kept, &folder).await,
         Found::Misfit(why) => {
             arm.notice(&format!("the saved state of {} does not fit: {why}", arm.cell.id));
-            return None;
+            None
         }
-        Found::Nothing => return None,
-    };
+        Found::Nothing => None,
+    }
+}
+
+/// A kept state, in volumes of the run's pool; nothing where it cannot be used, which a person is told.
+async fn fetch(arm: &ArmRun<'_>, store: &WarmStore, set: &str, kept: &Kept, folder: &Path) -> Option<Saved> {
     let mut made = Vec::new();
-    match place(arm, set, &kept, &folder, &mut made).await {
+    match place(arm, set, kept, folder, &mut made).await {
         Ok(saved) => Some(saved),
         Err(error) => {
             arm.site.resources.remove_all(made).await;
@@ -225,7 +238,7 @@ async fn kept(arm: &ArmRun<'_>, set: &str, machine: &BTreeMap<String, String>) -
             ));
             // A host that would not take it says nothing of the state.
             if error.cause == Cause::ImageDamaged
-                && let Err(error) = store.discard(set, machine)
+                && let Err(error) = store.discard(set, &kept.machine)
             {
                 tracing::warn!("a saved state could not be removed: {error}");
             }
@@ -267,10 +280,7 @@ async fn place(
             who: node.who.clone(),
         });
     }
-    Ok(Saved {
-        nodes,
-        given_up: OnceLock::new(),
-    })
+    Ok(Saved::of(nodes))
 }
 
 fn files(set: &str, at: usize) -> Files {
@@ -341,93 +351,14 @@ async fn freeze(
         host.save_state(spec, &files.state).await?;
         nodes.push(SavedNode { files, who });
     }
-    Ok(Saved {
-        nodes,
-        given_up: OnceLock::new(),
-    })
+    Ok(Saved::of(nodes))
 }
 
-/// Keeps a state for later runs, beside what the arms do meanwhile.
-fn keep(arm: &ArmRun<'_>, store: WarmStore, set: String, machine: BTreeMap<String, String>, saved: &Saved) {
-    let host = arm.site.host.clone();
-    let pool = names::pool(&arm.setup().run);
-    let nodes: Vec<(Files, Answer, String)> = saved
-        .nodes
-        .iter()
-        .zip(&arm.cell.nodes)
-        .map(|(node, plan)| {
-            (
-                node.files.clone(),
-                node.who.clone(),
-                names::base(&plan.image.name),
-            )
-        })
-        .collect();
-    let cell = arm.cell.id.clone();
-    let keeping = async move {
-        let trouble =
-            |error: &dyn std::fmt::Display| format!("the saved state of {cell} is not kept: {error}");
-        let work = store.begin().map_err(|error| trouble(&error))?;
-        let mut kept = Vec::new();
-        for (at, (files, who, base)) in nodes.into_iter().enumerate() {
-            let mut parts = Vec::new();
-            for (volume, what) in [
-                (&files.disk, "disk"),
-                (&files.ram, "ram"),
-                (&files.state, "state"),
-            ] {
-                let file = format!("{at}.{what}");
-                let path = work.path().join(&file);
-                let fetched = host.fetch_volume(&pool, volume, &path).await;
-                let mut digest = fetched.map_err(|error| trouble(&error))?;
-                if what == "disk" {
-                    let base = base.clone();
-                    let named = tokio::task::spawn_blocking(move || name_base(&path, &base)).await;
-                    digest = named
-                        .map_err(|error| trouble(&error))?
-                        .map_err(|error| trouble(&error))?;
-                }
-                parts.push(Part { file, digest });
-            }
-            let Ok([disk, ram, state]) = <[Part; 3]>::try_from(parts) else {
-                return Err(trouble(&"it has no three parts"));
-            };
-            kept.push(KeptNode {
-                disk,
-                ram,
-                state,
-                who,
-            });
-        }
-        let kept = Kept { machine, nodes: kept };
-        tokio::task::spawn_blocking(move || store.seal(work, &set, &kept).map_err(|error| error.to_string()))
-            .await
-            .map_err(|error| trouble(&error))?
-            .map_err(|error| trouble(&error))
-    };
-    let mut tasks = arm
-        .site
-        .warm
-        .keeping
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    tasks.spawn(async move {
-        if let Err(why) = keeping.await {
-            tracing::warn!("{why}");
-        }
-    });
-}
-
-/// Lets an arm's nodes go on from a saved state, each with an identity of its own.
-pub async fn thaw<'a>(
-    arm: &ArmRun<'a>,
-    saved: &Saved,
-    specs: &[VmSpec],
-    made: &mut Vec<Resource>,
-) -> Result<Vec<Node<'a>>, Fault> {
+/// Lets an arm's nodes, which are paused, go on from a saved state, each with an identity of its own.
+pub async fn thaw<'a>(arm: &ArmRun<'a>, saved: &Saved, specs: &[VmSpec]) -> Result<Vec<Node<'a>>, Fault> {
     let mut nodes = Vec::new();
     for (spec, plan) in specs.iter().zip(&arm.cell.nodes) {
-        nodes.push(arm.start(spec, plan, made).await?);
+        nodes.push(arm.node(spec, plan)?);
     }
     // None goes on before all are there: they have spoken to each other.
     for node in &nodes {
@@ -489,6 +420,13 @@ async fn renew(
 }
 
 impl Saved {
+    fn of(nodes: Vec<SavedNode>) -> Self {
+        Self {
+            nodes,
+            given_up: OnceLock::new(),
+        }
+    }
+
     /// Lets nothing go on from it any more.
     pub fn give_up(&self, why: &str) {
         // The first reason is the one that is told.

@@ -1,5 +1,7 @@
 //! The nodes of an arm, from their disks to the first answer.
 
+use std::sync::Arc;
+
 use super::ArmRun;
 use crate::event::Event;
 use crate::guest::linux::Place;
@@ -15,7 +17,11 @@ use crate::run::warm::{self, Origin};
 impl<'a> ArmRun<'a> {
     /// Forks the nodes from a saved state and lets them go on; where that cannot be had, from their images, and boots them.
     pub(super) async fn begin(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let mut origin = warm::origin(self).await?;
+        self.go_on(Stage::Clone)?;
+        // The first arm makes the way out beside what it is forked from: neither needs the other.
+        let (outlet, origin) = tokio::join!(self.outlet(), warm::origin(self));
+        let mut origin = origin?;
+        outlet?;
         let nodes = match (self.clones(&origin, made).await, &origin) {
             (Err(fault), Origin::Warm(saved))
                 if !matches!(fault.cause, Cause::Interrupted | Cause::HostLost) =>
@@ -43,14 +49,49 @@ impl<'a> ArmRun<'a> {
     }
 
     async fn clones(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let specs = self.stage(Stage::Clone, self.fork(origin, made)).await?;
+        let (specs, paused) = self
+            .stage(Stage::Clone, async {
+                match self.ahead(origin, made).await {
+                    Some(specs) => Ok((specs, true)),
+                    None => Ok((self.fork(origin, made).await?, false)),
+                }
+            })
+            .await?;
         self.stage(Stage::Boot, async {
             match origin {
                 Origin::Cold(_) => self.boot(&specs, made).await,
-                Origin::Warm(saved) => warm::thaw(self, saved, &specs, made).await,
+                Origin::Warm(saved) => {
+                    if !paused {
+                        for (spec, plan) in specs.iter().zip(&self.cell.nodes) {
+                            self.create(spec, plan, made).await?;
+                        }
+                    }
+                    warm::thaw(self, saved, &specs).await
+                }
             }
         })
         .await
+    }
+
+    /// The VMs that were made for this arm before it was its turn, where they are of that origin.
+    async fn ahead(&self, origin: &Origin, made: &mut Vec<Resource>) -> Option<Vec<VmSpec>> {
+        let forked = self.site.ahead.take(self.index, self.arm).await?;
+        match origin {
+            Origin::Warm(saved) if Arc::ptr_eq(saved, &forked.saved) => {
+                made.extend(forked.made);
+                Some(forked.specs)
+            }
+            Origin::Warm(_) | Origin::Cold(_) => {
+                self.site.resources.remove_all(forked.made).await;
+                None
+            }
+        }
+    }
+
+    async fn outlet(&self) -> Result<Option<&'a Outlet>, Fault> {
+        let opened = self.site.outlet(&self.context.setup, &self.context.run_dir);
+        let opened = self.site.loss().or(self.site.host.uri(), opened).await;
+        opened.map_err(|error| fault(Stage::Clone, None, error))
     }
 
     /// The same arm, with other names for what it makes.
@@ -78,11 +119,7 @@ impl<'a> ArmRun<'a> {
             arm: self.arm,
             run_dir: self.context.run_dir.clone(),
         };
-        let outlet = self
-            .site
-            .outlet(setup, &self.context.run_dir)
-            .await
-            .map_err(clone_fault)?;
+        let outlet = self.outlet().await?;
         if outlet.is_some() {
             let spec = NetworkSpec {
                 name: self.name.clone(),
@@ -180,20 +217,25 @@ impl<'a> ArmRun<'a> {
     }
 
     /// Creates a node's VM.
-    pub async fn start(
+    pub async fn create(
         &self,
         spec: &VmSpec,
-        plan: &'a NodePlan,
+        plan: &NodePlan,
         made: &mut Vec<Resource>,
-    ) -> Result<Node<'a>, Fault> {
+    ) -> Result<(), Fault> {
         let at_boot = |error| fault(Stage::Boot, Some(&plan.role), error);
-        let family = Family::of(&self.cell.os).ok_or_else(|| {
-            let message = format!("{} cannot be updated by this version", self.cell.os);
-            at_boot(LabError::new(Cause::ScenarioInvalid, message))
-        })?;
         let domain = self.site.resources.intend(ResourceKind::Domain, &spec.name);
         made.push(domain.map_err(at_boot)?);
-        self.site.host.create_vm(spec).await.map_err(at_boot)?;
+        self.site.host.create_vm(spec).await.map_err(at_boot)
+    }
+
+    /// A node whose VM was created.
+    pub fn node(&self, spec: &VmSpec, plan: &'a NodePlan) -> Result<Node<'a>, Fault> {
+        let family = Family::of(&self.cell.os).ok_or_else(|| {
+            let message = format!("{} cannot be updated by this version", self.cell.os);
+            let error = LabError::new(Cause::ScenarioInvalid, message);
+            fault(Stage::Boot, Some(&plan.role), error)
+        })?;
         Ok(Node::new(
             self.context,
             self.site,
@@ -215,7 +257,8 @@ impl<'a> ArmRun<'a> {
     pub async fn boot(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
         let mut nodes = Vec::new();
         for (at, (spec, plan)) in specs.iter().zip(&self.cell.nodes).enumerate() {
-            let node = self.start(spec, plan, made).await?;
+            self.create(spec, plan, made).await?;
+            let node = self.node(spec, plan)?;
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
             self.identify(at, &node).await?;
             if let Some(fault) = node.await_ready(Stage::Boot).await? {

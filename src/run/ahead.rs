@@ -1,0 +1,88 @@
+//! Arms forked before it is their turn: while others have the vCPUs, the VMs of the next one are made of its saved state
+//! and wait, paused. Making a VM takes libvirt and QEMU a second or more, which nobody waits for then.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::arm::ArmRun;
+use super::warm::{self, Origin, Saved};
+use crate::outcome::{Arm, Fault};
+use crate::port::{Resource, VmSpec};
+
+/// An arm's VMs, paused.
+pub struct Forked {
+    /// What they go on from.
+    pub saved: Arc<Saved>,
+    /// The VMs, in the order of the cell's nodes.
+    pub specs: Vec<VmSpec>,
+    /// All that was made for them.
+    pub made: Vec<Resource>,
+}
+
+/// What came of forking an arm, once it is told.
+type Told = oneshot::Receiver<Option<Forked>>;
+
+/// What is being forked ahead on a site, by cell and arm.
+#[derive(Default)]
+pub struct Ahead(Mutex<BTreeMap<(usize, Arm), Told>>);
+
+impl Ahead {
+    /// Takes note of an arm that is about to be forked; who forks it says there what came of it.
+    pub fn expect(&self, cell: usize, arm: Arm) -> oneshot::Sender<Option<Forked>> {
+        let (tell, told) = oneshot::channel();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((cell, arm), told);
+        tell
+    }
+
+    /// What was forked for an arm, once it is; nothing where nothing was.
+    pub async fn take(&self, cell: usize, arm: Arm) -> Option<Forked> {
+        let told = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(cell, arm));
+        told?.await.ok().flatten()
+    }
+
+    /// What no arm has taken.
+    pub async fn drain(&self) -> Vec<Forked> {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut left = Vec::new();
+        for told in all.into_values() {
+            left.extend(told.await.ok().flatten());
+        }
+        left
+    }
+}
+
+/// Forks an arm whose saved state is there already. What fails here is tried again by the arm, which tells of it.
+pub async fn fork(arm: &ArmRun<'_>) -> Option<Forked> {
+    let saved = warm::placed(arm)?;
+    let mut made = Vec::new();
+    match vms(arm, saved.clone(), &mut made).await {
+        Ok(specs) => Some(Forked { saved, specs, made }),
+        Err(fault) => {
+            tracing::debug!(
+                "{} {} is not forked ahead: {}",
+                arm.cell.id,
+                arm.arm,
+                fault.message
+            );
+            arm.site.resources.remove_all(made).await;
+            None
+        }
+    }
+}
+
+async fn vms(arm: &ArmRun<'_>, saved: Arc<Saved>, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
+    let specs = arm.fork(&Origin::Warm(saved), made).await?;
+    for (spec, plan) in specs.iter().zip(&arm.cell.nodes) {
+        arm.create(spec, plan, made).await?;
+    }
+    Ok(specs)
+}

@@ -1,0 +1,87 @@
+//! Keeping what was saved for later runs.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use super::{Files, Saved};
+use crate::guest::identity::Answer;
+use crate::image::warm::{Kept, KeptNode, Part, WarmStore, name_base};
+use crate::run::arm::ArmRun;
+use crate::run::names;
+
+/// Keeps a state for later runs, beside what the arms do meanwhile.
+pub fn keep(
+    arm: &ArmRun<'_>,
+    store: WarmStore,
+    set: String,
+    machine: BTreeMap<String, String>,
+    saved: &Saved,
+) {
+    let host = arm.site.host.clone();
+    let pool = names::pool(&arm.setup().run);
+    let nodes: Vec<(Files, Answer, String)> = saved
+        .nodes
+        .iter()
+        .zip(&arm.cell.nodes)
+        .map(|(node, plan)| {
+            (
+                node.files.clone(),
+                node.who.clone(),
+                names::base(&plan.image.name),
+            )
+        })
+        .collect();
+    let cell = arm.cell.id.clone();
+    let keeping = async move {
+        let trouble =
+            |error: &dyn std::fmt::Display| format!("the saved state of {cell} is not kept: {error}");
+        let work = store.begin().map_err(|error| trouble(&error))?;
+        let mut kept = Vec::new();
+        for (at, (files, who, base)) in nodes.into_iter().enumerate() {
+            let mut parts = Vec::new();
+            for (volume, what) in [
+                (&files.disk, "disk"),
+                (&files.ram, "ram"),
+                (&files.state, "state"),
+            ] {
+                let file = format!("{at}.{what}");
+                let path = work.path().join(&file);
+                let fetched = host.fetch_volume(&pool, volume, &path).await;
+                let mut digest = fetched.map_err(|error| trouble(&error))?;
+                if what == "disk" {
+                    let base = base.clone();
+                    let named = tokio::task::spawn_blocking(move || name_base(&path, &base)).await;
+                    digest = named
+                        .map_err(|error| trouble(&error))?
+                        .map_err(|error| trouble(&error))?;
+                }
+                parts.push(Part { file, digest });
+            }
+            let Ok([disk, ram, state]) = <[Part; 3]>::try_from(parts) else {
+                return Err(trouble(&"it has no three parts"));
+            };
+            kept.push(KeptNode {
+                disk,
+                ram,
+                state,
+                who,
+            });
+        }
+        let kept = Kept { machine, nodes: kept };
+        tokio::task::spawn_blocking(move || store.seal(work, &set, &kept).map_err(|error| error.to_string()))
+            .await
+            .map_err(|error| trouble(&error))?
+            .map_err(|error| trouble(&error))
+    };
+    let mut tasks = arm
+        .site
+        .warm
+        .keeping
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    tasks.spawn(async move {
+        if let Err(why) = keeping.await {
+            tracing::warn!("{why}");
+        }
+    });
+}
