@@ -77,6 +77,8 @@ impl Host {
 
 struct Cell {
     needs: CellNeeds,
+    /// Its group's index.
+    group: usize,
     home: Option<usize>,
     running: usize,
     /// An arm of it fell with its host.
@@ -101,9 +103,12 @@ pub struct Queue {
     hosts: Vec<Host>,
     cells: Vec<Cell>,
     waiting: Vec<Waiting>,
-    given: BTreeMap<String, Duration>,
+    /// The time that was given to each group.
+    given: Vec<Duration>,
     jobs: usize,
     running: usize,
+    /// Whether nothing that waits needs an image that is to be placed ahead.
+    placed: bool,
 }
 
 impl Queue {
@@ -121,13 +126,18 @@ impl Queue {
             hosts: rooms.iter().map(host).collect(),
             cells: Vec::new(),
             waiting: Vec::new(),
-            given: BTreeMap::new(),
+            given: Vec::new(),
             jobs,
             running: 0,
+            placed: false,
         };
+        let mut groups = BTreeMap::new();
         for (index, needs) in cells.into_iter().enumerate() {
+            let next = groups.len();
+            let group = *groups.entry(needs.group.clone()).or_insert(next);
             queue.cells.push(Cell {
                 needs,
+                group,
                 home: None,
                 running: 0,
                 broken: false,
@@ -135,6 +145,7 @@ impl Queue {
             });
             queue.wait(index);
         }
+        queue.given = vec![Duration::ZERO; groups.len()];
         queue
     }
 
@@ -160,10 +171,11 @@ impl Queue {
         self.running == 0
     }
 
-    fn sort(&mut self) {
+    /// What starts now, if anything can. It is taken to have started.
+    pub fn admit(&mut self) -> Option<Start> {
         self.waiting.sort_by_key(|waiting| {
-            let needs = &self.cells[waiting.cell].needs;
-            let given = self.given.get(&needs.group).copied().unwrap_or_default();
+            let Cell { needs, group, .. } = &self.cells[waiting.cell];
+            let given = self.given[*group];
             let length = waiting.arms.iter().map(|&arm| needs.takes(arm)).max();
             let second = waiting.arms.first() == Some(&Arm::Control);
             (
@@ -175,11 +187,6 @@ impl Queue {
                 second,
             )
         });
-    }
-
-    /// What starts now, if anything can. It is taken to have started.
-    pub fn admit(&mut self) -> Option<Start> {
-        self.sort();
         let mut kept = BTreeSet::new();
         for at in 0..self.waiting.len() {
             let waiting = self.waiting[at];
@@ -215,6 +222,10 @@ impl Queue {
         let [host] = self.hosts.as_mut_slice() else {
             return None;
         };
+        // With one host nothing comes to wait later that needs others.
+        if self.placed {
+            return None;
+        }
         let mut images = BTreeMap::new();
         let mut arms = Mib(0);
         let mut next = None;
@@ -233,6 +244,7 @@ impl Queue {
         if host.lost || all > host.free.disk.0 {
             return None;
         }
+        self.placed = next.is_none();
         let next = next?;
         let missing: Vec<_> = host.missing(&self.cells[next].needs).collect();
         for (image, size) in missing {
@@ -242,15 +254,15 @@ impl Queue {
         Some((next, 0))
     }
 
-    /// An arm whose VMs are worth making while others have the vCPUs, and its host: the first that waits, where there is one
-    /// host, its images are there, and memory and disk hold it. They are taken for it, and it starts before all others, so
-    /// that what it holds is never waited for. None, where something was overtaken too often: what is free is for that.
+    /// An arm whose VMs are worth making while others have the vCPUs, and its host: the first that waits, as
+    /// [`Queue::admit`] left them, where there is one host, its images are there, and memory and disk hold it. They are
+    /// taken for it, and it starts as soon as its vCPUs are free, so that what it holds is never waited for. None, where
+    /// something was overtaken too often: what is free is for that.
     pub fn ahead(&mut self) -> Option<(usize, Arm, usize)> {
         let patient = |waiting: &Waiting| !waiting.ahead && waiting.overtaken < PATIENCE;
         if self.hosts.len() != 1 || !self.waiting.iter().all(patient) {
             return None;
         }
-        self.sort();
         let next = *self.waiting.first()?;
         let &[arm] = next.arms else { return None };
         let needs = &self.cells[next.cell].needs;
@@ -323,7 +335,7 @@ impl Queue {
         let instead_of = cell.lost.filter(|_| cell.home.is_none());
         cell.home = Some(host);
         cell.running += waiting.arms.len();
-        let given = self.given.entry(cell.needs.group.clone()).or_default();
+        let given = &mut self.given[cell.group];
         for &arm in waiting.arms {
             *given = given.saturating_add(cell.needs.takes(arm));
         }
