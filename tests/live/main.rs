@@ -6,3 +6,4 @@ mod isolation;
 mod kill;
 mod lab;
 mod packages;
+mod warm;
