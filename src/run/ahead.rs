@@ -2,7 +2,7 @@
 //! and wait, paused. Making a VM takes libvirt and QEMU a second or more, which nobody waits for then.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -29,29 +29,26 @@ type Told = oneshot::Receiver<Option<Forked>>;
 pub struct Ahead(Mutex<BTreeMap<(usize, Arm), Told>>);
 
 impl Ahead {
+    fn expected(&self) -> MutexGuard<'_, BTreeMap<(usize, Arm), Told>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes note of an arm that is about to be forked; who forks it says there what came of it.
     pub fn expect(&self, cell: usize, arm: Arm) -> oneshot::Sender<Option<Forked>> {
         let (tell, told) = oneshot::channel();
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((cell, arm), told);
+        self.expected().insert((cell, arm), told);
         tell
     }
 
     /// What was forked for an arm, once it is; nothing where nothing was.
     pub async fn take(&self, cell: usize, arm: Arm) -> Option<Forked> {
-        let told = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(cell, arm));
+        let told = self.expected().remove(&(cell, arm));
         told?.await.ok().flatten()
     }
 
     /// What no arm has taken.
     pub async fn drain(&self) -> Vec<Forked> {
-        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = std::mem::take(&mut *self.expected());
         let mut left = Vec::new();
         for told in all.into_values() {
             left.extend(told.await.ok().flatten());
@@ -81,8 +78,6 @@ pub async fn fork(arm: &ArmRun<'_>) -> Option<Forked> {
 
 async fn vms(arm: &ArmRun<'_>, saved: Arc<Saved>, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
     let specs = arm.fork(&Origin::Warm(saved), made).await?;
-    for (spec, plan) in specs.iter().zip(&arm.cell.nodes) {
-        arm.create(spec, plan, made).await?;
-    }
+    arm.create_all(&specs, made).await?;
     Ok(specs)
 }

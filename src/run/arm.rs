@@ -41,6 +41,12 @@ pub struct ArmRun<'a> {
     guests: GuestTime,
 }
 
+/// The fault of a run that is asked to stop.
+fn interrupted(stage: Stage) -> Fault {
+    let error = LabError::new(Cause::Interrupted, "the run was asked to stop");
+    fault(stage, None, error)
+}
+
 /// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
 /// a cell with measured steps; `over` is called before anything is removed. Returns whether it came to its end in order.
 pub async fn run(
@@ -116,8 +122,7 @@ impl<'a> ArmRun<'a> {
     /// The fault of a stage that does not begin, where the run is asked to stop.
     fn go_on(&self, stage: Stage) -> Result<(), Fault> {
         if self.context.setup.stop.is_cancelled() {
-            let error = LabError::new(Cause::Interrupted, "the run was asked to stop");
-            return Err(fault(stage, None, error));
+            return Err(interrupted(stage));
         }
         Ok(())
     }
@@ -208,10 +213,9 @@ impl<'a> ArmRun<'a> {
 
     /// Reboots the nodes, unless neither arm of the cell is to; returns whether they were. `needed` is the treatment arm's.
     async fn maybe_restart(&self, nodes: &[Node<'a>], say: &Say<'_>, needed: bool) -> Result<bool, Fault> {
-        let interrupted = || LabError::new(Cause::Interrupted, "the run was asked to stop");
         let reboots = tokio::select! {
             reboots = say.reboots(needed) => reboots,
-            () = self.context.setup.stop.cancelled() => return Err(fault(Stage::Reboot, None, interrupted())),
+            () = self.context.setup.stop.cancelled() => return Err(interrupted(Stage::Reboot)),
         };
         if reboots {
             self.restart(nodes).await?;

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use patchgate::image::store::Store;
+
 use crate::lab::{LiveLab, text};
 
 /// The description of a saved state, in its folder.
@@ -13,11 +15,7 @@ const MANIFEST: &str = "state.json";
 
 /// Where saved states are kept from run to run.
 fn store() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache"),
-        PathBuf::from,
-    );
-    cache.join("patchgate/images/.warm")
+    Store::open().expect("an image store").dir().join(".warm")
 }
 
 /// The folders of all states that are kept.

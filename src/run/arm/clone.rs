@@ -62,9 +62,7 @@ impl<'a> ArmRun<'a> {
                 Origin::Cold(_) => self.boot(&specs, made).await,
                 Origin::Warm(saved) => {
                     if !paused {
-                        for (spec, plan) in specs.iter().zip(&self.cell.nodes) {
-                            self.create(spec, plan, made).await?;
-                        }
+                        self.create_all(&specs, made).await?;
                     }
                     warm::thaw(self, saved, &specs).await
                 }
@@ -216,13 +214,16 @@ impl<'a> ArmRun<'a> {
             .collect()
     }
 
+    /// Creates the VMs of all nodes.
+    pub async fn create_all(&self, specs: &[VmSpec], made: &mut Vec<Resource>) -> Result<(), Fault> {
+        for (spec, plan) in specs.iter().zip(&self.cell.nodes) {
+            self.create(spec, plan, made).await?;
+        }
+        Ok(())
+    }
+
     /// Creates a node's VM.
-    pub async fn create(
-        &self,
-        spec: &VmSpec,
-        plan: &NodePlan,
-        made: &mut Vec<Resource>,
-    ) -> Result<(), Fault> {
+    async fn create(&self, spec: &VmSpec, plan: &NodePlan, made: &mut Vec<Resource>) -> Result<(), Fault> {
         let at_boot = |error| fault(Stage::Boot, Some(&plan.role), error);
         let domain = self.site.resources.intend(ResourceKind::Domain, &spec.name);
         made.push(domain.map_err(at_boot)?);

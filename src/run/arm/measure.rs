@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::ArmRun;
+use super::{ArmRun, interrupted};
 use crate::event::Event;
-use crate::outcome::{Cause, Fault, Stage};
-use crate::port::LabError;
-use crate::run::node::{Node, fault};
+use crate::outcome::{Fault, Stage};
+use crate::run::node::Node;
 use crate::run::pair::{self, Go, Seat};
 use crate::run::step::{Known, Runner, Sample};
 use crate::scenario::model::{Measure, Scenario, Step};
@@ -42,7 +41,7 @@ impl ArmRun<'_> {
         let stop = &self.context.setup.stop;
         let both = tokio::select! {
             both = seat.meet(passed.keys().cloned().collect()) => both,
-            () = stop.cancelled() => return Err(interrupted()),
+            () = stop.cancelled() => return Err(interrupted(Stage::Measure)),
         };
         let probes: Vec<Probe<'_>> = self
             .scenarios()
@@ -101,7 +100,7 @@ impl ArmRun<'_> {
             let half = pair::half(self.arm, round);
             let go = tokio::select! {
                 go = seat.turn(number, half) => go,
-                () = self.context.setup.stop.cancelled() => return Err(interrupted()),
+                () = self.context.setup.stop.cancelled() => return Err(interrupted(Stage::Measure)),
             };
             match go {
                 Go::Mine => {}
@@ -121,11 +120,6 @@ impl ArmRun<'_> {
         }
         Ok(Some(samples))
     }
-}
-
-fn interrupted() -> Fault {
-    let error = LabError::new(Cause::Interrupted, "the run was asked to stop");
-    fault(Stage::Measure, None, error)
 }
 
 fn probes(scenario: &Scenario) -> Vec<Probe<'_>> {
