@@ -359,6 +359,22 @@ pub struct Traffic {
     pub refused: Vec<String>,
 }
 
+impl Traffic {
+    /// What passed this proxy and another of the same run.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.mirror_bytes = self.mirror_bytes.saturating_add(other.mirror_bytes);
+        self.cache_bytes = self.cache_bytes.saturating_add(other.cache_bytes);
+        for refused in other.refused {
+            if !self.refused.contains(&refused) {
+                self.refused.push(refused);
+            }
+        }
+        self
+    }
+}
+
 /// How a step ended, with all that a reader needs to believe it. Every text is bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use patchgate::event::RunId;
-use patchgate::libvirt::{LibvirtHost, accel, connect};
+use patchgate::libvirt::{LibvirtHost, accel, connect, is_same};
 use patchgate::outcome::{Arm, Cause};
 use patchgate::plan::model::{Accel, CellId, HostPlan};
 use patchgate::port::{
@@ -339,6 +339,16 @@ async fn an_arm_lives_in_the_session_and_leaves_nothing() {
     assert!(!host.has_networks());
     life_of_an_arm(&host, 0xb001).await;
     forgotten_pool(&host, 0xb002).await;
+}
+
+#[tokio::test]
+async fn one_daemon_is_known_under_two_uris() {
+    let run = RunId::new(jiff::Timestamp::now(), 0xc001);
+    let system = open("qemu:///system").await;
+    // That two daemons are two is what the live test of two hosts stands on.
+    let other = open("qemu+unix:///system").await;
+    assert!(is_same(&system, &other, &run).await.expect("an answer"));
+    assert_eq!(marked(&system, &run).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `patchgate image`: build, list, verify, import and remove.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ mod progress;
 mod table;
 
 use crate::config::model::Lab;
+use crate::config::words::count;
 use crate::error::UserError;
 use crate::exit_code;
 use crate::guest::Family;
@@ -280,7 +282,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The first interrupt or termination cancels; a second ends the process at once, and the kernel ends its children.
 fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| UserError::usage(format!("signals cannot be watched: {error}"));
+    let failed = |error: io::Error| UserError::usage(format!("signals cannot be watched: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -409,5 +411,22 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
     if removed == 0 {
         println!("no image {what}");
     }
+    let states = forget_states(store).map_err(|error| {
+        UserError::usage(format!(
+            "saved states of removed images cannot be removed: {error}"
+        ))
+        .with_hint(STORE_HINT)
+    })?;
+    if states > 0 {
+        println!("{} of no use any more: removed", count(states, "saved state"));
+    }
     Ok(exit_code::OPEN)
+}
+
+/// Removes the states of booted nodes whose images are not in the store any more; how many.
+fn forget_states(store: &Store) -> io::Result<usize> {
+    let there = store.list()?.sealed.into_iter();
+    store
+        .warm()?
+        .prune(&there.map(|sealed| sealed.manifest.sha256).collect())
 }

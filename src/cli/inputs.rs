@@ -30,10 +30,9 @@ pub struct Inputs {
 impl Inputs {
     /// Where states of booted nodes are kept: beside the images that they are of.
     pub fn warm(&self) -> Result<WarmStore, UserError> {
-        let folder = self.store.dir().join(WARM);
-        WarmStore::at(&folder).map_err(|error| {
-            let message = format!("{} cannot be made: {error}", folder.display());
-            UserError::usage(message).with_hint("set PATCHGATE_IMAGES to a folder of yours")
+        self.store.warm().map_err(|error| {
+            UserError::usage(format!("the store of saved states cannot be opened: {error}"))
+                .with_hint("set PATCHGATE_IMAGES to a folder of yours")
         })
     }
 
@@ -66,9 +65,6 @@ pub fn lab_path(given: Option<&Path>) -> Result<PathBuf, UserError> {
         ),
     }
 }
-
-/// The folder of saved states in the store, which lists no folder with such a name.
-const WARM: &str = ".warm";
 
 /// Loads a lab file alone.
 pub fn load_lab(path: &Path) -> Result<Lab, UserError> {

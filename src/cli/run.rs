@@ -20,7 +20,7 @@ use crate::error::UserError;
 use crate::event::{Event, RunId};
 use crate::exit_code;
 use crate::image::catalogue::{ImageDef, Store};
-use crate::libvirt::{self, accel};
+use crate::libvirt::{self, LibvirtHost, accel};
 use crate::outcome::Cause;
 use crate::plan::model::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer};
@@ -81,8 +81,8 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
     progress.notice("looking at the hosts");
-    let (hosts, absent) = open_hosts(&plan).await?;
     let run_id = RunId::new(Timestamp::now(), salt());
+    let (hosts, absent) = open_hosts(&plan, &run_id).await?;
     let stop = CancellationToken::new();
     let setup = Setup {
         run: run_id.clone(),
@@ -149,23 +149,31 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     Ok(exit_code::of_gate(decided.decision.gate))
 }
 
-/// Connects to the hosts of a plan. Those that do not answer are told in the journal, as long as one does.
-pub(super) async fn open_hosts(plan: &Plan) -> Result<(Vec<HostSetup>, Vec<Event>), UserError> {
-    let mut hosts: Vec<HostSetup> = Vec::new();
+/// Connects to the hosts of a plan. Those that do not answer are told in the journal, as long as one does; one that is there
+/// under two URIs is refused.
+pub(super) async fn open_hosts(plan: &Plan, run: &RunId) -> Result<(Vec<HostSetup>, Vec<Event>), UserError> {
+    let mut hosts = Vec::new();
+    let mut opened: Vec<LibvirtHost> = Vec::new();
     let mut absent = Vec::new();
     let mut first = None;
     for planned in &plan.hosts {
         match open_host(planned).await {
-            Ok(host) => {
-                let uri = host.host.uri();
-                if let Some(same) = hosts.iter().find(|other| other.host.uri() == uri) {
-                    return Err(UserError::usage(format!(
-                        "[[host]] {} and {} are both {uri}: its memory would be given away twice",
-                        same.plan.uri, planned.uri
-                    ))
-                    .with_hint("keep one of both"));
+            Ok((host, setup)) => {
+                for other in &opened {
+                    if libvirt::is_same(other, &host, run)
+                        .await
+                        .map_err(|error| refused(&error))?
+                    {
+                        return Err(UserError::usage(format!(
+                            "[[host]] {} and {} are one libvirt: what is free there would be given away twice",
+                            other.uri(),
+                            host.uri()
+                        ))
+                        .with_hint("keep one of both"));
+                    }
                 }
-                hosts.push(host);
+                opened.push(host);
+                hosts.push(setup);
             }
             Err(error) => {
                 absent.push(Event::HostLost {
@@ -183,7 +191,7 @@ pub(super) async fn open_hosts(plan: &Plan) -> Result<(Vec<HostSetup>, Vec<Event
 }
 
 /// Connects to a host and probes its accelerator.
-async fn open_host(plan: &HostPlan) -> Result<HostSetup, LabError> {
+async fn open_host(plan: &HostPlan) -> Result<(LibvirtHost, HostSetup), LabError> {
     let host = libvirt::connect(plan).await?;
     let choice = accel::probe(&host, plan.accel).await?;
     let chosen = Event::HostChosen {
@@ -192,12 +200,13 @@ async fn open_host(plan: &HostPlan) -> Result<HostSetup, LabError> {
         reason: choice.reason,
         version: host.version().to_owned(),
     };
-    Ok(HostSetup {
+    let setup = HostSetup {
         plan: plan.clone(),
-        host: Arc::new(host),
+        host: Arc::new(host.clone()),
         chosen,
         kvm: choice.kvm,
-    })
+    };
+    Ok((host, setup))
 }
 
 /// Builds what is missing; an interrupt ends it with nothing started.

@@ -90,9 +90,10 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         Format::Json => Box::new(io::stderr()),
     };
     let show = Arc::new(Show::new(out));
-    let (hosts, absent) = open_hosts(&plan).await?;
+    let run = RunId::new(Timestamp::now(), salt());
+    let (hosts, absent) = open_hosts(&plan, &run).await?;
     let setup = Setup {
-        run: RunId::new(Timestamp::now(), salt()),
+        run,
         plan,
         images,
         warm: Some(warm),

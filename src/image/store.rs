@@ -9,11 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::BuildError;
 use super::manifest::{self, DamagedImage, Sealed};
+use super::warm::WarmStore;
 
 /// Prefix of the folders that builders work in.
 const WORK: &str = ".work-";
 /// The folder of locks and logs.
 const LOCKS: &str = ".locks";
+/// The folder of saved states.
+const WARM: &str = ".warm";
 /// How often a lock that another process holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
@@ -56,6 +59,11 @@ impl Store {
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The states of booted nodes, kept beside the images that they are of; the folder is made where it is missing.
+    pub fn warm(&self) -> io::Result<WarmStore> {
+        WarmStore::at(&self.dir.join(WARM))
     }
 
     /// Every image, sealed or damaged.

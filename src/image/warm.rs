@@ -1,7 +1,7 @@
 //! Saved states of booted nodes, kept from run to run: `<store>/<set>/<machine>/`, where `set` is a digest of the nodes that
 //! were booted together and `machine` one of what they ran on. A state is used with exactly both, or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,8 @@ pub struct KeptNode {
 pub struct Kept {
     /// What it can only be used with, by name.
     pub machine: BTreeMap<String, String>,
+    /// The SHA-256 of the sealed images that its disks stand on.
+    pub images: BTreeSet<String>,
     /// The nodes, in start order.
     pub nodes: Vec<KeptNode>,
 }
@@ -84,6 +86,11 @@ impl WarmStore {
     pub fn at(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The state of a set of nodes for a machine.
@@ -116,6 +123,25 @@ impl WarmStore {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Removes the states that nothing can go on from any more, as one of their images is not among these; how many.
+    pub fn prune(&self, images: &BTreeSet<String>) -> io::Result<usize> {
+        let mut removed = 0;
+        for set in entries(&self.dir)? {
+            for state in entries(&set)? {
+                let is_of_use =
+                    read(&state).is_ok_and(|kept| kept.is_some_and(|kept| kept.images.is_subset(images)));
+                if !is_of_use {
+                    fs::remove_dir_all(state)?;
+                    removed += 1;
+                }
+            }
+            if entries(&set)?.is_empty() {
+                fs::remove_dir_all(set)?;
+            }
+        }
+        Ok(removed)
     }
 
     /// A folder to collect a state's files in; it is gone when it is dropped, unless it is sealed. What a run left that died
@@ -203,7 +229,7 @@ fn key(machine: &BTreeMap<String, String>) -> String {
 /// In what two machines differ, in words.
 fn difference(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> String {
     let none = String::new();
-    let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
     let words: Vec<String> = names
         .into_iter()
         .map(|name| {
@@ -227,19 +253,28 @@ fn difference(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> 
 
 /// Removes the folders in a folder that were made longest ago, beyond those that are kept.
 fn forget(dir: &Path, keep: usize) -> io::Result<()> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            entries.push((entry.metadata()?.modified()?, entry.path()));
-        }
+    let mut dated = Vec::new();
+    for path in entries(dir)? {
+        dated.push((path.metadata()?.modified()?, path));
     }
-    entries.sort();
-    let old = entries.len().saturating_sub(keep);
-    for (_, path) in entries.into_iter().take(old) {
+    dated.sort();
+    let old = dated.len().saturating_sub(keep);
+    for (_, path) in dated.into_iter().take(old) {
         fs::remove_dir_all(path)?;
     }
     Ok(())
+}
+
+/// What is in a folder, without what is hidden.
+fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
 }
 
 #[cfg(test)]
@@ -261,6 +296,7 @@ mod tests {
         };
         Kept {
             machine: machine(qemu),
+            images: ["feed".to_owned()].into(),
             nodes: vec![KeptNode {
                 disk: part("0.disk"),
                 ram: part("0.ram"),
@@ -340,5 +376,25 @@ mod tests {
         }
         let fits = |qemu: &str| matches!(store.find("web", &machine(qemu)), Found::Fit(..));
         assert_eq!(["1", "2", "3"].map(fits), [false, true, true]);
+    }
+
+    #[test]
+    fn a_state_goes_with_its_image() {
+        let (_dir, store) = store();
+        keep(&store, "web", &kept("1"));
+        let two = Kept {
+            images: ["feed".to_owned(), "beef".to_owned()].into(),
+            ..kept("1")
+        };
+        keep(&store, "pair", &two);
+        let images = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let prune = |names: &[&str]| store.prune(&images(names)).expect("removed");
+        let fits = |set: &str| matches!(store.find(set, &machine("1")), Found::Fit(..));
+        assert_eq!(prune(&["feed", "beef", "cafe"]), 0);
+        assert_eq!(prune(&["feed", "cafe"]), 1);
+        assert_eq!((fits("web"), fits("pair")), (true, false));
+        fs::write(store.dir.join("web").join(key(&machine("1"))).join(MANIFEST), "{").expect("written");
+        assert_eq!(prune(&["feed"]), 1);
+        assert_eq!(entries(store.dir()).expect("read"), Vec::<PathBuf>::new());
     }
 }

@@ -17,9 +17,11 @@ mod link;
 mod network;
 mod pool;
 mod raw;
+mod same;
 mod saved;
 mod transfer;
 mod volume;
 mod xml;
 
 pub use host::{Emulator, LibvirtHost, connect};
+pub use same::is_same;

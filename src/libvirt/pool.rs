@@ -101,13 +101,17 @@ fn describe(pool: &str, folder: &Path) -> Element {
 /// Defines, builds and starts a pool. Persistent, since a restart of libvirtd forgets transient pools, and with them
 /// the way to delete the folder.
 pub fn create(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
-    let folder = folder(uri, pool)?;
-    let making = || doing(format!("making pool {pool} in {}", folder.display()));
-    let made = conn
-        .define_storage_pool_xml(&describe(pool, &folder).render(), 0)
-        .map_err(making())?;
+    let making = || doing(format!("making pool {pool}"));
+    let made = define(conn, uri, pool)?;
     made.build(0).map_err(making())?;
     made.create(0).map_err(making())
+}
+
+/// Defines a pool, with its folder yet to be made.
+pub fn define(conn: &Connect, uri: &str, pool: &str) -> Result<StoragePool, LabError> {
+    let folder = folder(uri, pool)?;
+    conn.define_storage_pool_xml(&describe(pool, &folder).render(), 0)
+        .map_err(doing(format!("defining pool {pool} in {}", folder.display())))
 }
 
 /// Deletes a pool with its volumes and its folder, in whatever state it is; no error where there is neither.
@@ -117,9 +121,7 @@ pub fn remove(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
     let handle = match found(conn.lookup_storage_pool_by_name(pool), &format!("pool {pool}"))? {
         Some(handle) => handle,
         // The folder may be there without a definition; libvirt can only delete it through one.
-        None => conn
-            .define_storage_pool_xml(&describe(pool, &folder).render(), 0)
-            .map_err(removing())?,
+        None => define(conn, uri, pool)?,
     };
     let active = handle.is_active().map_err(removing())? || handle.create(0).is_ok();
     let mut emptied = Ok(());

@@ -40,7 +40,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     lost_hosts: &'a [LostHost],
     network: &'a NetworkPolicy,
-    traffic: Option<&'a Traffic>,
+    traffic: Option<Traffic>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     clones: Vec<Cloned<'a>>,
     cells: Vec<Cell<'a>>,

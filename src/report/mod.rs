@@ -105,12 +105,13 @@ impl<'a> Summary<'a> {
         chosen.collect()
     }
 
-    /// What passed the run's proxy, where it had one and came to its end.
-    fn traffic(&self) -> Option<&'a Traffic> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Fetched(traffic) => Some(traffic),
+    /// What passed the run's proxies, one for each host that had any and came to its end.
+    fn traffic(&self) -> Option<Traffic> {
+        let passed = self.records.iter().filter_map(|record| match &record.event {
+            Event::Fetched(traffic) => Some(traffic.clone()),
             _ => None,
-        })
+        });
+        passed.reduce(Traffic::and)
     }
 
     /// What clones could reach, in words.
@@ -119,7 +120,7 @@ impl<'a> Summary<'a> {
             (NetworkMode::Open, _) => "network open: clones could reach whatever the host can".to_owned(),
             (NetworkMode::Isolated, None) => "network isolated".to_owned(),
             (NetworkMode::Isolated, Some(passed)) => {
-                format!("network isolated; updates: {}", traffic(passed))
+                format!("network isolated; updates: {}", traffic(&passed))
             }
         }
     }
@@ -227,6 +228,26 @@ mod tests {
         assert_eq!(
             traffic(&Traffic::default()),
             "0 B from their sources, 0 B from the cache"
+        );
+    }
+
+    #[test]
+    fn what_passed_several_proxies_is_added_up() {
+        let passed = |bytes, refused: &[&str]| Traffic {
+            requests: 1,
+            mirror_bytes: bytes,
+            cache_bytes: 10 * bytes,
+            refused: refused.iter().map(|&line| line.into()).collect(),
+        };
+        assert_eq!(
+            passed(1, &["GET http://bank.example/"])
+                .and(passed(2, &["GET http://bank.example/", "CONNECT x:443"])),
+            Traffic {
+                requests: 2,
+                mirror_bytes: 3,
+                cache_bytes: 30,
+                refused: vec!["GET http://bank.example/".into(), "CONNECT x:443".into()],
+            }
         );
     }
 

@@ -1,5 +1,5 @@
-//! Two machines, of which one goes away. The other machine is a second libvirt daemon in namespaces of its own: all of its
-//! processes end at once, as with a power failure.
+//! Another machine, which goes away or has less than it claims. It is a second libvirt daemon in namespaces of its own: all
+//! of its processes end at once, as with a power failure, and none gets more memory than it is left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ mount --bind "$1/lib" /var/lib/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
 mount --bind "$1/log" /var/log/libvirt
 virtlogd --pid-file /run/libvirt/virtlogd.pid &
+ulimit -v "$2"
 libvirtd --pid-file /run/libvirt/libvirtd.pid &
 # The first process of a machine is who takes leave of those whose parents are gone.
 wait"#;
@@ -34,7 +35,9 @@ struct Machine {
 }
 
 impl Machine {
-    fn start() -> Self {
+    /// Starts it; none of its processes may have more than that much address space, in KiB or `unlimited`. What the machine
+    /// claims to have free is this one's memory all the same.
+    fn start(limit: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["run", "lib/images", "cache", "log"] {
             fs::create_dir_all(folder.path().join(name)).expect("a folder");
@@ -53,6 +56,7 @@ impl Machine {
             .arg(MACHINE)
             .arg("machine")
             .arg(folder.path())
+            .arg(limit)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("errors")).expect("a file"))
@@ -102,27 +106,35 @@ fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Two groups, and room for one arm on each of the two hosts.
-fn rewrite(lab: &Path, other: &str) {
+/// Gives a lab those hosts, with room for one arm on each, and changes what else is to be changed of its file.
+fn rewrite(lab: &Path, hosts: &[&str], change: impl FnOnce(String) -> String) {
     let file = lab.join("patchgate.toml");
     let text = fs::read_to_string(&file).expect("a lab file");
-    let hosts = format!(
-        "[[host]]\nuri = \"qemu:///system\"\naccel = \"tcg\"\nvcpus = 1\n\n[[host]]\nuri = \"{other}\"\naccel = \"tcg\"\n\
-         vcpus = 1\n"
-    );
+    let hosts = hosts.iter();
+    let hosts: String = hosts
+        .map(|uri| format!("[[host]]\nuri = \"{uri}\"\naccel = \"tcg\"\nvcpus = 1\n\n"))
+        .collect();
     let text = text
         .replace("[[host]]\nuri = \"auto\"\n", &hosts)
         .replace("mode = \"isolated\"", "mode = \"open\"");
-    let again = "[group.again]\nowner = \"tests\"\nadmin = \"tests\"\nos = [\"debian-12\"]\nroles = [\"app\"]\n\
-                 scenarios = [\"app\"]\n";
-    fs::write(&file, format!("{text}\n{again}")).expect("written");
+    fs::write(&file, change(text)).expect("written");
 }
+
+/// A second group like the first.
+const AGAIN: &str = "
+[group.again]
+owner = \"tests\"
+admin = \"tests\"
+os = [\"debian-12\"]
+roles = [\"app\"]
+scenarios = [\"app\"]
+";
 
 #[test]
 fn a_host_that_goes_away_costs_its_own_cells_a_second_try_elsewhere() {
     let lab = LiveLab::new("pg-good", "app", "auto");
-    let mut other = Machine::start();
-    rewrite(lab.path(), &other.uri());
+    let mut other = Machine::start("unlimited");
+    rewrite(lab.path(), &["qemu:///system", &other.uri()], |text| text + AGAIN);
     let mut run = lab.start(&["run", "--plain"]);
     wait("clones on both hosts", || {
         let there = other.virsh(&["list", "--name"]).unwrap_or_default();
@@ -149,4 +161,26 @@ fn a_host_that_goes_away_costs_its_own_cells_a_second_try_elsewhere() {
         assert!(journal.contains(event), "{event}");
     }
     assert_eq!(lab.left("auto"), Vec::<String>::new());
+}
+
+#[test]
+fn a_host_with_less_memory_than_it_claims_decides_nothing_and_says_so() {
+    let lab = LiveLab::new("pg-good", "app", "auto");
+    let other = Machine::start("2500000");
+    rewrite(lab.path(), &[&other.uri()], |text| text.replace("384MiB", "2GiB"));
+    let run = lab.patchgate(&["run", "--plain"]);
+    let said = text(&run);
+    assert_eq!(run.status.code(), Some(3), "{said}");
+    assert!(said.contains("the host has not enough memory"), "{said}");
+    assert!(
+        last_line(&run).ends_with(" cells=0/1 regressed=0 inconclusive=1"),
+        "{said}"
+    );
+    for list in ["list", "pool-list"] {
+        assert_eq!(
+            other.virsh(&[list, "--all", "--name"]).as_deref(),
+            Some(""),
+            "{list}"
+        );
+    }
 }

@@ -15,7 +15,8 @@ const MANIFEST: &str = "state.json";
 
 /// Where saved states are kept from run to run.
 fn store() -> PathBuf {
-    Store::open().expect("an image store").dir().join(".warm")
+    let store = Store::open().and_then(|images| images.warm());
+    store.expect("a store of saved states").dir().to_owned()
 }
 
 /// The folders of all states that are kept.

@@ -31,6 +31,8 @@ pub fn keep(
             )
         })
         .collect();
+    let of = arm.cell.nodes.iter();
+    let images = of.filter_map(|plan| plan.image.sha256.clone()).collect();
     let cell = arm.cell.id.clone();
     let keeping = async move {
         let trouble =
@@ -67,7 +69,11 @@ pub fn keep(
                 who,
             });
         }
-        let kept = Kept { machine, nodes: kept };
+        let kept = Kept {
+            machine,
+            images,
+            nodes: kept,
+        };
         tokio::task::spawn_blocking(move || store.seal(work, &set, &kept).map_err(|error| error.to_string()))
             .await
             .map_err(|error| trouble(&error))?
