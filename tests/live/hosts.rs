@@ -110,10 +110,8 @@ fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
 fn rewrite(lab: &Path, hosts: &[&str], change: impl FnOnce(String) -> String) {
     let file = lab.join("patchgate.toml");
     let text = fs::read_to_string(&file).expect("a lab file");
-    let hosts = hosts.iter();
-    let hosts: String = hosts
-        .map(|uri| format!("[[host]]\nuri = \"{uri}\"\naccel = \"tcg\"\nvcpus = 1\n\n"))
-        .collect();
+    let host = |uri: &&str| format!("[[host]]\nuri = \"{uri}\"\naccel = \"tcg\"\nvcpus = 1\n");
+    let hosts = hosts.iter().map(host).collect::<Vec<_>>().join("\n");
     let text = text
         .replace("[[host]]\nuri = \"auto\"\n", &hosts)
         .replace("mode = \"isolated\"", "mode = \"open\"");
