@@ -1,7 +1,6 @@
 //! `patchgate image`: build, list, verify, import and remove.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -282,7 +281,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The first interrupt or termination cancels; a second ends the process at once, and the kernel ends its children.
 fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: io::Error| UserError::usage(format!("signals cannot be watched: {error}"));
+    let failed = |error: std::io::Error| UserError::usage(format!("signals cannot be watched: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -392,8 +391,8 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
     let listing = store.list().map_err(|error| {
         UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
     })?;
-    let mut removed = 0;
-    for sealed in listing.sealed.iter().filter(|sealed| chosen(sealed)) {
+    let (gone, kept): (Vec<Sealed>, Vec<Sealed>) = listing.sealed.into_iter().partition(chosen);
+    for sealed in &gone {
         store.remove(&sealed.dir).map_err(|error| {
             UserError::usage(format!(
                 "image {}: {}: {error}",
@@ -406,12 +405,13 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
             sealed.manifest.name,
             table::summary(&sealed.manifest)
         );
-        removed += 1;
     }
-    if removed == 0 {
+    if gone.is_empty() {
         println!("no image {what}");
     }
-    let states = forget_states(store).map_err(|error| {
+    let images = kept.into_iter().map(|sealed| sealed.manifest.sha256).collect();
+    let pruned = store.warm().and_then(|states| states.prune(&images));
+    let states = pruned.map_err(|error| {
         UserError::usage(format!(
             "saved states of removed images cannot be removed: {error}"
         ))
@@ -421,12 +421,4 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
         println!("{} of no use any more: removed", count(states, "saved state"));
     }
     Ok(exit_code::OPEN)
-}
-
-/// Removes the states of booted nodes whose images are not in the store any more; how many.
-fn forget_states(store: &Store) -> io::Result<usize> {
-    let there = store.list()?.sealed.into_iter();
-    store
-        .warm()?
-        .prune(&there.map(|sealed| sealed.manifest.sha256).collect())
 }

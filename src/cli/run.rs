@@ -159,19 +159,7 @@ pub(super) async fn open_hosts(plan: &Plan, run: &RunId) -> Result<(Vec<HostSetu
     for planned in &plan.hosts {
         match open_host(planned).await {
             Ok((host, setup)) => {
-                for other in &opened {
-                    if libvirt::is_same(other, &host, run)
-                        .await
-                        .map_err(|error| refused(&error))?
-                    {
-                        return Err(UserError::usage(format!(
-                            "[[host]] {} and {} are one libvirt: what is free there would be given away twice",
-                            other.uri(),
-                            host.uri()
-                        ))
-                        .with_hint("keep one of both"));
-                    }
-                }
+                refuse_same(&opened, &host, run).await?;
                 opened.push(host);
                 hosts.push(setup);
             }
@@ -188,6 +176,22 @@ pub(super) async fn open_hosts(plan: &Plan, run: &RunId) -> Result<(Vec<HostSetu
         Some(error) if hosts.is_empty() => Err(refused(&error)),
         Some(_) | None => Ok((hosts, absent)),
     }
+}
+
+/// Refuses a host that is one of those before it, under another URI.
+async fn refuse_same(opened: &[LibvirtHost], host: &LibvirtHost, run: &RunId) -> Result<(), UserError> {
+    for other in opened {
+        let same = libvirt::is_same(other, host, run).await;
+        if same.map_err(|error| refused(&error))? {
+            let message = format!(
+                "[[host]] {} and {} are one libvirt: what is free there would be given away twice",
+                other.uri(),
+                host.uri()
+            );
+            return Err(UserError::usage(message).with_hint("keep one of both"));
+        }
+    }
+    Ok(())
 }
 
 /// Connects to a host and probes its accelerator.

@@ -114,15 +114,7 @@ impl WarmStore {
 
     /// Removes a state that turned out to be of no use.
     pub fn discard(&self, set: &str, machine: &BTreeMap<String, String>) -> io::Result<()> {
-        let dir = self.dir.join(set).join(key(machine));
-        match fs::remove_file(dir.join(MANIFEST)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        remove(&self.dir.join(set).join(key(machine)))
     }
 
     /// Removes the states that nothing can go on from any more, as one of their images is not among these; how many.
@@ -133,7 +125,7 @@ impl WarmStore {
                 let is_of_use =
                     read(&state).is_ok_and(|kept| kept.is_some_and(|kept| kept.images.is_subset(images)));
                 if !is_of_use {
-                    fs::remove_dir_all(state)?;
+                    remove(&state)?;
                     removed += 1;
                 }
             }
@@ -249,6 +241,18 @@ fn difference(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> 
         })
         .collect();
     words.join(", ")
+}
+
+/// Removes a state, its description first, so that nothing half-removed is taken for one. No error where there is none.
+fn remove(state: &Path) -> io::Result<()> {
+    match fs::remove_file(state.join(MANIFEST)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    match fs::remove_dir_all(state) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Removes the folders in a folder that were made longest ago, beyond those that are kept.
