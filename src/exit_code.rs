@@ -1,7 +1,5 @@
 //! The process's exit codes, a contract with CI jobs; `--help` and the README list them.
 
-use crate::gate::Gate;
-
 /// The gate is open, or the command did what it was asked.
 pub const OPEN: u8 = 0;
 /// The gate is closed.
@@ -12,12 +10,3 @@ pub const USAGE: u8 = 2;
 pub const UNDECIDED: u8 = 3;
 /// A second interrupt ended the run before its clean-up did.
 pub const INTERRUPTED: u8 = 130;
-
-/// The exit code that stands for a decision.
-pub fn of_gate(gate: Gate) -> u8 {
-    match gate {
-        Gate::Open => OPEN,
-        Gate::Closed => CLOSED,
-        Gate::Undecided => UNDECIDED,
-    }
-}

@@ -7,9 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::RunId;
-use crate::outcome::{Arm, Blame, Cause, Fault, Stage, StepOutcome};
-use crate::plan::model::{CellId, Plan};
+use crate::model::id::{Arm, CellId, RunId};
+use crate::model::outcome::{Blame, Cause, Fault, Stage, StepOutcome};
+use crate::model::plan::Plan;
 use crate::verdict::{CellJudgement, Judgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
 mod drift;

@@ -15,42 +15,24 @@
 //!   Reports     terminal, JSON, JUnit, Markdown             report
 //! ```
 
-pub mod agent;
 pub mod cli;
-pub mod config;
+pub mod decide;
 pub mod error;
-pub mod event;
 pub mod exit_code;
 pub mod fake;
 pub mod gate;
 pub mod guest;
+pub mod host;
 pub mod image;
-pub mod journal;
-pub mod libvirt;
+pub mod input;
+pub mod lab;
 pub mod measure;
-pub mod observation;
-pub mod outcome;
-pub mod plan;
+pub mod model;
 pub mod port;
-pub mod proxy;
+pub mod record;
 pub mod report;
 pub mod run;
-pub mod scenario;
 pub mod secret;
-pub mod share;
-pub mod state;
+pub mod step;
 pub mod units;
-pub mod update;
 pub mod verdict;
-
-/// Bytes as lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            use std::fmt::Write;
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}

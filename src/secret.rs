@@ -116,7 +116,7 @@ fn forms_of(value: &str) -> BTreeSet<String> {
         forms.insert(utf8_percent_encode(value, set).to_string());
     }
     forms.insert(form_urlencoded::byte_serialize(value.as_bytes()).collect());
-    forms.insert(crate::scenario::url::encoded(value));
+    forms.insert(crate::input::url::encoded(value));
     let lower: Vec<String> = forms.iter().map(|form| lower_hex(form)).collect();
     forms.extend(lower);
     for offset in 0..3 {

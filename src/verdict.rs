@@ -8,11 +8,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Record, StepReport};
-use crate::outcome::{Arm, Cause, Fault};
-use crate::plan::model::{CellId, CellPlan, NetworkMode, Plan};
-use crate::scenario::model::{Scenario, When};
-use crate::update::{Proof, UpdateSet};
+use crate::model::event::{Record, StepReport};
+use crate::model::id::{Arm, CellId};
+use crate::model::outcome::{Cause, Fault};
+use crate::model::plan::{CellPlan, Plan};
+use crate::model::policy::NetworkMode;
+use crate::model::scenario::{Scenario, When};
+use crate::model::update::{Proof, UpdateSet};
 
 mod arm;
 mod drift;

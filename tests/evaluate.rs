@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use patchgate::scenario::evaluate::{Raw, evaluate};
-use patchgate::scenario::model::{
-    Action, Engine, File, Http, Package, Run, Service, Sql, Tcp, TextExpectation,
-};
+use patchgate::model::scenario::expect::TextExpectation;
+use patchgate::model::scenario::{Action, Engine, File, Http, Package, Run, Service, Sql, Tcp};
 use patchgate::secret::Mask;
+use patchgate::step::evaluate::{Raw, evaluate};
 
 fn raw(exit: i32, stdout: &str) -> Raw {
     Raw {

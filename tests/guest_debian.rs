@@ -2,8 +2,8 @@
 
 use patchgate::guest::debian::{self, PackageStates};
 use patchgate::guest::linux;
-use patchgate::plan::model::{UpdateMode, UpdatePolicy};
-use patchgate::update::{Update, UpdateSet};
+use patchgate::model::policy::{UpdateMode, UpdatePolicy};
+use patchgate::model::update::{Update, UpdateSet};
 use proptest::prelude::*;
 
 const SIMULATION: &str = include_str!("transcripts/debian-12/apt-get-s-dist-upgrade.txt");

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use patchgate::guest::http::{self, Request};
 use patchgate::guest::{GuestCommand, debian, script, sql};
-use patchgate::hex;
-use patchgate::scenario::evaluate::{Raw, evaluate};
-use patchgate::scenario::model::{Action, Engine, Http, Results, Script, Sql, TextExpectation};
-use patchgate::scenario::url::Url;
+use patchgate::input::hex;
+use patchgate::input::url::Url;
+use patchgate::model::scenario::expect::TextExpectation;
+use patchgate::model::scenario::{Action, Engine, Http, Results, Script, Sql};
 use patchgate::secret::Mask;
+use patchgate::step::evaluate::{Raw, evaluate};
 use sha2::{Digest, Sha256};
 
 const LIMIT: Duration = Duration::from_secs(20);

@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::Path;
 
-use patchgate::config::load::parse;
-use patchgate::config::model::Lab;
-use patchgate::error::{Finding, Source};
 use patchgate::image::catalogue::{ImageDef, Origin, Store, named, needed};
 use patchgate::image::manifest::{DISK, Identity, ImageSource, seal};
-use patchgate::image::recipe::{load_os, load_role};
+use patchgate::input::finding::{Finding, Source};
+use patchgate::lab::file::Lab;
+use patchgate::lab::load::parse;
+use patchgate::lab::recipe::{load_os, load_role};
 
 const OS: &str = r#"
 os = "debian-12"

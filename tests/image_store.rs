@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 
-use patchgate::config::load::parse;
-use patchgate::config::model::Lab;
-use patchgate::error::Source;
 use patchgate::image::build::{BuildProgress, Stage, build};
 use patchgate::image::catalogue::{Store, needed};
 use patchgate::image::error::BuildError;
 use patchgate::image::import::{Import, import};
+use patchgate::input::finding::Source;
+use patchgate::lab::file::Lab;
+use patchgate::lab::load::parse;
 use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "0123456789abcdef";

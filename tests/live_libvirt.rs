@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use patchgate::event::RunId;
-use patchgate::libvirt::{LibvirtHost, accel, connect, is_same};
-use patchgate::outcome::{Arm, Cause};
-use patchgate::plan::model::{Accel, CellId, HostPlan};
+use patchgate::host::libvirt::{LibvirtHost, accel, connect, is_same};
+use patchgate::model::id::{Arm, CellId, RunId};
+use patchgate::model::outcome::Cause;
+use patchgate::model::plan::HostPlan;
+use patchgate::model::policy::Accel;
+use patchgate::model::resource::{Resource, ResourceKind};
 use patchgate::port::{
-    AgentError, FilterSpec, Hypervisor, NetworkSpec, Nic, OutletSpec, Power, Resource, ResourceKind, Tag,
-    VmSpec, VmState,
+    AgentError, FilterSpec, Hypervisor, NetworkSpec, Nic, OutletSpec, Power, Tag, VmSpec, VmState,
 };
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
@@ -65,7 +66,7 @@ fn image(folder: &Path, name: &str, power_off: bool) -> (PathBuf, String) {
         .status()
         .expect("qemu-img");
     assert!(made.success());
-    let sha256 = patchgate::hex(&Sha256::digest(std::fs::read(&sealed).expect("an image")));
+    let sha256 = patchgate::input::hex(&Sha256::digest(std::fs::read(&sealed).expect("an image")));
     (sealed, sha256)
 }
 
@@ -165,7 +166,7 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
     assert_eq!(refused.cause, Cause::ImageDamaged, "{refused}");
     assert!(refused.message.contains(&off.display().to_string()), "{refused}");
     let raw = folder.path().join("off.raw");
-    let raw_sha = patchgate::hex(&Sha256::digest(std::fs::read(&raw).expect("a disk")));
+    let raw_sha = patchgate::input::hex(&Sha256::digest(std::fs::read(&raw).expect("a disk")));
     let refused = host
         .place_image(&pool, "off.base", &raw, &raw_sha)
         .await

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use patchgate::event::{Event, Record};
 use patchgate::guest::observe;
 use patchgate::measure::Performance;
-use patchgate::observation::{Class, Moment, Observation, Reading, differences, normalise};
-use patchgate::outcome::Arm;
-use patchgate::plan::drift::{DriftPolicy, Effect};
-use patchgate::plan::model::{
-    Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkPolicy, NodePlan, Plan,
-    RebootPolicy, UpdateMode, UpdatePolicy,
+use patchgate::model::drift::{DriftPolicy, Effect};
+use patchgate::model::event::{Event, Record};
+use patchgate::model::id::{Arm, CellId};
+use patchgate::model::observation::{Class, Moment, Observation, Reading, differences, normalise};
+use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
+use patchgate::model::policy::{
+    Accel, CloneMode, Deadlines, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
+use patchgate::model::update::UpdateSet;
 use patchgate::units::{Mib, Period};
-use patchgate::update::UpdateSet;
 use patchgate::verdict::{DriftState, NodeDrift, judge};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;

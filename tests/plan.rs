@@ -8,19 +8,19 @@ use patchgate::cli::check::Format;
 use patchgate::cli::init::{self, InitArgs};
 use patchgate::cli::plan::time::predict;
 use patchgate::cli::plan::{PlanArgs, run};
-use patchgate::config::load;
-use patchgate::config::model::Lab;
-use patchgate::config::read::decode;
-use patchgate::error::{Finding, Severity, Source};
-use patchgate::outcome::Arm;
-use patchgate::plan::build::{ImageChoice, build, build_selected, digest};
-use patchgate::plan::expected::Expected;
-use patchgate::plan::lint::lint;
-use patchgate::plan::model::{CellId, HostPlan, ImagePin, Plan};
-use patchgate::plan::select::Selection;
-use patchgate::scenario::load::load_dir;
-use patchgate::scenario::model::Scenario;
-use patchgate::scenario::parse;
+use patchgate::input::finding::{Finding, Severity, Source};
+use patchgate::input::read::decode;
+use patchgate::lab::build::{ImageChoice, build, build_selected, digest};
+use patchgate::lab::file::Lab;
+use patchgate::lab::lint::lint;
+use patchgate::lab::load;
+use patchgate::lab::scenario::load::load_dir;
+use patchgate::lab::scenario::parse;
+use patchgate::lab::select::Selection;
+use patchgate::model::expected::Expected;
+use patchgate::model::id::{Arm, CellId};
+use patchgate::model::plan::{HostPlan, ImagePin, Plan};
+use patchgate::model::scenario::Scenario;
 use patchgate::units::Mib;
 use proptest::prelude::*;
 
@@ -429,7 +429,7 @@ fn load_as_anything(bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let source = match decode(Path::new("x.toml"), bytes) {
         Ok(source) => source,
         Err(finding) => {
-            patchgate::error::draw(&finding, false);
+            patchgate::input::finding::draw(&finding, false);
             return Ok(());
         }
     };
@@ -450,7 +450,7 @@ fn load_as_anything(bytes: Vec<u8>) -> Result<(), TestCaseError> {
         }
     }
     for finding in &findings {
-        let drawn = patchgate::error::draw(finding, false);
+        let drawn = patchgate::input::finding::draw(finding, false);
         prop_assert!(!drawn.contains('\u{1b}'), "{}", drawn);
         if let Some(place) = &finding.place {
             prop_assert!(place.span.end <= place.source.text.len(), "{:?}", finding);

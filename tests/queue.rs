@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use patchgate::outcome::{Arm, Cause};
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::Cause;
 use patchgate::run::queue::{ARM_DISK, Amount, CellNeeds, PATIENCE, Queue, RESERVE, Room};
 use patchgate::units::Mib;
 use proptest::prelude::*;

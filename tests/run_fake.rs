@@ -10,12 +10,14 @@ mod support;
 
 use std::time::Duration;
 
-use patchgate::event::Event;
 use patchgate::fake::{Agent, Apply, GuestScript};
-use patchgate::outcome::{Arm, Cause, Stage};
-use patchgate::plan::model::{NetworkPolicy, NodePlan, Ready};
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::{Cause, Stage};
+use patchgate::model::plan::{NodePlan, Ready};
+use patchgate::model::policy::NetworkPolicy;
+use patchgate::model::scenario::{Action, Tcp};
 use patchgate::port::{Capacity, ExecOutput, LabError};
-use patchgate::scenario::model::{Action, Tcp};
 use patchgate::units::{Mib, Period};
 use patchgate::verdict::Verdict;
 use std::sync::Arc;

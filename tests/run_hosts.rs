@@ -5,10 +5,10 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use patchgate::event::Event;
 use patchgate::fake::{FakeLab, GuestScript, URI};
-use patchgate::outcome::Cause;
-use patchgate::plan::model::CellId;
+use patchgate::model::event::Event;
+use patchgate::model::id::CellId;
+use patchgate::model::outcome::Cause;
 use patchgate::port::{Capacity, LabError};
 use patchgate::units::Mib;
 use support::{End, Lab};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use patchgate::fake::{Agent, GuestScript, SAMPLE, StepCall};
-use patchgate::outcome::{Arm, Cause};
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::Cause;
 use patchgate::port::Capacity;
 use patchgate::units::Mib;
 use patchgate::verdict::Verdict;

@@ -6,11 +6,13 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use patchgate::event::Event;
 use patchgate::fake::{Agent, GuestScript};
 use patchgate::image::warm::WarmStore;
-use patchgate::outcome::{Arm, Cause};
-use patchgate::plan::model::{CloneMode, NodePlan};
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::Cause;
+use patchgate::model::plan::NodePlan;
+use patchgate::model::policy::CloneMode;
 use patchgate::port::LabError;
 use patchgate::verdict::Verdict;
 use support::{End, Lab};

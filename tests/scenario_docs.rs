@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use patchgate::config;
-use patchgate::error::{Severity, Source};
-use patchgate::scenario::load::load_file;
-use patchgate::scenario::schema::schema;
+use patchgate::input::finding::{Severity, Source};
+use patchgate::lab as config;
+use patchgate::lab::scenario::load::load_file;
+use patchgate::lab::scenario::schema::schema;
 use serde_json::Value;
 
 /// The TOML examples of a Markdown text, their indentation taken away.
@@ -344,10 +344,10 @@ fn a_scenarios_digest_is_also_that_of_its_files() {
         let loaded = load_file(&path);
         let scenario = loaded.files.first().expect("a scenario").scenario.clone();
         let files =
-            patchgate::scenario::files::load(folder.path(), std::iter::once(&scenario)).expect("files");
+            patchgate::lab::scenario::files::load(folder.path(), std::iter::once(&scenario)).expect("files");
         assert_eq!(files[&scenario.files["a.sh"].sha256], content.as_bytes());
         std::fs::write(department.join("a.sh"), "changed").expect("written");
-        let changed = patchgate::scenario::files::load(folder.path(), std::iter::once(&scenario));
+        let changed = patchgate::lab::scenario::files::load(folder.path(), std::iter::once(&scenario));
         assert!(changed.expect_err("refused").contains("changed after the plan"));
         scenario.digest
     };

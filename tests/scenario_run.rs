@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use patchgate::fake::{Agent, GuestScript, StepCall};
 use patchgate::guest::GuestCommand;
-use patchgate::outcome::{Arm, StepOutcome};
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::StepOutcome;
+use patchgate::model::results::SubOutcome;
 use patchgate::port::ExecOutput;
-use patchgate::scenario::results::SubOutcome;
 use patchgate::verdict::Verdict;
 use support::{End, Lab, exit};
 

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use patchgate::cli::clean::KEPT;
-use patchgate::cli::report::Decided;
 use patchgate::cli::scenario_try::{Outcome, Show, TryResult, carry_out};
+use patchgate::decide::Decided;
 use patchgate::exit_code;
 use patchgate::fake::{Agent, GuestScript};
+use patchgate::model::scenario::When;
+use patchgate::record::ledger::Ledger;
 use patchgate::run::Trial;
-use patchgate::scenario::model::When;
-use patchgate::state::Ledger;
 use support::{Lab, exit};
 
 const TRIAL: Trial = Trial {
@@ -187,7 +187,7 @@ async fn what_is_kept_can_be_entered_and_cleaned_and_is_no_run() {
 
     let state = lab.state();
     let dir = state.run_dir(&outcome.run);
-    let left = Ledger::left(&dir.join(patchgate::state::RESOURCES)).expect("ledger");
+    let left = Ledger::left(&dir.join(patchgate::record::state::RESOURCES)).expect("ledger");
     assert_eq!(left.len(), lab.fake.present().len(), "`clean` finds all of it");
     assert!(dir.join(KEPT).exists(), "`clean` without its id leaves it alone");
     assert_eq!(state.resolve(id, None).expect("`clean ID` finds it"), outcome.run);

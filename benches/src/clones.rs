@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use patchgate::event::RunId;
 use patchgate::guest::identity::{self, Answer, Identity};
 use patchgate::guest::linux;
+use patchgate::host::libvirt::{self, LibvirtHost};
 use patchgate::image::manifest::Sealed;
 use patchgate::image::store::Store;
-use patchgate::libvirt::{self, LibvirtHost};
-use patchgate::outcome::Arm;
-use patchgate::plan::model::{CellId, HostPlan};
-use patchgate::port::{GuestAgent, Hypervisor, Nic, OutletSpec, Power, Resource, ResourceKind, Tag, VmSpec};
+use patchgate::model::id::{Arm, CellId, RunId};
+use patchgate::model::plan::HostPlan;
+use patchgate::model::resource::{Resource, ResourceKind};
+use patchgate::port::{GuestAgent, Hypervisor, Nic, OutletSpec, Power, Tag, VmSpec};
 use patchgate::units::Mib;
 
 use crate::figures::{Figures, percentile};

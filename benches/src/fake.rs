@@ -8,20 +8,20 @@ use std::process::Command;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use patchgate::config::load;
-use patchgate::event::{Event, Record};
+use patchgate::decide::Decided;
 use patchgate::fake::{self, FakeLab, FakeProxies, GuestScript};
-use patchgate::gate::{self, Gate};
-use patchgate::journal;
-use patchgate::plan::build::{ImageChoice, build};
-use patchgate::plan::expected::Expected;
-use patchgate::plan::model::{HostPlan, ImagePin, Plan};
+use patchgate::gate::Gate;
+use patchgate::lab::build::{ImageChoice, build};
+use patchgate::lab::load;
+use patchgate::lab::scenario::load::load_dir;
+use patchgate::model::event::{Event, Record};
+use patchgate::model::expected::Expected;
+use patchgate::model::plan::{HostPlan, ImagePin, Plan};
 use patchgate::port::Observer;
+use patchgate::record::journal;
+use patchgate::record::state::State;
 use patchgate::run::{self, HostSetup, Setup};
-use patchgate::scenario::load::load_dir;
 use patchgate::secret::Secrets;
-use patchgate::state::State;
-use patchgate::verdict;
 use tokio_util::sync::CancellationToken;
 
 use crate::figures::{Figures, percentile};
@@ -150,8 +150,7 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
             .map_err(|error| Failed(error.to_string()))
     })?;
     let journal = journal::read(&run_dir.journal()).map_err(|error| Failed(error.to_string()))?;
-    let judgement = verdict::judge(&journal.plan, &journal.records);
-    let decision = gate::decide(&journal.plan, &judgement);
+    let decision = Decided::of(journal, false).decision;
     match decision.gate {
         Gate::Open => Ok(decision.counts.passed),
         Gate::Closed | Gate::Undecided => Err(Failed(format!("the fake lab's {}", decision.line(&run)))),
@@ -203,7 +202,7 @@ fn journal_of(folder: &Path) -> PathBuf {
     folder
         .join("state/runs")
         .join(RUN)
-        .join(patchgate::state::JOURNAL)
+        .join(patchgate::record::state::JOURNAL)
 }
 
 /// Times what the release binary makes of the fake lab's journal.

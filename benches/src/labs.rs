@@ -130,9 +130,9 @@ mod tests {
 
     use patchgate::cli::check::Format;
     use patchgate::cli::plan::{self, PlanArgs};
-    use patchgate::plan::build::ImageChoice;
-    use patchgate::plan::expected::Expected;
-    use patchgate::plan::model::ImagePin;
+    use patchgate::lab::build::ImageChoice;
+    use patchgate::model::expected::Expected;
+    use patchgate::model::plan::ImagePin;
 
     use super::*;
 

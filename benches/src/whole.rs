@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use patchgate::event::Event;
-use patchgate::journal::{self, Loaded};
-use patchgate::share;
-use patchgate::state::JOURNAL;
+use patchgate::model::event::Event;
+use patchgate::record::journal::{self, Loaded};
+use patchgate::record::share;
+use patchgate::record::state::JOURNAL;
 
 use crate::figures::Figures;
 use crate::labs::{self, CELLS};

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::config::load::{self, FILE_NAME};
-use crate::config::model::Lab;
-use crate::config::read::unplaced;
-use crate::config::words::count;
-use crate::error::{self, Finding, Severity, UserError};
+use crate::error::UserError;
 use crate::exit_code;
-use crate::plan::lint::{lint, tally};
-use crate::scenario::load::{Loaded, load_department, load_dir, load_file};
-use crate::scenario::model::Scenario;
+use crate::input::finding as error;
+use crate::input::finding::{Finding, Severity};
+use crate::input::read::unplaced;
+use crate::input::words::count;
+use crate::lab::file::Lab;
+use crate::lab::lint::{lint, tally};
+use crate::lab::load::{self, FILE_NAME};
+use crate::lab::scenario::load::{Loaded, load_department, load_dir, load_file};
+use crate::model::scenario::Scenario;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -246,7 +248,7 @@ fn is_lab_file(path: &Path) -> bool {
     if path.file_name().is_some_and(|name| name == FILE_NAME) {
         return true;
     }
-    let source = crate::config::read::source(path, load::LIMIT);
+    let source = crate::lab::disk::source(path, load::LIMIT);
     source.is_ok_and(|source| {
         source.text.lines().any(|line| {
             let line = line.trim();

@@ -6,13 +6,15 @@ use std::path::Path;
 use clap::Args;
 
 use crate::error::UserError;
-use crate::event::RunId;
 use crate::exit_code;
-use crate::libvirt;
-use crate::plan::model::HostPlan;
-use crate::port::{Hypervisor, LabError, Resource};
+use crate::host::libvirt;
+use crate::model::id::RunId;
+use crate::model::plan::HostPlan;
+use crate::model::resource::Resource;
+use crate::port::{Hypervisor, LabError};
+use crate::record::ledger::Ledger;
+use crate::record::state::{self, State};
 use crate::run::clean_up;
-use crate::state::{self, Ledger, State};
 
 /// A file in a run's folder that says that VMs were left on purpose.
 pub const KEPT: &str = "kept";
@@ -208,7 +210,7 @@ async fn host<'a>(
     hosts
         .get(uri)
         .map(AsRef::as_ref)
-        .ok_or_else(|| LabError::new(crate::outcome::Cause::Internal, "no host"))
+        .ok_or_else(|| LabError::new(crate::model::outcome::Cause::Internal, "no host"))
 }
 
 async fn connect(uri: &str) -> Result<libvirt::LibvirtHost, LabError> {

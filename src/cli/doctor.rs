@@ -10,13 +10,15 @@ use clap::Args;
 pub use show::{Check, Health};
 use show::{as_json, as_text, works};
 
-use super::check::Format;
+use crate::cli::check::Format;
 use crate::error::UserError;
-use crate::event::RunId;
 use crate::exit_code;
-use crate::libvirt::{self, LibvirtHost, accel};
-use crate::plan::model::{Accel, HostPlan, NODE_OVERHEAD_MIB};
-use crate::port::{Hypervisor, LabError, ResourceKind};
+use crate::host::libvirt::{self, LibvirtHost, accel};
+use crate::model::id::RunId;
+use crate::model::plan::{HostPlan, NODE_OVERHEAD_MIB};
+use crate::model::policy::Accel;
+use crate::model::resource::ResourceKind;
+use crate::port::{Hypervisor, LabError};
 use crate::units::Mib;
 
 /// Memory below which not even one small node can run.

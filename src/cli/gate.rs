@@ -2,12 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Colour;
-use super::report::{Decided, print, style};
+use crate::cli::Colour;
+use crate::cli::report::{print, style};
+use crate::decide::Decided;
 use crate::error::UserError;
-use crate::exit_code;
-use crate::report::{json, text};
-use crate::state::State;
+use crate::record::state::State;
+use crate::report::{Summary, json, text};
 
 /// What `patchgate gate` takes.
 #[derive(Debug, Clone, Args)]
@@ -34,7 +34,7 @@ pub enum GateFormat {
 pub fn run(args: &GateArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
     let run = state.resolve(&args.run, lab)?;
     let decided = Decided::load(state, &run)?;
-    let summary = decided.summary();
+    let summary = Summary::of(&decided);
     match args.format {
         GateFormat::Text => print(&text::render_gate(&summary, style(colour)))?,
         GateFormat::Json => {
@@ -43,7 +43,7 @@ pub fn run(args: &GateArgs, state: &State, lab: Option<&str>, colour: Colour) ->
             print(&text)?;
         }
     }
-    Ok(exit_code::of_gate(decided.decision.gate))
+    Ok(decided.exit_code())
 }
 
 #[cfg(test)]
@@ -51,9 +51,11 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::{Event, RunId};
-    use crate::journal::Journal;
-    use crate::plan::model::Plan;
+    use crate::exit_code;
+    use crate::model::event::Event;
+    use crate::model::id::RunId;
+    use crate::model::plan::Plan;
+    use crate::record::journal::Journal;
 
     fn empty_plan() -> Plan {
         serde_json::from_str(

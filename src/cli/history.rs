@@ -3,15 +3,16 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::Colour;
-use super::report::{Decided, print, style};
+use crate::cli::Colour;
+use crate::cli::report::{print, style};
+use crate::decide::Decided;
 use crate::error::UserError;
-use crate::event::RunId;
 use crate::exit_code;
 use crate::gate::Gate;
+use crate::model::id::RunId;
+use crate::record::state::State;
 use crate::report::table::{self, Paint};
-use crate::report::{length, safe_line};
-use crate::state::State;
+use crate::report::{Summary, length, safe_line};
 
 /// What `patchgate history` takes.
 #[derive(Debug, Clone, Args)]
@@ -127,7 +128,7 @@ fn row(run: RunId, decided: &Decided) -> Row {
             cells_planned: counts.planned,
             regressed: counts.regressed,
             inconclusive: counts.inconclusive,
-            wall_millis: u64::try_from(decided.summary().wall().as_millis()).unwrap_or(u64::MAX),
+            wall_millis: u64::try_from(Summary::of(decided).wall().as_millis()).unwrap_or(u64::MAX),
         }),
     }
 }

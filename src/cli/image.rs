@@ -11,8 +11,6 @@ use tokio_util::sync::CancellationToken;
 mod progress;
 mod table;
 
-use crate::config::model::Lab;
-use crate::config::words::count;
 use crate::error::UserError;
 use crate::exit_code;
 use crate::guest::Family;
@@ -21,6 +19,8 @@ use crate::image::catalogue::{ImageDef, Origin, Store, image_name, named, needed
 use crate::image::error::BuildError;
 use crate::image::import::{Import, KNOWN_OS, closest_os, import, lab_lines};
 use crate::image::manifest::Sealed;
+use crate::input::words::count;
+use crate::lab::file::Lab;
 use progress::Progress;
 
 /// How many images are built at once: each is bound by one CPU or by the mirror for most of its time.

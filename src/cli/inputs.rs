@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::plan::{self, Planned};
-use super::secrets;
-use crate::config::load;
-use crate::config::model::Lab;
-use crate::error::{Finding, UserError};
+use crate::cli::plan::{self, Planned};
+use crate::cli::secrets;
+use crate::error::UserError;
+use crate::host::proxy::SquidLauncher;
 use crate::image::catalogue::{self, ImageDef, Origin, Store};
 use crate::image::warm::WarmStore;
-use crate::plan::build::ImageChoice;
+use crate::input::finding::Finding;
+use crate::lab::build::ImageChoice;
+use crate::lab::file::Lab;
+use crate::lab::load;
+use crate::lab::scenario::files;
 use crate::port::ProxyLauncher;
-use crate::proxy::SquidLauncher;
-use crate::scenario::files;
 use crate::secret::Secrets;
 
 /// A lab, planned.

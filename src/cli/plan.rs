@@ -13,17 +13,19 @@ use serde::Serialize;
 use time::Prediction;
 
 use crate::cli::check::{self, Format};
-use crate::config::model::Lab;
-use crate::config::words::count;
-use crate::error::{Finding, UserError};
-use crate::observation::Class;
-use crate::plan::build::{ImageChoice, build_selected};
-use crate::plan::drift::Effect;
-use crate::plan::expected::Expected;
-use crate::plan::model::{
-    Accel, CloneMode, HostPlan, NetworkMode, NetworkPolicy, Plan, RebootPolicy, UpdateMode, UpdatePolicy,
+use crate::error::UserError;
+use crate::input::finding::Finding;
+use crate::input::words::count;
+use crate::lab::build::{ImageChoice, build_selected};
+use crate::lab::file::Lab;
+use crate::lab::select::Selection;
+use crate::model::drift::Effect;
+use crate::model::expected::Expected;
+use crate::model::observation::Class;
+use crate::model::plan::{HostPlan, Plan};
+use crate::model::policy::{
+    Accel, CloneMode, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
-use crate::plan::select::Selection;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]

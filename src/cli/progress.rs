@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::event::{Event, Record};
-use crate::outcome::{Arm, Stage};
-use crate::plan::model::{CellId, Plan};
+use crate::model::event::{Event, Record};
+use crate::model::id::{Arm, CellId};
+use crate::model::outcome::Stage;
+use crate::model::plan::Plan;
 use crate::port::Observer;
 use crate::report;
 

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::Colour;
+use crate::cli::Colour;
+use crate::decide::Decided;
 use crate::error::UserError;
-use crate::event::RunId;
 use crate::exit_code;
-use crate::gate::{self, Decision};
-use crate::journal::{self, Loaded};
-use crate::report::text::Style;
-use crate::report::{Summary, json, junit, markdown, text};
-use crate::state::{self, State};
-use crate::verdict::{self, Judgement};
+use crate::record::state::State;
+use crate::report::text::{self, Style};
+use crate::report::{Summary, json, junit, markdown};
 
 /// Columns where the terminal does not say how many it has.
 const DEFAULT_WIDTH: usize = 120;
@@ -47,54 +44,9 @@ pub enum ReportFormat {
     Markdown,
 }
 
-/// A run that was read, judged and decided.
-#[derive(Debug)]
-pub struct Decided {
-    /// Its journal.
-    pub journal: Loaded,
-    /// What became of its plan.
-    pub judgement: Judgement,
-    /// The gate and why.
-    pub decision: Decision,
-    /// Whether it is still running.
-    pub live: bool,
-}
-
-impl Decided {
-    /// Reads a run's journal and decides by it alone.
-    pub fn load(state: &State, run: &RunId) -> Result<Self, UserError> {
-        if state.is_trial(run) {
-            return Err(
-                UserError::usage(format!("{run} tried scenarios without updates: it has no gate"))
-                    .with_hint("`patchgate history` lists the runs"),
-            );
-        }
-        // Asked for before the journal is read: a run that ends in between is then called live, never dead.
-        let live = state::is_live(&state.run_dir(run));
-        let journal = journal::read(&state.journal(run)).map_err(|error| {
-            UserError::usage(error.to_string())
-                .with_hint("a journal that cannot be read decides nothing; run again")
-                .with_exit(exit_code::UNDECIDED)
-        })?;
-        let judgement = verdict::judge(&journal.plan, &journal.records);
-        let decision = gate::decide(&journal.plan, &judgement);
-        Ok(Self {
-            journal,
-            judgement,
-            decision,
-            live,
-        })
-    }
-
-    /// The view of it that reports are made from.
-    pub fn summary(&self) -> Summary<'_> {
-        Summary::new(&self.journal, &self.judgement, &self.decision)
-    }
-}
-
 /// The report of a run in a form.
 pub fn render(decided: &Decided, format: ReportFormat, style: Style) -> Result<String, UserError> {
-    let summary = decided.summary();
+    let summary = Summary::of(decided);
     let fail = |error: &dyn std::fmt::Display| UserError::usage(format!("cannot make the report: {error}"));
     match format {
         ReportFormat::Text => Ok(text::render(&summary, style)),

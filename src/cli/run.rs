@@ -9,23 +9,27 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::clean::KEPT;
-use super::inputs::{self, Inputs};
-use super::plan::time;
-use super::progress::Progress;
-use super::report::{Decided, ReportFormat};
-use super::{Colour, image, report};
-use crate::config::words::count;
+use crate::cli::clean::KEPT;
+use crate::cli::inputs::{self, Inputs};
+use crate::cli::plan::time;
+use crate::cli::progress::Progress;
+use crate::cli::report::{self, ReportFormat};
+use crate::cli::{Colour, image};
+use crate::decide::Decided;
 use crate::error::UserError;
-use crate::event::{Event, RunId};
 use crate::exit_code;
+use crate::host::libvirt::{self, LibvirtHost, accel};
 use crate::image::catalogue::{ImageDef, Store};
-use crate::libvirt::{self, LibvirtHost, accel};
-use crate::outcome::Cause;
-use crate::plan::model::{HostPlan, Plan};
+use crate::input::words::count;
+use crate::model::event::Event;
+use crate::model::id::RunId;
+use crate::model::outcome::Cause;
+use crate::model::plan::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer};
+use crate::record::durations;
+use crate::record::ledger::Ledger;
+use crate::record::state::State;
 use crate::run::{self, HostSetup, RunError, Setup};
-use crate::state::{Ledger, State, durations};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -108,7 +112,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         _ => time::words(capacities.expected, known, setup.plan.cells.len()),
     };
     if args.dry_run {
-        print!("{}", super::plan::text(&setup.plan, &time));
+        print!("{}", crate::cli::plan::text(&setup.plan, &time));
         println!("dry run: the hosts can hold this plan; nothing was started");
         return Ok(exit_code::OPEN);
     }
@@ -146,7 +150,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
             eprintln!("{}", decided.decision.line(&run_id));
         }
     }
-    Ok(exit_code::of_gate(decided.decision.gate))
+    Ok(decided.exit_code())
 }
 
 /// Connects to the hosts of a plan. Those that do not answer are told in the journal, as long as one does; one that is there

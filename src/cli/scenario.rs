@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{block_on, report, scenario_try};
+use crate::cli::{block_on, report, scenario_try};
 use crate::error::UserError;
 use crate::exit_code;
-use crate::scenario::schema::schema;
+use crate::lab::scenario::schema::schema;
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]

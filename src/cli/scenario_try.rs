@@ -16,17 +16,17 @@ pub use choose::{Target, Wish, choose};
 pub use outcome::{Outcome, Result as TryResult};
 pub use show::Show;
 
-use super::check::{self, Format};
-use super::clean::KEPT;
-use super::run::{build, not_run, on_signals, open_hosts, refused, salt, sealed};
-use super::{inputs, report};
+use crate::cli::check::{self, Format};
+use crate::cli::clean::KEPT;
+use crate::cli::run::{build, not_run, on_signals, open_hosts, refused, salt, sealed};
+use crate::cli::{inputs, report};
 use crate::error::UserError;
-use crate::event::RunId;
 use crate::exit_code;
-use crate::journal;
-use crate::plan::expected::Expected;
+use crate::model::expected::Expected;
+use crate::model::id::RunId;
+use crate::record::journal;
+use crate::record::state::State;
 use crate::run::{self, Setup, Trial};
-use crate::state::State;
 
 /// Shown under the help text.
 const EXIT_CODES: &str = "\

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::config::model::Lab;
-use crate::config::secret::SecretSection;
 use crate::error::UserError;
-use crate::plan::model::Plan;
+use crate::lab::file::Lab;
+use crate::lab::secret::SecretSection;
+use crate::model::plan::Plan;
 use crate::secret::{LONGEST, Secrets};
 
 /// The secrets that the plan's steps ask for.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use super::FakeLab;
-use super::look::{self, LookCall, Sections};
+use crate::fake::FakeLab;
+use crate::fake::look::{self, LookCall, Sections};
 use crate::guest::identity::Answer;
 use crate::guest::{GuestCommand, timing};
-use crate::hex;
-use crate::outcome::Arm;
+use crate::input::hex;
+use crate::model::id::Arm;
+use crate::model::update::Update;
 use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
-use crate::update::Update;
 
 /// What a timed action is called beside its own name.
 pub const SAMPLE: &str = "sample";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::outcome::Arm;
+use crate::model::id::Arm;
 
 /// The sections of a guest's answers (`crate::guest::observe`).
 pub type Sections = BTreeMap<&'static str, Section>;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::event::Traffic;
+use crate::model::event::Traffic;
 use crate::port::{Forbidden, LabError, Proxy, ProxyLauncher, ProxySpec};
 
 /// Starts fake proxies.

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::guest::Domain;
-use super::{FakeLab, State};
+use crate::fake::guest::Domain;
+use crate::fake::{FakeLab, State};
 use crate::image::sparse;
-use crate::outcome::Cause;
+use crate::model::outcome::Cause;
 use crate::port::{LabError, Power, VmSpec};
 
 impl FakeLab {

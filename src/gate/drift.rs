@@ -1,9 +1,9 @@
 //! Reasons from what differs between the arms beyond the updates. Pure.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::Severity;
-use crate::observation::Class;
-use crate::plan::drift::Effect;
+use crate::gate::Severity;
+use crate::model::drift::Effect;
+use crate::model::observation::Class;
 use crate::verdict::{DriftFinding, DriftState, NodeDrift, NodeJudgement, NodeState};
 
 /// Findings of one node that have a reason each; the report has them all.

@@ -1,7 +1,7 @@
 //! Reasons from hosts that were lost: worth knowing, and no more, since what could not be shown has reasons of its own. Pure.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::{Reason, Severity, about_run};
+use crate::gate::{Reason, Severity, about_run};
 use crate::verdict::Judgement;
 
 /// A reason for each host that was lost, and one for each cell that was tried once more.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{GuestCommand, ParseError, linux};
-use crate::plan::model::{UpdateMode, UpdatePolicy};
-use crate::update::{Proof, Update, UpdateSet};
+use crate::guest::{GuestCommand, ParseError, linux};
+use crate::input;
+use crate::model::policy::{UpdateMode, UpdatePolicy};
+use crate::model::update::{Proof, Update, UpdateSet};
 
 /// Settings of every apt call: no dialogue of debconf (debconf(7)), ucf (ucf(1)), needrestart or apt-listchanges, and
 /// the words that the parsers know.
@@ -61,7 +62,7 @@ pub fn refresh_errors(stderr: &str) -> Vec<String> {
         .filter(|line| {
             line.starts_with("E: ") || line.starts_with("W: Failed to fetch") || line.contains("W: GPG error")
         })
-        .map(linux::clip)
+        .map(input::clip)
         .collect()
 }
 
@@ -143,7 +144,7 @@ pub fn parse_simulation(output: &str) -> Result<Vec<Update>, ParseError> {
         };
         updates.push(parsed.ok_or_else(|| ParseError {
             what: "apt's simulation",
-            problem: format!("`{}` cannot be read", linux::clip(line)),
+            problem: format!("`{}` cannot be read", input::clip(line)),
         })?);
     }
     Ok(updates)
@@ -270,7 +271,7 @@ pub fn parse_packages(output: &str) -> Result<PackageStates, ParseError> {
         let [name, version, state] = fields[..] else {
             return Err(ParseError {
                 what: "dpkg's package states",
-                problem: format!("`{}` has not three fields", linux::clip(line)),
+                problem: format!("`{}` has not three fields", input::clip(line)),
             });
         };
         // Second letter: i installed, n not installed, c only its configuration files remain; a third one is an error.
@@ -340,7 +341,7 @@ pub fn reboot_reason(output: &str, set: &UpdateSet) -> Option<String> {
         output
             .lines()
             .find_map(|line| line.strip_prefix(key))
-            .map(|value| linux::clip(value.trim()))
+            .map(|value| input::clip(value.trim()))
     };
     if output.lines().any(|line| line.trim_end() == "flag") || value("flag ").is_some() {
         let packages = value("flag ").unwrap_or_default();
@@ -364,7 +365,7 @@ pub fn reboot_reason(output: &str, set: &UpdateSet) -> Option<String> {
         return Some(format!("{} was updated", update.name));
     }
     if let Some(file) = output.lines().find_map(stale_file) {
-        return Some(format!("{} is replaced and still in use", linux::clip(file)));
+        return Some(format!("{} is replaced and still in use", input::clip(file)));
     }
     if output.lines().next_back() != Some("end") {
         return Some("it cannot be told which replaced files are still in use".to_owned());

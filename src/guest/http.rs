@@ -4,8 +4,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{GuestCommand, ParseError, linux};
-use crate::scenario::url::Url;
+use crate::guest::{GuestCommand, ParseError, linux};
+use crate::input;
+use crate::input::url::Url;
 
 /// One request, everything in it fit to be sent.
 #[derive(Clone, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub fn tls_problem(exit: Option<i32>, stderr: &str) -> Option<String> {
             let words = line.split_once(':').map_or(line, |(_, words)| words);
             Some(format!(
                 "the server's certificate is not accepted: {}",
-                linux::clip(words)
+                input::clip(words)
             ))
         }
     }

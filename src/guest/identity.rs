@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GuestCommand, ParseError, linux};
+use crate::guest::{GuestCommand, ParseError, linux};
+use crate::input;
 
 /// How long both commands may take: making RSA keys is slow without KVM.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -125,12 +126,12 @@ pub fn parse(output: &str) -> Result<Answer, ParseError> {
     for line in output.lines() {
         let (key, value) = line
             .split_once('=')
-            .ok_or_else(|| garbled(format!("`{}` is no answer", linux::clip(line))))?;
+            .ok_or_else(|| garbled(format!("`{}` is no answer", input::clip(line))))?;
         match key {
             "mac" => drop(said.macs.insert(value.to_owned())),
-            "ssh" => drop(said.ssh.insert(linux::clip(value))),
+            "ssh" => drop(said.ssh.insert(input::clip(value))),
             "machine-id" | "host" | "random" | "clock" => drop(one.insert(key, value)),
-            _ => return Err(garbled(format!("`{}` was not asked for", linux::clip(key)))),
+            _ => return Err(garbled(format!("`{}` was not asked for", input::clip(key)))),
         }
     }
     let hexadecimal = |key: &str| {
@@ -138,12 +139,12 @@ pub fn parse(output: &str) -> Result<Answer, ParseError> {
         if value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             Ok(value.to_owned())
         } else {
-            Err(garbled(format!("`{}` is no {key}", linux::clip(value))))
+            Err(garbled(format!("`{}` is no {key}", input::clip(value))))
         }
     };
     said.machine_id = hexadecimal("machine-id")?;
     said.random = hexadecimal("random")?;
-    said.host = linux::clip(one.get("host").copied().unwrap_or_default());
+    said.host = input::clip(one.get("host").copied().unwrap_or_default());
     said.clock_millis = one
         .get("clock")
         .and_then(|clock| clock.parse().ok())

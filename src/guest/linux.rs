@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{GuestCommand, OUTPUT_LIMIT, ParseError};
-use crate::scenario::model::Action;
+use crate::guest::{GuestCommand, OUTPUT_LIMIT, ParseError};
+use crate::input::clip;
+use crate::model::scenario::Action;
 
 /// How long a question that a live guest answers at once may take, under TCG and load.
 const QUESTION: Duration = Duration::from_secs(60);
@@ -208,7 +209,7 @@ pub fn action(action: &Action, env: &[(&str, &str)], timeout: Duration) -> Optio
                 timeout,
             )
         }
-        Action::Sql(sql) => super::sql::query(sql, timeout),
+        Action::Sql(sql) => crate::guest::sql::query(sql, timeout),
         Action::Package(_)
         | Action::Http(_)
         | Action::Script(_)
@@ -221,14 +222,4 @@ pub fn action(action: &Action, env: &[(&str, &str)], timeout: Duration) -> Optio
 /// `Key=value` lines, as `systemctl show` prints them.
 pub fn parse_properties(output: &str) -> BTreeMap<&str, &str> {
     output.lines().filter_map(|line| line.split_once('=')).collect()
-}
-
-/// The start of a text for an error message.
-pub fn clip(text: &str) -> String {
-    const MOST: usize = 120;
-    let mut clipped: String = text.chars().take(MOST).collect();
-    if clipped.len() < text.len() {
-        clipped.push('…');
-    }
-    clipped
 }

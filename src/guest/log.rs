@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{GuestCommand, ParseError, linux};
-use crate::scenario::model::LogSource;
+use crate::guest::{GuestCommand, ParseError, linux};
+use crate::input;
+use crate::model::scenario::LogSource;
 
 /// How far a log had come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub fn parse_mark(output: &str) -> Result<Mark, ParseError> {
     };
     mark.ok_or_else(|| ParseError {
         what: "mark of a log",
-        problem: format!("`{}`", linux::clip(output)),
+        problem: format!("`{}`", input::clip(output)),
     })
 }
 

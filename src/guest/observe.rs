@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::observe_items as items;
-use super::{GuestCommand, ParseError, linux};
-use crate::observation::{Class, Observation, Reading};
+use crate::guest::{GuestCommand, ParseError, linux, observe_items as items};
+use crate::input;
+use crate::model::observation::{Class, Observation, Reading};
 
 /// How long one of the commands may take, under TCG and load.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -179,9 +179,9 @@ impl<'a> Sections<'a> {
                     section.ended = true;
                     name = None;
                 } else if let Some(problem) = line.strip_prefix("@! ") {
-                    section.problem = Some(Reading::Unreadable(linux::clip(problem)));
+                    section.problem = Some(Reading::Unreadable(input::clip(problem)));
                 } else if let Some(problem) = line.strip_prefix("@- ") {
-                    section.problem = Some(Reading::Absent(linux::clip(problem)));
+                    section.problem = Some(Reading::Absent(input::clip(problem)));
                 } else if let Some(text) = line.strip_prefix(' ') {
                     section.lines.push(text);
                 }
@@ -281,7 +281,7 @@ pub fn parse(outputs: &[&str]) -> Result<Observation, ParseError> {
             what: "the observation",
             problem: format!(
                 "no kernel release in `{}`",
-                linux::clip(outputs.first().copied().unwrap_or_default())
+                input::clip(outputs.first().copied().unwrap_or_default())
             ),
         });
     }

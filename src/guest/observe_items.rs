@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::observation::{EDITED, EXPIRES, FAILED, MISSING, normalise};
+use crate::model::observation::{EDITED, EXPIRES, FAILED, MISSING, normalise};
 
 type Items = BTreeMap<String, String>;
 
@@ -318,7 +318,7 @@ pub fn firewall(lines: &[&str]) -> Items {
     }
     if !order.is_empty() {
         use sha2::{Digest, Sha256};
-        let digest = crate::hex(&Sha256::digest(order.join("\n")));
+        let digest = crate::input::hex(&Sha256::digest(order.join("\n")));
         items.insert("(order)".to_owned(), digest[..12].to_owned());
     }
     items

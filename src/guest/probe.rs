@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{GuestCommand, linux};
-use crate::outcome::Cause;
+use crate::guest::{GuestCommand, linux};
+use crate::input;
+use crate::model::outcome::Cause;
 
 /// An address that no lab lists; RFC 6761 keeps it from ever resolving.
 pub const UNLISTED: &str = "http://patchgate.invalid/";
@@ -86,7 +87,7 @@ pub fn judge(probe: &Probe, output: &str) -> Option<(Cause, String)> {
         let found: Vec<String> = output
             .lines()
             .filter_map(|line| line.strip_prefix(&key))
-            .map(linux::clip)
+            .map(input::clip)
             .collect();
         found
     };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{GuestCommand, linux};
-use crate::scenario::model::Script;
+use crate::guest::{GuestCommand, linux};
+use crate::model::scenario::Script;
 
 /// Bytes that one command brings: a request to the agent is a text of libvirt's, which ends at 4 MiB.
 const PIECE: usize = 256 * 1024;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{GuestCommand, linux};
-use crate::scenario::model::{Engine, Sql};
+use crate::guest::{GuestCommand, linux};
+use crate::model::scenario::{Engine, Sql};
 
 /// The client of an engine, in words.
 pub fn client(engine: Engine) -> &'static str {
@@ -129,7 +129,7 @@ pub fn mysql_rows(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::model::TextExpectation;
+    use crate::model::scenario::expect::TextExpectation;
 
     fn sql(engine: Engine) -> Sql {
         Sql {

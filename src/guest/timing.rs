@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::linux::BOUND;
-use super::{GuestCommand, ParseError};
+use crate::guest::linux::BOUND;
+use crate::guest::{GuestCommand, ParseError};
 
 /// As [`BOUND`], with the same arguments, and the action's time in microseconds as the last line of the error output.
 ///

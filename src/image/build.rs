@@ -10,14 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::catalogue::{ImageDef, Origin};
-use super::disk;
-use super::error::BuildError;
-use super::manifest::{DISK, Identity, ImageSource, ROOTFS, Sealed, seal};
-use super::process::{Apart, Job, Runner, missing};
-use super::recipe::{LocalDeb, OsRecipe, RoleRecipe};
-use super::store::Store;
-use super::tree;
+use crate::image::catalogue::{ImageDef, Origin};
+use crate::image::error::BuildError;
+use crate::image::manifest::{DISK, Identity, ImageSource, ROOTFS, Sealed, seal};
+use crate::image::process::{Apart, Job, Runner, missing};
+use crate::image::store::Store;
+use crate::image::{disk, tree};
+use crate::lab::recipe::{LocalDeb, OsRecipe, RoleRecipe};
 
 /// The builder's generation: raise it when the same recipes give another disk.
 pub const FORMAT: u32 = 1;

@@ -8,15 +8,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use super::build::FORMAT;
-use super::disk;
-use super::manifest::Sealed;
-use super::recipe::{self, OsRecipe, RoleRecipe};
-pub use super::store::{Listing, Store};
-use crate::config::model::{ImageSection, Lab};
-use crate::error::{Finding, Severity};
-use crate::hex;
-use crate::plan::model::ImagePin;
+use crate::image::build::FORMAT;
+use crate::image::disk;
+use crate::image::manifest::Sealed;
+pub use crate::image::store::{Listing, Store};
+use crate::input::finding::{Finding, Severity};
+use crate::input::hex;
+use crate::lab::file::{ImageSection, Lab};
+use crate::lab::recipe::{self, OsRecipe, RoleRecipe};
+use crate::model::plan::ImagePin;
 
 /// An image as the lab defines it, sealed or not.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::error::BuildError;
-use super::process::{Job, Runner};
+use crate::image::error::BuildError;
+use crate::image::process::{Job, Runner};
 use crate::units::Mib;
 
 /// Where GRUB's files for BIOS boot are (package grub-pc-bin).

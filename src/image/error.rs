@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::manifest::DamagedImage;
-use super::process::{Job, last_lines};
 use crate::error::UserError;
 use crate::exit_code;
+use crate::image::manifest::DamagedImage;
+use crate::image::process::{Job, last_lines};
 
 /// A failure to make an image; nothing of it is left in the store but its log.
 #[derive(Debug, thiserror::Error)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::catalogue::image_name;
-use super::disk;
-use super::error::BuildError;
-use super::manifest::{DISK, Identity, ImageSource, Sealed, digest, seal};
-use super::process::{Job, Runner, missing};
-use super::store::Store;
+use crate::image::catalogue::image_name;
+use crate::image::disk;
+use crate::image::error::BuildError;
+use crate::image::manifest::{DISK, Identity, ImageSource, Sealed, digest, seal};
+use crate::image::process::{Job, Runner, missing};
+use crate::image::store::Store;
 
 /// The OS versions that a disk can be imported as.
 pub const KNOWN_OS: &[&str] = &[

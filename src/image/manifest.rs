@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::hex;
+use crate::input::hex;
 
 /// The disk's file name in an image's folder.
 pub const DISK: &str = "disk.qcow2";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::BuildError;
+use crate::image::error::BuildError;
 
 /// How much of a build's output is kept in its log file, in bytes.
 const LOG_LIMIT: u64 = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hex;
+use crate::input::hex;
 
 /// Bytes that are looked at at once.
 pub const BLOCK: usize = 64 * 1024;

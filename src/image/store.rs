@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::BuildError;
-use super::manifest::{self, DamagedImage, Sealed};
-use super::warm::WarmStore;
+use crate::image::error::BuildError;
+use crate::image::manifest::{self, DamagedImage, Sealed};
+use crate::image::warm::WarmStore;
 
 /// Prefix of the folders that builders work in.
 const WORK: &str = ".work-";

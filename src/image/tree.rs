@@ -7,9 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::error::BuildError;
-use super::process::{Apart, Job, Runner};
-use super::recipe::{Changes, RecipeFile};
+use crate::image::error::BuildError;
+use crate::image::process::{Apart, Job, Runner};
+use crate::lab::recipe::{Changes, RecipeFile};
 
 /// How long one command of a recipe may take.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10 * 60);

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::process::{Job, Runner};
-use super::sparse;
 use crate::guest::identity::Answer;
-use crate::hex;
+use crate::image::process::{Job, Runner};
+use crate::image::sparse;
+use crate::input::hex;
 
 /// The description of a state, in its folder.
 const MANIFEST: &str = "state.json";

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Summary;
-use crate::event::Event;
-use crate::outcome::Arm;
-use crate::plan::model::{CellId, CloneMode};
+use crate::model::event::Event;
+use crate::model::id::{Arm, CellId};
+use crate::model::policy::CloneMode;
+use crate::report::Summary;
 use crate::verdict::standing;
 
 /// The nodes of one arm.

@@ -1,7 +1,8 @@
 //! What differs between the arms beyond the updates, in lines for a reader; every text is harmless.
 
-use super::{Summary, count, safe};
-use crate::plan::drift::Effect;
+use crate::input::safe;
+use crate::model::drift::Effect;
+use crate::report::{Summary, count};
 use crate::verdict::{DriftState, NodeDrift};
 
 /// Findings of one node that are shown; the JSON report has them all.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Summary, count, length, safe};
-use crate::event::StepReport;
-use crate::observation;
-use crate::outcome::{Arm, Fault, StepOutcome};
-use crate::scenario::model::Step;
+use crate::input::safe;
+use crate::model::event::StepReport;
+use crate::model::id::Arm;
+use crate::model::observation;
+use crate::model::outcome::{Fault, StepOutcome};
+use crate::model::scenario::Step;
+use crate::report::{Summary, count, length};
 use crate::verdict::{ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
 
 /// Changes that are shown of the node on which the step failed.

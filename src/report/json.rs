@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-use super::clones::Cloned;
-use super::{Summary, times};
-use crate::event::{StepReport, Traffic};
 use crate::gate::{Counts, Gate, Reason};
 use crate::measure::Comparison;
-use crate::observation;
-use crate::outcome::{Arm, Cause, Fault, Stage};
-use crate::plan::model::NetworkPolicy;
-use crate::update::{Proof, UpdateSet};
+use crate::model::event::{StepReport, Traffic};
+use crate::model::id::Arm;
+use crate::model::observation;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::policy::NetworkPolicy;
+use crate::model::update::{Proof, UpdateSet};
+use crate::report::clones::Cloned;
+use crate::report::{Summary, times};
 use crate::verdict::{
     self, ArmOutcome, CellJudgement, LostHost, MeasuredStep, NodeDrift, NodeJudgement, NodeState, Retried,
     ScenarioJudgement, Verdict,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Summary, evidence, learned, length, measured, safe};
-use crate::event::StepReport;
 use crate::gate::{Gate, Severity};
-use crate::outcome::Arm;
+use crate::input::safe;
+use crate::model::event::StepReport;
+use crate::model::id::Arm;
+use crate::report::{Summary, evidence, learned, length, measured};
 use crate::verdict::{
     CellJudgement, DriftState, NodeDrift, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
 };
@@ -133,7 +134,7 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
 }
 
 fn of_drift(cell: &CellJudgement, node: &NodeJudgement, drift: &NodeDrift) -> TestCase {
-    let lines = super::drift::lines(drift);
+    let lines = crate::report::drift::lines(drift);
     let status = |kind, name| {
         let mut status = not_passed(cell.required, kind, name, drift.state.words());
         status.set_description(lines.join("\n"));

@@ -1,9 +1,10 @@
 //! What steps found out, whether they passed or not: the variables that they captured, and the single results of scripts.
 
-use super::{Summary, safe};
-use crate::event::StepReport;
-use crate::outcome::Arm;
-use crate::scenario::results::{self, SubOutcome};
+use crate::input::safe;
+use crate::model::event::StepReport;
+use crate::model::id::Arm;
+use crate::model::results::{self, SubOutcome};
+use crate::report::Summary;
 
 /// What one scenario's steps found out; every text in it is harmless.
 pub(super) struct Learned {

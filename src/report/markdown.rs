@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Summary, count, drift, evidence, learned, length, measured, safe, times};
 use crate::gate::{Counts, Severity};
-use crate::outcome::Arm;
+use crate::input::safe;
+use crate::model::id::Arm;
+use crate::report::{Summary, count, drift, evidence, learned, length, measured, times};
 use crate::verdict::Verdict;
 
 /// The whole report.

@@ -1,8 +1,9 @@
 //! Measured steps side by side, as every format shows them.
 
-use super::table::{self, Paint, Painted};
-use super::{Summary, safe};
+use crate::input::safe;
 use crate::measure::{Comparison, Finding, time};
+use crate::report::Summary;
+use crate::report::table::{self, Paint, Painted};
 use crate::verdict::{Measured, MeasuredStep};
 
 /// The columns of [`Row::columns`].

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::table::{self, Paint, Painted};
-use super::{Summary, count, drift, length, measured, safe, times};
-use super::{evidence, learned};
 use crate::gate::{Counts, Gate, Reason, Severity};
-use crate::outcome::Arm;
-use crate::update::UpdateSet;
+use crate::input::safe;
+use crate::model::id::Arm;
+use crate::model::update::UpdateSet;
+use crate::report::table::{self, Paint, Painted};
+use crate::report::{Summary, count, drift, evidence, learned, length, measured, times};
 use crate::verdict::{
     ArmOutcome, CellJudgement, DriftState, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
 };

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Summary;
-use crate::event::Event;
-use crate::outcome::{Arm, Stage};
-use crate::plan::model::CellId;
+use crate::model::event::Event;
+use crate::model::id::{Arm, CellId};
+use crate::model::outcome::Stage;
+use crate::report::Summary;
 use crate::verdict::standing;
 
 /// The time of one stage over all cells.

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::arm::ArmRun;
-use super::warm::{self, Origin, Saved};
-use crate::outcome::{Arm, Fault};
-use crate::port::{Resource, VmSpec};
+use crate::model::id::Arm;
+use crate::model::outcome::Fault;
+use crate::model::resource::Resource;
+use crate::port::VmSpec;
+use crate::run::arm::ArmRun;
+use crate::run::warm::{self, Origin, Saved};
 
 /// An arm's VMs, paused.
 pub struct Forked {

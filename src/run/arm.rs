@@ -6,22 +6,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::node::{Node, fault};
-use super::outlet::Outlet;
-use super::pair::Seat;
-use super::reboot::Say;
-use super::site::Site;
-use super::waiting::GuestTime;
-use super::{Context, Setup, names, observe, scenario, updates};
-use crate::event::Event;
 use crate::guest::debian::{self, PackageStates};
-use crate::observation::Moment;
-use crate::outcome::{Arm, Cause, Fault, Stage};
-use crate::plan::model::CellPlan;
-use crate::port::{LabError, Resource};
-use crate::scenario::model::Scenario;
+use crate::model::event::Event;
+use crate::model::id::Arm;
+use crate::model::observation::Moment;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::plan::CellPlan;
+use crate::model::resource::Resource;
+use crate::model::scenario::Scenario;
+use crate::model::update::UpdateSet;
+use crate::port::LabError;
+use crate::run::node::{Node, fault};
+use crate::run::outlet::Outlet;
+use crate::run::pair::Seat;
+use crate::run::reboot::Say;
+use crate::run::site::Site;
+use crate::run::waiting::GuestTime;
+use crate::run::{Context, Setup, names, observe, scenario, updates};
 use crate::secret::Mask;
-use crate::update::UpdateSet;
 
 mod clone;
 mod measure;

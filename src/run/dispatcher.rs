@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::masking;
-use crate::event::{Event, Record};
-use crate::journal::{Journal, JournalError};
-use crate::outcome::Cause;
+use crate::model::event::{Event, Record};
+use crate::model::outcome::Cause;
 use crate::port::{LabError, Observer};
+use crate::record::journal::{Journal, JournalError};
+use crate::run::masking;
 use crate::secret::Mask;
 
 /// The sending end.
@@ -79,10 +79,10 @@ impl Dispatcher {
 
 impl Writer {
     /// Waits until everything is written.
-    pub async fn finish(self) -> Result<(), super::RunError> {
+    pub async fn finish(self) -> Result<(), crate::run::RunError> {
         match self.0.await {
             Ok(result) => Ok(result?),
-            Err(panicked) => Err(super::RunError::Host(LabError::new(
+            Err(panicked) => Err(crate::run::RunError::Host(LabError::new(
                 Cause::Internal,
                 format!("the task that writes the journal died: {panicked}"),
             ))),

@@ -1,7 +1,7 @@
 //! The last gate before the journal: no event carries a secret past it, wherever its texts came from.
 
-use crate::event::{Event, StepReport};
-use crate::observation::{Observation, Reading};
+use crate::model::event::{Event, StepReport};
+use crate::model::observation::{Observation, Reading};
 use crate::secret::Mask;
 
 /// The event with every text that a guest can have written masked. Names, which the plan fixes, stay as they are.
@@ -89,9 +89,9 @@ pub fn report(report: &mut StepReport, mask: &Mask) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{Class, Moment};
-    use crate::outcome::{Arm, Cause, Fault, Stage};
-    use crate::plan::model::CellId;
+    use crate::model::id::{Arm, CellId};
+    use crate::model::observation::{Class, Moment};
+    use crate::model::outcome::{Cause, Fault, Stage};
     use crate::secret::Secrets;
 
     #[test]

@@ -4,9 +4,7 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-use crate::event::RunId;
-use crate::outcome::Arm;
-use crate::plan::model::CellId;
+use crate::model::id::{Arm, CellId, RunId};
 
 /// Nodes of a cell that have MAC addresses of their own.
 const NODES: usize = 256;

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Context;
-use super::site::Site;
-use super::waiting::GuestTime;
 use crate::guest::{self, Family, GuestCommand, ParseError, http, linux};
-use crate::outcome::{Cause, Fault, Stage};
-use crate::plan::model::NodePlan;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::plan::NodePlan;
+use crate::model::scenario::Action;
 use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
-use crate::scenario::cookies::Jar;
-use crate::scenario::evaluate::{self, Raw};
-use crate::scenario::exchange::Exchange;
-use crate::scenario::model::Action;
+use crate::run::Context;
+use crate::run::site::Site;
+use crate::run::waiting::GuestTime;
+use crate::step::cookies::Jar;
+use crate::step::evaluate::{self, Raw};
+use crate::step::exchange::Exchange;
 use crate::units::Period;
 
 /// The pause between two signs of life that are asked for.

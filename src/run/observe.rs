@@ -1,13 +1,13 @@
 //! Looking at a node without any scenario: what it said goes to the journal, to be compared between the arms.
 
-use super::arm::ArmRun;
-use super::node::Node;
-use super::updates;
-use crate::event::Event;
 use crate::guest::debian::PackageStates;
 use crate::guest::{linux, observe};
-use crate::observation::{Class, Moment, Reading};
-use crate::outcome::{Cause, Fault, Stage};
+use crate::model::event::Event;
+use crate::model::observation::{Class, Moment, Reading};
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::run::arm::ArmRun;
+use crate::run::node::Node;
+use crate::run::updates;
 
 /// What of a look the arm itself goes on with.
 pub struct Seen {

@@ -6,15 +6,16 @@ use std::path::Path;
 
 use tokio::sync::OnceCell;
 
-use super::arm::ArmRun;
-use super::node::Node;
-use super::site::Site;
-use super::{Setup, names};
-use crate::event::{Event, Traffic};
 use crate::guest::probe::{self, Probe};
-use crate::outcome::{Cause, Fault, Stage};
-use crate::plan::model::NetworkMode;
-use crate::port::{FilterSpec, LabError, OutletSpec, Proxy, ProxySpec, Resource, ResourceKind};
+use crate::model::event::{Event, Traffic};
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::policy::NetworkMode;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{FilterSpec, LabError, OutletSpec, Proxy, ProxySpec};
+use crate::run::arm::ArmRun;
+use crate::run::node::Node;
+use crate::run::site::Site;
+use crate::run::{Setup, names};
 
 /// What all clones of a run share.
 pub struct Outlet {

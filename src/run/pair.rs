@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::outcome::Arm;
+use crate::model::id::Arm;
 
 /// Where the arms are: which of the measured steps, and how many samples of it were taken in both arms together.
 type Turn = (usize, u32);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::queue::{ARM_DISK, CellNeeds, Queue, Room};
-use super::{HostSetup, Setup};
-use crate::outcome::Cause;
-use crate::plan::model::{CellPlan, NetworkMode};
+use crate::model::outcome::Cause;
+use crate::model::plan::CellPlan;
+use crate::model::policy::NetworkMode;
 use crate::port::{Capacity, LabError};
+use crate::run::queue::{ARM_DISK, CellNeeds, Queue, Room};
+use crate::run::{HostSetup, Setup};
 use crate::units::Mib;
 
 /// What a run's clones may use of its hosts, and how long it may take.

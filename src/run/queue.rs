@@ -19,7 +19,8 @@ use std::time::Duration;
 
 pub use needs::{ARM_DISK, Amount, CellNeeds, RESERVE, Room};
 
-use crate::outcome::{Arm, Cause};
+use crate::model::id::Arm;
+use crate::model::outcome::Cause;
 use crate::units::Mib;
 
 /// How often an admission that does not fit yet may be overtaken by later ones.

@@ -2,8 +2,9 @@
 
 use tokio::sync::watch;
 
-use crate::outcome::Arm;
-use crate::plan::model::{Plan, RebootPolicy};
+use crate::model::id::Arm;
+use crate::model::plan::Plan;
+use crate::model::policy::RebootPolicy;
 
 #[derive(Debug, Default)]
 struct Cell {

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::site::Loss;
-use crate::event::RunId;
-use crate::outcome::Cause;
-use crate::plan::model::ImagePin;
-use crate::port::{Hypervisor, LabError, Resource, ResourceKind};
-use crate::state::Ledger;
+use crate::model::id::RunId;
+use crate::model::outcome::Cause;
+use crate::model::plan::ImagePin;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{Hypervisor, LabError};
+use crate::record::ledger::Ledger;
+use crate::run::site::Loss;
 
 /// What a run has made on one host and not yet removed.
 pub struct Resources {
@@ -121,14 +122,14 @@ impl Resources {
 
     /// Places a sealed image into the run's pool, once however many arms ask.
     pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<String, LabError> {
-        let pool = super::names::pool(run);
+        let pool = crate::run::names::pool(run);
         self.pool
             .get_or_try_init(|| async {
                 self.intend(ResourceKind::Pool, &pool)?;
                 self.host.create_pool(&pool).await
             })
             .await?;
-        let volume = super::names::base(&pin.name);
+        let volume = crate::run::names::base(&pin.name);
         let cell = {
             let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
             bases.entry(volume.clone()).or_default().clone()

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::arm::ArmRun;
-use super::node::Node;
-use super::step::{Known, Runner};
-use crate::event::{Event, StepReport};
 use crate::guest::log::{self, Mark};
-use crate::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
-use crate::scenario::evaluate;
-use crate::scenario::model::{Action, Scenario, Step, When};
+use crate::model::event::{Event, StepReport};
+use crate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
+use crate::model::scenario::{Action, Scenario, Step, When};
+use crate::run::arm::ArmRun;
+use crate::run::node::Node;
+use crate::run::step::{Known, Runner};
+use crate::step::evaluate;
 
 /// How far a whole run of a scenario got.
 struct Progress {

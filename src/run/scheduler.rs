@@ -8,15 +8,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::arm::ArmRun;
-use super::node::fault;
-use super::pair::{self, Seat};
-use super::queue::{Queue, Start, Stranded};
-use super::{Context, ahead, arm, warm};
-use crate::event::Event;
-use crate::outcome::{Arm, Cause, Stage};
-use crate::plan::model::CloneMode;
+use crate::model::event::Event;
+use crate::model::id::Arm;
+use crate::model::outcome::{Cause, Stage};
+use crate::model::policy::CloneMode;
 use crate::port::LabError;
+use crate::run::arm::{self, ArmRun};
+use crate::run::node::fault;
+use crate::run::pair::{self, Seat};
+use crate::run::queue::{Queue, Start, Stranded};
+use crate::run::{Context, ahead, warm};
 
 /// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
 const SHORT: Duration = Duration::from_secs(60);

@@ -8,14 +8,14 @@ use tokio::sync::{Notify, OnceCell};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::Ahead;
-use super::outlet::Outlet;
-use super::resources::Resources;
-use super::warm::Warm;
-use super::{HostSetup, Setup};
-use crate::outcome::Cause;
+use crate::model::outcome::Cause;
 use crate::port::{Hypervisor, LabError};
-use crate::state::Ledger;
+use crate::record::ledger::Ledger;
+use crate::run::ahead::Ahead;
+use crate::run::outlet::Outlet;
+use crate::run::resources::Resources;
+use crate::run::warm::Warm;
+use crate::run::{HostSetup, Setup};
 use crate::units::Mib;
 
 /// The pause between two looks at a host.

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::arm::ArmRun;
-use super::masking;
-use super::node::Node;
-use crate::event::StepReport;
 use crate::guest::log::{self, Mark};
 use crate::guest::{GuestCommand, OUTPUT_LIMIT, ParseError, http, linux, script, timing};
-use crate::outcome::{Cause, Fault, Stage, StepOutcome};
-use crate::scenario::cookies::Jar;
-use crate::scenario::evaluate::{self, Raw};
-use crate::scenario::exchange::{Exchange, Next};
-use crate::scenario::model::{Action, Authority, Http, Log, Scenario, Script, Step};
-use crate::scenario::template::ITEM;
-use crate::scenario::{capture, render};
+use crate::input::template::ITEM;
+use crate::model::event::StepReport;
+use crate::model::outcome::{Cause, Fault, Stage, StepOutcome};
+use crate::model::scenario::{Action, Authority, Http, Log, Scenario, Script, Step};
+use crate::run::arm::ArmRun;
+use crate::run::masking;
+use crate::run::node::Node;
 use crate::secret::Mask;
+use crate::step::cookies::Jar;
+use crate::step::evaluate::{self, Raw};
+use crate::step::exchange::{Exchange, Next};
+use crate::step::{capture, render};
 use crate::units::Period;
 
 /// Output of a step that the journal keeps, in bytes for each of standard output and error.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::node::{Node, exit_words, output_text, tail};
 use crate::guest::debian::{self, PackageStates};
 use crate::guest::linux;
-use crate::outcome::{Cause, Fault, Stage};
-use crate::plan::model::{Deadlines, UpdatePolicy};
-use crate::update::{Update, UpdateSet};
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::policy::{Deadlines, UpdatePolicy};
+use crate::model::update::{Update, UpdateSet};
+use crate::run::node::{Node, exit_words, output_text, tail};
 
 /// The sets that were pinned in this run, by the SHA-256 of the image that they are for. The policy is the run's.
 #[derive(Default)]

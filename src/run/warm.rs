@@ -11,16 +11,17 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
-use super::arm::ArmRun;
-use super::names;
-use super::node::{Node, fault};
 use crate::guest::identity::{self, Answer, Identity};
 use crate::guest::linux;
-use crate::hex;
 use crate::image::warm::{Found, Kept, WarmStore};
-use crate::outcome::{Cause, Fault, Stage};
-use crate::plan::model::CloneMode;
-use crate::port::{LabError, Power, Resource, ResourceKind, VmSpec};
+use crate::input::hex;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::policy::CloneMode;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{LabError, Power, VmSpec};
+use crate::run::arm::ArmRun;
+use crate::run::names;
+use crate::run::node::{Node, fault};
 use crate::units::Period;
 
 /// How long a clone that goes on from a saved state may take to answer.

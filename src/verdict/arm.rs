@@ -1,11 +1,12 @@
 //! One scenario in one arm: from all its runs to one outcome.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::seen::{ArmSeen, RunSeen};
-use super::{ArmOutcome, ArmResult, measured};
-use crate::event::StepReport;
-use crate::outcome::{Arm, Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
-use crate::scenario::model::{Scenario, When};
+use crate::model::event::StepReport;
+use crate::model::id::Arm;
+use crate::model::outcome::{Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
+use crate::model::scenario::{Scenario, When};
+use crate::verdict::seen::{ArmSeen, RunSeen};
+use crate::verdict::{ArmOutcome, ArmResult, measured};
 
 /// How one run of a scenario ended, as far as its records can be believed.
 enum RunEnd {

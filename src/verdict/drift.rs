@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::observation::{Change, Class, EXPIRES, FAILED, Moment, Observation, changes, is_pinned, words};
-use crate::outcome::Arm;
-use crate::plan::drift::{DriftPolicy, Effect};
-use crate::update::UpdateSet;
+use crate::model::drift::{DriftPolicy, Effect};
+use crate::model::id::Arm;
+use crate::model::observation::{
+    Change, Class, EXPIRES, FAILED, Moment, Observation, changes, is_pinned, words,
+};
+use crate::model::update::UpdateSet;
 
 /// What became of a node beyond its updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

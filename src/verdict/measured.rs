@@ -1,13 +1,13 @@
 //! Measured steps: from both arms' samples to what may be said of their time.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::seen::{ArmSeen, Seen};
-use super::{ArmOutcome, ArmResult, Verdict};
-use crate::event::StepReport;
 use crate::measure::{self, Comparison, Finding, Performance};
-use crate::outcome::{Arm, Cause, StepOutcome};
-use crate::plan::model::CellId;
-use crate::scenario::model::{Measure, Scenario};
+use crate::model::event::StepReport;
+use crate::model::id::{Arm, CellId};
+use crate::model::outcome::{Cause, StepOutcome};
+use crate::model::scenario::{Measure, Scenario};
+use crate::verdict::seen::{ArmSeen, Seen};
+use crate::verdict::{ArmOutcome, ArmResult, Verdict};
 
 /// What became of one measured step.
 #[derive(Debug, Clone, PartialEq)]

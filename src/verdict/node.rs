@@ -1,11 +1,12 @@
 //! The judgement on a node: whether it ended with exactly its pinned set. Pure.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::seen::Seen;
-use super::{NodeJudgement, NodeState, drift};
-use crate::outcome::Arm;
-use crate::plan::model::{CellPlan, Plan, RebootPolicy};
-use crate::update::{Proof, UpdateSet};
+use crate::model::id::Arm;
+use crate::model::plan::{CellPlan, Plan};
+use crate::model::policy::RebootPolicy;
+use crate::model::update::{Proof, UpdateSet};
+use crate::verdict::seen::Seen;
+use crate::verdict::{NodeJudgement, NodeState, drift};
 
 /// Judges a node of a cell by what was seen of it.
 pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -> NodeJudgement {

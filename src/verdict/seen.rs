@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::drift::Looks;
-use super::tries::{Tries, standing};
-use crate::event::{Event, Record, StepReport};
-use crate::outcome::{Arm, Fault, ScenarioOutcome, StepOutcome};
-use crate::plan::model::CellId;
-use crate::update::{Proof, UpdateSet};
+use crate::model::event::{Event, Record, StepReport};
+use crate::model::id::{Arm, CellId};
+use crate::model::outcome::{Fault, ScenarioOutcome, StepOutcome};
+use crate::model::update::{Proof, UpdateSet};
+use crate::verdict::drift::Looks;
+use crate::verdict::tries::{Tries, standing};
 
 #[derive(Default)]
 pub(super) struct Seen<'a> {

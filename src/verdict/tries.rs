@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::event::{Event, Record};
-use crate::outcome::Arm;
-use crate::plan::model::CellId;
+use crate::model::event::{Event, Record};
+use crate::model::id::{Arm, CellId};
 
 /// A second try of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use patchgate::fake::{Agent, Apply, GuestScript, LookCall, Section, Sections};
-use patchgate::observation::Class;
-use patchgate::outcome::Cause;
-use patchgate::plan::drift::{DriftPolicy, Effect};
+use patchgate::model::drift::{DriftPolicy, Effect};
+use patchgate::model::observation::Class;
+use patchgate::model::outcome::Cause;
 use patchgate::verdict::{DriftFinding, DriftState};
 
 use super::support::{End, Lab};

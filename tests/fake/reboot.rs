@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use patchgate::event::Event;
 use patchgate::fake::{Agent, Apply, GuestScript, StepCall};
-use patchgate::outcome::{Arm, Cause};
-use patchgate::plan::model::RebootPolicy;
-use patchgate::update::Update;
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::Cause;
+use patchgate::model::policy::RebootPolicy;
+use patchgate::model::update::Update;
 use patchgate::verdict::Verdict;
 
 use crate::support::{End, Lab, exit};

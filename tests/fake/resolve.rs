@@ -1,9 +1,9 @@
 //! Nodes of one image get one update set, which is resolved once.
 
-use patchgate::event::Event;
 use patchgate::fake::{Agent, GuestScript};
-use patchgate::outcome::{Arm, Cause};
-use patchgate::plan::model::CellId;
+use patchgate::model::event::Event;
+use patchgate::model::id::{Arm, CellId};
+use patchgate::model::outcome::Cause;
 
 use crate::support::{End, Lab};
 

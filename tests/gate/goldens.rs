@@ -1,12 +1,13 @@
 //! Reports and decisions of the runs that matter, as a reader sees them.
 
-use patchgate::event::Event;
 use patchgate::gate::{Decision, Gate};
-use patchgate::journal::Loaded;
-use patchgate::observation::{Class, Moment};
-use patchgate::outcome::{Arm, Cause, Stage};
-use patchgate::report::text::Style;
-use patchgate::report::{Summary, json, junit, markdown, text};
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::observation::{Class, Moment};
+use patchgate::model::outcome::{Cause, Stage};
+use patchgate::record::journal::Loaded;
+use patchgate::report::text::{self, Style};
+use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::verdict::Judgement;
 
 use super::looks::plant;
@@ -257,7 +258,7 @@ fn hostile() -> Story {
             }
             Event::Resolved { set, .. } => {
                 set.updates[0].origin = evil.into();
-                *set = patchgate::update::UpdateSet::pin(set.updates.clone());
+                *set = patchgate::model::update::UpdateSet::pin(set.updates.clone());
             }
             Event::RebootNeeded { reason, .. } => *reason = Some(evil.to_owned()),
             Event::Proved { proof, .. } => proof.missing.push(evil.to_owned()),

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use patchgate::event::RunId;
 use patchgate::gate::{Gate, decide};
-use patchgate::journal::{self, Journal};
-use patchgate::state::{State, is_live};
+use patchgate::model::id::RunId;
+use patchgate::record::journal::{self, Journal};
+use patchgate::record::state::{State, is_live};
 use patchgate::verdict::judge;
 
 use super::story::{Story, all_pass, two_cells};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use patchgate::observation::{Class, Observation, Reading};
+use patchgate::model::observation::{Class, Observation, Reading};
 
 /// A web server in all classes; what a class has of its own is empty unless it matters to a story.
 pub fn seen(updated: bool, broken: bool) -> Observation {

@@ -1,16 +1,17 @@
 //! Tables: control against treatment, verdicts against the gate, faults against both.
 
-use patchgate::event::Event;
 use patchgate::gate::{Gate, Severity, decide};
-use patchgate::outcome::{Arm, Cause, Stage};
-use patchgate::scenario::model::When;
-use patchgate::update::{Proof, UpdateSet};
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::{Cause, Stage};
+use patchgate::model::scenario::When;
+use patchgate::model::update::{Proof, UpdateSet};
 use patchgate::verdict::{ArmOutcome, NodeState, Verdict, judge, verdict};
 
 use super::looks::seen;
 use super::story::{Go, Story, all_pass, cell, fault, good_proof, nginx_set, plan, scenario, two_cells};
 
-fn one_cell() -> patchgate::plan::model::Plan {
+fn one_cell() -> patchgate::model::plan::Plan {
     plan(
         vec![cell("web/debian-12", &["web"], &["web/page"])],
         vec![scenario("web/page", &[When::AfterReboot, When::AfterReboot])],

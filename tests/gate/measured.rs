@@ -1,12 +1,13 @@
 //! Measured steps: what their samples do to verdict, gate and reports.
 
-use patchgate::event::Event;
 use patchgate::gate::{Gate, Severity};
-use patchgate::outcome::{Arm, Cause, Stage};
-use patchgate::plan::model::Plan;
-use patchgate::report::text::Style;
-use patchgate::report::{Summary, json, junit, markdown, text};
-use patchgate::scenario::model::{Measure, When};
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::outcome::{Cause, Stage};
+use patchgate::model::plan::Plan;
+use patchgate::model::scenario::{Measure, When};
+use patchgate::report::text::{self, Style};
+use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::verdict::{ArmOutcome, Verdict};
 
 use super::story::{Go, Story, all_pass, cell, fault, plan, scenario};

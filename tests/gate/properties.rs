@@ -1,12 +1,14 @@
 //! The gate against an oracle that is written from the invariants alone, on random plans and damaged journals.
 
-use patchgate::event::{Event, Record};
 use patchgate::gate::{Gate, Severity, decide};
-use patchgate::observation::Moment;
-use patchgate::outcome::{Arm, Blame, Cause, ScenarioOutcome, Stage, StepOutcome};
-use patchgate::plan::model::{NetworkMode, Plan};
-use patchgate::scenario::model::When;
-use patchgate::update::UpdateSet;
+use patchgate::model::event::{Event, Record};
+use patchgate::model::id::Arm;
+use patchgate::model::observation::Moment;
+use patchgate::model::outcome::{Blame, Cause, ScenarioOutcome, Stage, StepOutcome};
+use patchgate::model::plan::Plan;
+use patchgate::model::policy::NetworkMode;
+use patchgate::model::scenario::When;
+use patchgate::model::update::UpdateSet;
 use patchgate::verdict::judge;
 use proptest::collection::vec;
 use proptest::prelude::*;

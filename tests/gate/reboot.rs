@@ -1,11 +1,11 @@
 //! An unchanged boot id is believed only where the plan, the run and every node say that no reboot was needed.
 
-use patchgate::event::Event;
 use patchgate::gate::Gate;
-use patchgate::outcome::Arm;
-use patchgate::plan::model::RebootPolicy;
-use patchgate::scenario::model::When;
-use patchgate::update::{Update, UpdateSet};
+use patchgate::model::event::Event;
+use patchgate::model::id::Arm;
+use patchgate::model::policy::RebootPolicy;
+use patchgate::model::scenario::When;
+use patchgate::model::update::{Update, UpdateSet};
 use patchgate::verdict::NodeState;
 
 use super::story::{Story, all_pass, cell, good_proof, nginx_set, plan, scenario};

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use patchgate::event::{Event, Record, StepReport, Traffic};
 use patchgate::gate::{Decision, decide};
-use patchgate::journal::Loaded;
 use patchgate::measure::Performance;
-use patchgate::observation::{Moment, Observation};
-use patchgate::outcome::{Arm, Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
-use patchgate::plan::drift::DriftPolicy;
-use patchgate::plan::model::{
-    Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan,
-    Plan, RebootPolicy, UpdateMode, UpdatePolicy,
+use patchgate::model::drift::DriftPolicy;
+use patchgate::model::event::{Event, Record, StepReport, Traffic};
+use patchgate::model::id::{Arm, CellId};
+use patchgate::model::observation::{Moment, Observation};
+use patchgate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
+use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
+use patchgate::model::policy::{
+    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
-use patchgate::scenario::model::{Action, Scenario, Service, Step, When};
+use patchgate::model::scenario::{Action, Scenario, Service, Step, When};
+use patchgate::model::update::{Proof, Update, UpdateSet};
+use patchgate::record::journal::Loaded;
 use patchgate::units::{Mib, Period};
-use patchgate::update::{Proof, Update, UpdateSet};
 use patchgate::verdict::{Judgement, judge};
 
 use super::looks::seen;

@@ -1,13 +1,14 @@
 //! Cells that are tried once more, as their host was lost: which records count then.
 
-use patchgate::event::Event;
 use patchgate::gate::{Gate, Severity, decide};
-use patchgate::journal::Journal;
-use patchgate::outcome::{Arm, Cause, Stage};
-use patchgate::plan::expected::Expected;
-use patchgate::plan::model::CellId;
+use patchgate::model::event::Event;
+use patchgate::model::expected::Expected;
+use patchgate::model::id::{Arm, CellId};
+use patchgate::model::outcome::{Cause, Stage};
+use patchgate::record::durations;
+use patchgate::record::journal::Journal;
+use patchgate::record::state::State;
 use patchgate::report::{json, markdown};
-use patchgate::state::{State, durations};
 use patchgate::verdict::judge;
 
 use super::goldens::{as_text, with};

@@ -46,7 +46,7 @@ pub fn write(folder: &Path) {
             "{}Filename: ./{deb}\nSize: {}\nSHA256: {}\n\n",
             control(name, "2.0"),
             bytes.len(),
-            patchgate::hex(&hash)
+            patchgate::input::hex(&hash)
         )
         .expect("write");
     }

@@ -7,31 +7,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use patchgate::error::Source;
-use patchgate::event::{Event, Record, RunId, StepReport};
+use patchgate::decide::Decided;
 use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
-use patchgate::gate::{self, Decision};
-use patchgate::hex;
+use patchgate::gate::Decision;
 use patchgate::image::warm::WarmStore;
-use patchgate::journal::{self, Loaded};
+use patchgate::input::finding::Source;
+use patchgate::input::hex;
+use patchgate::lab::scenario::parse::parse;
 use patchgate::measure::Performance;
-use patchgate::outcome::{Arm, Cause};
-use patchgate::plan::drift::DriftPolicy;
-use patchgate::plan::expected::Expected;
-use patchgate::plan::model::{
-    Accel, CellId, CellPlan, CloneMode, Deadlines, HostPlan, ImagePin, NetworkMode, NetworkPolicy, NodePlan,
-    Plan, RebootPolicy, UpdateMode, UpdatePolicy,
+use patchgate::model::drift::DriftPolicy;
+use patchgate::model::event::{Event, Record, StepReport};
+use patchgate::model::expected::Expected;
+use patchgate::model::id::{Arm, CellId, RunId};
+use patchgate::model::outcome::Cause;
+use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
+use patchgate::model::policy::{
+    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
+use patchgate::model::scenario::expect::TextExpectation;
+use patchgate::model::scenario::{Action, FilePin, Measure, Retry, Run, Scenario, Step};
 use patchgate::port::{ExecOutput, Hypervisor, LabError, Observer};
-use patchgate::report::text::Style;
-use patchgate::report::{Summary, json, junit, markdown, text};
+use patchgate::record::journal::{self, Loaded};
+use patchgate::record::ledger::Ledger;
+use patchgate::record::state::{RESOURCES, State};
+use patchgate::report::text::{self, Style};
+use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::run::{self, HostSetup, RunError, Setup};
-use patchgate::scenario::model::{Action, FilePin, Measure, Retry, Run, Scenario, Step, TextExpectation};
-use patchgate::scenario::parse::parse;
 use patchgate::secret::Secrets;
-use patchgate::state::{Ledger, State};
 use patchgate::units::{Mib, Period};
-use patchgate::verdict::{self, Judgement, NodeDrift, Verdict};
+use patchgate::verdict::{Judgement, NodeDrift, Verdict};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -325,18 +329,17 @@ impl Lab {
     pub async fn run(self) -> End {
         let (state, run, left_behind) = self.execute().await.expect("the run starts");
         let journal = journal::read(&state.journal(&run)).expect("the journal is whole");
-        let judgement = verdict::judge(&self.plan, &journal.records);
-        let decision = gate::decide(&self.plan, &judgement);
-        let ledger = Ledger::left(&state.run_dir(&run).join(patchgate::state::RESOURCES)).expect("ledger");
+        let decided = Decided::of(journal, false);
+        let ledger = Ledger::left(&state.run_dir(&run).join(RESOURCES)).expect("ledger");
         End {
             fake: self.fake,
             others: self.others,
             proxies: self.proxies,
             run,
-            journal,
+            journal: decided.journal,
             folder: self.folder,
-            judgement,
-            decision,
+            judgement: decided.judgement,
+            decision: decided.decision,
             left_behind,
             in_ledger: ledger.len(),
         }
@@ -405,12 +408,9 @@ impl End {
     /// Every report in every format.
     pub fn reports(&self) -> String {
         let summary = Summary::new(&self.journal, &self.judgement, &self.decision);
-        let style = Style {
-            width: 120,
-            colour: false,
-        };
+        let (width, colour) = (120, false);
         [
-            text::render(&summary, style),
+            text::render(&summary, Style { width, colour }),
             markdown::render(&summary),
             junit::render(&summary).expect("XML"),
             json::render(&summary).expect("JSON"),

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::show::Check;
-use crate::event::RunId;
-use crate::libvirt::LibvirtHost;
-use crate::outcome::{Arm, Cause};
-use crate::plan::model::CellId;
-use crate::port::{FilterSpec, Hypervisor, LabError, NetworkSpec, OutletSpec, Resource, ResourceKind, Tag};
-use crate::proxy;
+use crate::cli::doctor::show::Check;
+use crate::host::libvirt::LibvirtHost;
+use crate::host::proxy;
+use crate::model::id::{Arm, CellId, RunId};
+use crate::model::outcome::Cause;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{FilterSpec, Hypervisor, LabError, NetworkSpec, OutletSpec, Tag};
 
 /// A network between nodes, made and removed.
 pub(super) async fn networks(lab: &LibvirtHost, run: &RunId) -> Check {

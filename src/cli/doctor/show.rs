@@ -170,7 +170,7 @@ fn broken(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Cause;
+    use crate::model::outcome::Cause;
 
     fn checks() -> Vec<Check> {
         vec![

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::words::count;
-use crate::plan::expected::Expected;
-use crate::plan::model::{HostPlan, Plan};
-use crate::plan::uri::is_session;
+use crate::input::words::count;
+use crate::model::expected::Expected;
+use crate::model::plan::{HostPlan, Plan};
+use crate::model::uri::is_session;
 use crate::report::length;
 use crate::run::queue::{CellNeeds, Queue, Room};
 use crate::units::Mib;

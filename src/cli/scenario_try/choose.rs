@@ -1,11 +1,11 @@
 //! Which cell a scenario is tried on. Pure.
 
-use crate::config::model::{GroupSection, Lab};
-use crate::config::words::{did_you_mean, list, show};
 use crate::error::UserError;
-use crate::plan::model::Plan;
-use crate::plan::names;
-use crate::scenario::model::Scenario;
+use crate::input::words::{did_you_mean, list, show};
+use crate::lab::file::{GroupSection, Lab};
+use crate::lab::names;
+use crate::model::plan::Plan;
+use crate::model::scenario::Scenario;
 
 /// What is asked for on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -197,9 +197,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::load;
-    use crate::error::Source;
-    use crate::scenario::parse;
+    use crate::input::finding::Source;
+    use crate::lab::load;
+    use crate::lab::scenario::parse;
 
     const LAB: &str = r#"
 [lab]

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::event::{Event, RunId, StepReport};
 use crate::exit_code;
-use crate::journal::Loaded;
-use crate::outcome::{Fault, ScenarioOutcome};
+use crate::model::event::{Event, StepReport};
+use crate::model::id::RunId;
+use crate::model::outcome::{Fault, ScenarioOutcome};
+use crate::model::scenario::When;
+use crate::record::journal::Loaded;
 use crate::run::Tried;
-use crate::scenario::model::When;
 
 /// How a trial ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::outcome::{Outcome, Result};
-use crate::event::{Event, Record, StepReport};
-use crate::outcome::{Fault, Stage, StepOutcome};
-use crate::plan::model::Plan;
+use crate::cli::scenario_try::outcome::{Outcome, Result};
+use crate::model::event::{Event, Record, StepReport};
+use crate::model::outcome::{Fault, Stage, StepOutcome};
+use crate::model::plan::Plan;
+use crate::model::scenario::When;
 use crate::port::Observer;
 use crate::report::{length, safe_excerpt, safe_line};
-use crate::scenario::model::When;
 
 /// Writes a trial's events as they happen.
 pub struct Show(Mutex<Inner>);

@@ -1,10 +1,10 @@
 //! The evidence of what failed, control beside treatment.
 
-use super::super::evidence::{self, Evidence};
-use super::super::safe;
-use super::super::table::{self, Paint};
-use super::{Text, verdict_paint};
-use crate::outcome::Arm;
+use crate::input::safe;
+use crate::model::id::Arm;
+use crate::report::evidence::{self, Evidence};
+use crate::report::table::{self, Paint};
+use crate::report::text::{Text, verdict_paint};
 
 /// From this width on, control stands beside treatment.
 const SIDE_BY_SIDE: usize = 100;

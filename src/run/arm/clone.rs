@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::ArmRun;
-use crate::event::Event;
-use crate::guest::linux::Place;
-use crate::guest::{Family, linux};
-use crate::outcome::{Cause, Fault, Stage};
-use crate::plan::model::{CloneMode, NodePlan};
-use crate::port::{LabError, NetworkSpec, Nic, Resource, ResourceKind, Tag, VmSpec};
+use crate::guest::Family;
+use crate::guest::linux::{self, Place};
+use crate::model::event::Event;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::plan::NodePlan;
+use crate::model::policy::CloneMode;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{LabError, NetworkSpec, Nic, Tag, VmSpec};
+use crate::run::arm::ArmRun;
 use crate::run::names;
 use crate::run::node::{Node, fault};
 use crate::run::outlet::Outlet;

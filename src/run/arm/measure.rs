@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::{ArmRun, interrupted};
-use crate::event::Event;
-use crate::outcome::{Fault, Stage};
+use crate::model::event::Event;
+use crate::model::outcome::{Fault, Stage};
+use crate::model::scenario::{Measure, Scenario, Step};
+use crate::run::arm::{ArmRun, interrupted};
 use crate::run::node::Node;
 use crate::run::pair::{self, Go, Seat};
 use crate::run::step::{Known, Runner, Sample};
-use crate::scenario::model::{Measure, Scenario, Step};
 
 /// A step whose time is compared, of a scenario that passed in both arms.
 struct Probe<'a> {

@@ -1,10 +1,11 @@
 //! The life of an arm that only tries scenarios: the same as any control arm's, without the proof, and it may be left
 //! behind on purpose.
 
-use super::ArmRun;
-use crate::event::Event;
-use crate::outcome::{Arm, Fault, Stage};
-use crate::port::Resource;
+use crate::model::event::Event;
+use crate::model::id::Arm;
+use crate::model::outcome::{Fault, Stage};
+use crate::model::resource::Resource;
+use crate::run::arm::ArmRun;
 use crate::run::site::Site;
 use crate::run::{Context, names, scenario};
 

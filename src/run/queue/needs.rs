@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::outcome::Arm;
-use crate::plan::model::{CellPlan, HostPlan, Plan};
+use crate::model::id::Arm;
+use crate::model::plan::{CellPlan, HostPlan, Plan};
 use crate::port::Capacity;
 use crate::units::Mib;
 

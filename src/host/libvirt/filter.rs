@@ -1,0 +1,127 @@
+//! Network filters: what may pass a clone's interface on its run's outlet.
+
+use virt::connect::Connect;
+
+use crate::host::libvirt::error::{doing, found};
+use crate::host::libvirt::xml::{Element, element};
+use crate::model::id::RunId;
+use crate::port::{FilterSpec, LabError};
+
+/// The run of a filter named `pg-<run>`; no other filter is patchgate's. Filters have no metadata.
+pub fn run_of(filter: &str) -> Option<RunId> {
+    filter.strip_prefix("pg-")?.parse().ok()
+}
+
+/// Makes a filter.
+pub fn create(conn: &Connect, spec: &FilterSpec) -> Result<(), LabError> {
+    conn.define_nwfilter_xml(&describe(spec).render())
+        .map(drop)
+        .map_err(doing(format!("making filter {}", spec.name)))
+}
+
+/// Removes a filter; no error where it is not there.
+pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
+    match found(conn.lookup_nwfilter_by_name(name), &format!("filter {name}"))? {
+        Some(filter) => filter
+            .undefine()
+            .map_err(doing(format!("removing filter {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// All filters of patchgate's.
+pub fn marked(conn: &Connect) -> Result<Vec<(String, RunId)>, LabError> {
+    let filters = conn
+        .list_all_nw_filters(0)
+        .map_err(doing("listing the filters"))?;
+    Ok(filters
+        .iter()
+        .filter_map(|filter| {
+            let name = filter.name().ok()?;
+            let run = run_of(&name)?;
+            Some((name, run))
+        })
+        .collect())
+}
+
+/// The filter (<https://libvirt.org/formatnwfilter.html>). Its rules keep no state, so that answers are let in by their
+/// own; what no rule knows is dropped, IPv6 with it.
+fn describe(spec: &FilterSpec) -> Element {
+    let rule = |direction, what| {
+        element("rule")
+            .with("action", "accept")
+            .with("direction", direction)
+            .with("priority", 100)
+            .child(what)
+    };
+    let ip = |protocol| element("ip").with("protocol", protocol);
+    element("filter")
+        .with("name", &spec.name)
+        .with("chain", "root")
+        .child(rule("inout", element("mac").with("protocolid", "arp")))
+        .child(rule(
+            "out",
+            ip("udp").with("srcportstart", 68).with("dstportstart", 67),
+        ))
+        .child(rule(
+            "in",
+            ip("udp").with("srcportstart", 67).with("dstportstart", 68),
+        ))
+        .child(rule(
+            "out",
+            ip("tcp")
+                .with("dstipaddr", spec.gateway)
+                .with("dstportstart", spec.port),
+        ))
+        .child(rule(
+            "in",
+            ip("tcp")
+                .with("srcipaddr", spec.gateway)
+                .with("srcportstart", spec.port),
+        ))
+        .child(
+            element("rule")
+                .with("action", "drop")
+                .with("direction", "inout")
+                .with("priority", 1000),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_passes_dhcp_and_the_proxy_alone() {
+        let spec = FilterSpec {
+            name: "pg-20261123-140912-7c1f".into(),
+            gateway: [10, 213, 1, 33].into(),
+            port: 3128,
+        };
+        insta::assert_snapshot!(describe(&spec).render(), @r#"
+        <filter name="pg-20261123-140912-7c1f" chain="root">
+          <rule action="accept" direction="inout" priority="100">
+            <mac protocolid="arp"/>
+          </rule>
+          <rule action="accept" direction="out" priority="100">
+            <ip protocol="udp" srcportstart="68" dstportstart="67"/>
+          </rule>
+          <rule action="accept" direction="in" priority="100">
+            <ip protocol="udp" srcportstart="67" dstportstart="68"/>
+          </rule>
+          <rule action="accept" direction="out" priority="100">
+            <ip protocol="tcp" dstipaddr="10.213.1.33" dstportstart="3128"/>
+          </rule>
+          <rule action="accept" direction="in" priority="100">
+            <ip protocol="tcp" srcipaddr="10.213.1.33" srcportstart="3128"/>
+          </rule>
+          <rule action="drop" direction="inout" priority="1000"/>
+        </filter>
+        "#);
+        assert_eq!(
+            run_of(&spec.name).map(String::from).as_deref(),
+            Some("20261123-140912-7c1f")
+        );
+        assert_eq!(run_of("clean-traffic"), None);
+    }
+}

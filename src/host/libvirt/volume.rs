@@ -1,0 +1,345 @@
+//! Volumes: sealed images copied into a run's pool, overlays forked from them, the ends of consoles.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use virt::connect::Connect;
+use virt::storage_pool::StoragePool;
+use virt::storage_vol::StorageVol;
+use virt::stream::Stream;
+
+use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
+use crate::host::libvirt::pool::patient;
+use crate::host::libvirt::xml::{Element, child, element, parse};
+use crate::host::libvirt::{direct, saved};
+use crate::input::hex;
+use crate::model::outcome::Cause;
+use crate::port::{LabError, VmSpec};
+
+/// What is read of an image at once.
+pub const CHUNK: usize = 1024 * 1024;
+
+/// A volume and its pool.
+pub fn find(conn: &Connect, pool: &str, name: &str) -> Result<(StoragePool, StorageVol), LabError> {
+    let looking = || doing(format!("looking up volume {pool}/{name}"));
+    let handle = conn.lookup_storage_pool_by_name(pool).map_err(looking())?;
+    let volume = handle.lookup_storage_vol_by_name(name).map_err(looking())?;
+    Ok((handle, volume))
+}
+
+/// Deletes a volume; no error where it, or its pool, is not there.
+pub fn remove(conn: &Connect, pool: &str, name: &str) -> Result<(), LabError> {
+    let what = format!("volume {pool}/{name}");
+    let Some(handle) = found(conn.lookup_storage_pool_by_name(pool), &what)? else {
+        return Ok(());
+    };
+    let removing = || doing(format!("removing {what}"));
+    if !handle.is_active().map_err(removing())? && handle.create(0).is_err() {
+        // No folder, no volume.
+        return Ok(());
+    }
+    let lookup = || found(handle.lookup_storage_vol_by_name(name), &what);
+    let volume = if let Some(volume) = lookup()? {
+        volume
+    } else {
+        // The daemon may have died between making the file and knowing it.
+        patient(|| handle.refresh(0)).map_err(removing())?;
+        let Some(volume) = lookup()? else {
+            return Ok(());
+        };
+        volume
+    };
+    match volume.delete(0) {
+        Err(error) if !is_absent(&error) => Err(lab_error(&format!("removing {what}"), &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Copies a sealed image into a pool, and checks it on the way: to the pool's folder where that is on this machine, else
+/// through libvirt, which works on any host.
+pub fn place_image(
+    conn: &Connect,
+    folder: Option<&Path>,
+    pool: &str,
+    name: &str,
+    file: &Path,
+    sha256: &str,
+) -> Result<(), LabError> {
+    let unreadable = |error: std::io::Error| {
+        LabError::new(Cause::ImageDamaged, format!("image {}: {error}", file.display()))
+            .with_hint("build or import the image again")
+    };
+    let mut source = File::open(file).map_err(unreadable)?;
+    let size = source.metadata().map_err(unreadable)?.len();
+    let placing = || {
+        doing(format!(
+            "copying image {} to volume {pool}/{name}",
+            file.display()
+        ))
+    };
+    let handle = conn.lookup_storage_pool_by_name(pool).map_err(placing())?;
+    // Raw, so that libvirt makes a file of exactly that size; it looks for the format when it refreshes the pool.
+    let xml = describe(name, size, "raw", None, None).render();
+    let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
+    let copied = match direct::writable(folder, name) {
+        Some(target) => direct::copy(&source, &target, file),
+        None => upload(conn, &volume, &mut source, 0, size, file),
+    };
+    let copied = copied.and_then(|digest| {
+        if !digest.eq_ignore_ascii_case(sha256) {
+            return Err(damaged(
+                file,
+                &format!("its SHA-256 is {digest}, sealed was {sha256}"),
+            ));
+        }
+        patient(|| handle.refresh(0)).map_err(placing())?;
+        let xml = volume.xml_desc(0).map_err(placing())?;
+        match base_fault(&xml) {
+            None => Ok(()),
+            Some(fault) => Err(damaged(file, &fault)),
+        }
+    });
+    if copied.is_err() {
+        // Where this fails too, the volume goes with the pool.
+        let _ = volume.delete(0);
+    }
+    copied
+}
+
+/// The error of a file that is not what was sealed or saved.
+pub fn damaged(file: &Path, fault: &str) -> LabError {
+    LabError::new(Cause::ImageDamaged, format!("image {}: {fault}", file.display())).with_hint(
+        "restore the file from where it was sealed, or remove the image and build or import it again",
+    )
+}
+
+/// Why a volume cannot be the base of overlays.
+fn base_fault(xml: &str) -> Option<String> {
+    let Some(document) = parse(xml) else {
+        return Some("libvirt describes its copy with XML that cannot be read".into());
+    };
+    let root = document.root_element();
+    let format = child(root, "target")
+        .and_then(|target| child(target, "format"))
+        .and_then(|format| format.attribute("type"));
+    if format != Some("qcow2") {
+        return Some(format!(
+            "it is {}, not qcow2",
+            format.unwrap_or("of no known format")
+        ));
+    }
+    child(root, "backingStore")
+        .and_then(|backing| child(backing, "path"))
+        .map(|path| format!("it needs another disk, {}", path.text().unwrap_or_default()))
+}
+
+/// Makes a raw volume of nothing that QEMU may write to by itself.
+pub fn create_owned(conn: &Connect, pool: &str, name: &str, size: u64) -> Result<StorageVol, LabError> {
+    let making = || doing(format!("making volume {pool}/{name}"));
+    let owner = saved::owner(conn)?;
+    let handle = conn.lookup_storage_pool_by_name(pool).map_err(making())?;
+    let xml = describe(name, size, "raw", None, owner.as_ref()).render();
+    StorageVol::create_xml(&handle, &xml, 0).map_err(making())
+}
+
+/// Makes a raw volume of these bytes.
+pub fn place_bytes(conn: &Connect, pool: &str, name: &str, bytes: &[u8]) -> Result<(), LabError> {
+    let placing = || doing(format!("writing volume {pool}/{name}"));
+    let handle = conn.lookup_storage_pool_by_name(pool).map_err(placing())?;
+    let size = bytes.len() as u64;
+    let xml = describe(name, size, "raw", None, None).render();
+    let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
+    upload(conn, &volume, &mut &*bytes, 0, size, Path::new(name)).map(drop)
+}
+
+/// Sends `size` bytes of a file to that place in a volume; their SHA-256.
+pub fn upload(
+    conn: &Connect,
+    volume: &StorageVol,
+    source: &mut dyn Read,
+    offset: u64,
+    size: u64,
+    file: &Path,
+) -> Result<String, LabError> {
+    let sending = || doing(format!("copying image {}", file.display()));
+    let stream = Stream::new(conn, 0).map_err(sending())?;
+    volume.upload(&stream, offset, size, 0).map_err(sending())?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut left = size;
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let read = match source.read(&mut buffer[..want]) {
+            Ok(0) => {
+                let _ = stream.abort();
+                return Err(damaged(file, "it became shorter while it was read"));
+            }
+            Ok(read) => read,
+            Err(error) => {
+                let _ = stream.abort();
+                return Err(damaged(file, &error.to_string()));
+            }
+        };
+        digest.update(&buffer[..read]);
+        let mut sent = 0;
+        while sent < read {
+            match stream.send(&buffer[sent..read]).map(usize::try_from) {
+                Ok(Ok(more)) if more > 0 => sent += more,
+                Ok(_) => {
+                    let _ = stream.abort();
+                    return Err(LabError::new(
+                        Cause::HostRefused,
+                        format!("copying image {}: libvirt takes no more data", file.display()),
+                    ));
+                }
+                Err(error) => {
+                    // Only `finish` tells why the daemon ended the stream: a full disk, say.
+                    let error = stream.finish().err().unwrap_or(error);
+                    return Err(sending()(error));
+                }
+            }
+        }
+        left -= read as u64;
+    }
+    stream.finish().map_err(sending())?;
+    Ok(hex(&digest.finalize()))
+}
+
+/// A volume's XML; `owner` are numbers of a user and a group, where they are not libvirt's own.
+fn describe(
+    name: &str,
+    capacity: u64,
+    format: &str,
+    base: Option<&str>,
+    owner: Option<&(String, String)>,
+) -> Element {
+    let permissions = owner.map(|(user, group)| {
+        element("permissions")
+            .child(element("mode").text("0600"))
+            .child(element("owner").text(user))
+            .child(element("group").text(group))
+    });
+    let target = element("target")
+        .child(element("format").with("type", format))
+        .children(permissions);
+    let volume = element("volume")
+        .child(element("name").text(name))
+        .child(element("capacity").with("unit", "bytes").text(capacity))
+        .child(element("allocation").text(0))
+        .child(target);
+    match base {
+        None => volume,
+        Some(path) => volume.child(
+            element("backingStore")
+                .child(element("path").text(path))
+                .child(element("format").with("type", "qcow2")),
+        ),
+    }
+}
+
+/// Forks an overlay from a base volume: a linked clone.
+pub fn create_overlay(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
+    let (pool, base) = find(conn, &spec.pool, &spec.base)?;
+    let forking = || doing(format!("making overlay {}/{}", spec.pool, spec.overlay));
+    let capacity = base.info().map_err(forking())?.capacity;
+    let path = base.path().map_err(forking())?;
+    let xml = describe(&spec.overlay, capacity, "qcow2", Some(&path), None).render();
+    StorageVol::create_xml(&pool, &xml, 0)
+        .map(drop)
+        .map_err(forking())
+}
+
+/// The last bytes of a file in a pool, at most `limit`.
+pub fn tail(conn: &Connect, file: &str, limit: u64) -> Result<Vec<u8>, LabError> {
+    let reading = || doing(format!("reading {file}"));
+    let path = Path::new(file);
+    let (Some(folder), Some(name)) = (
+        path.parent().and_then(Path::to_str),
+        path.file_name().and_then(|n| n.to_str()),
+    ) else {
+        return Ok(Vec::new());
+    };
+    let pool = conn
+        .lookup_storage_pool_by_target_path(folder)
+        .map_err(reading())?;
+    patient(|| pool.refresh(0)).map_err(reading())?;
+    let volume = pool.lookup_storage_vol_by_name(name).map_err(reading())?;
+    let size = volume.info().map_err(reading())?.capacity;
+    let length = size.min(limit);
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    let stream = Stream::new(conn, 0).map_err(reading())?;
+    volume
+        .download(&stream, size - length, length, 0)
+        .map_err(reading())?;
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 8192];
+    while (bytes.len() as u64) < length {
+        match stream.recv(&mut buffer).map(usize::try_from) {
+            Ok(Ok(read)) if read > 0 => bytes.extend_from_slice(&buffer[..read.min(buffer.len())]),
+            Ok(_) => break,
+            Err(error) => {
+                let _ = stream.abort();
+                return Err(reading()(error));
+            }
+        }
+    }
+    // What was read is whole or shorter; a stream that does not end well changes nothing about it.
+    let _ = stream.abort();
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn a_base_and_an_overlay() {
+        insta::assert_snapshot!(describe("base", 4096, "raw", None, None).render(), @r#"
+        <volume>
+          <name>base</name>
+          <capacity unit="bytes">4096</capacity>
+          <allocation>0</allocation>
+          <target>
+            <format type="raw"/>
+          </target>
+        </volume>
+        "#);
+        insta::assert_snapshot!(describe("web.qcow2", 1 << 32, "qcow2", Some("/p/base"), None).render(), @r#"
+        <volume>
+          <name>web.qcow2</name>
+          <capacity unit="bytes">4294967296</capacity>
+          <allocation>0</allocation>
+          <target>
+            <format type="qcow2"/>
+          </target>
+          <backingStore>
+            <path>/p/base</path>
+            <format type="qcow2"/>
+          </backingStore>
+        </volume>
+        "#);
+    }
+
+    #[test]
+    fn only_a_qcow2_that_stands_alone_is_a_base() {
+        let volume = |format: &str, rest: &str| {
+            format!("<volume><target><format type='{format}'/></target>{rest}</volume>")
+        };
+        assert_eq!(base_fault(&volume("qcow2", "")), None);
+        assert_eq!(base_fault(&volume("qcow2", "<backingStore/>")), None);
+        for (xml, fault) in [
+            (volume("raw", ""), "it is raw"),
+            (
+                volume("qcow2", "<backingStore><path>/etc/shadow</path></backingStore>"),
+                "/etc/shadow",
+            ),
+            ("<volume/>".into(), "no known format"),
+            ("<volume".into(), "cannot be read"),
+        ] {
+            assert!(base_fault(&xml).is_some_and(|text| text.contains(fault)), "{xml}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What files say, as far as it does not matter whose: places and findings, the TOML reader, and texts made safe.
+
+mod clip;
+pub mod finding;
+pub mod json;
+pub mod names;
+pub mod number;
+pub mod read;
+pub mod safe;
+pub mod template;
+pub mod url;
+pub mod words;
+
+pub use clip::clip;
+
+/// Bytes as lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            use std::fmt::Write;
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

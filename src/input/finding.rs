@@ -1,0 +1,208 @@
+//! Errors as a person sees them: what, where (file, line, column, snippet), and the remedy.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use serde::Serialize;
+
+/// An input file with its text, shared by every finding in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user knows it.
+    pub path: PathBuf,
+    /// The whole text.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// A source of that path and text.
+    pub fn new(path: &Path, text: impl Into<Arc<str>>) -> Self {
+        Self {
+            path: path.to_owned(),
+            text: text.into(),
+        }
+    }
+
+    /// Line and column of a byte offset, both from 1, columns in characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &self.text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing can be run with it.
+    Error,
+    /// It can be run, and is likely not what was meant.
+    Warning,
+}
+
+/// Where a finding is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Source,
+    /// The bytes in question.
+    pub span: Range<usize>,
+}
+
+/// One thing that is wrong with an input file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong: a fragment that names the subject.
+    pub message: String,
+    /// Where.
+    pub place: Option<Place>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// An error at a place.
+    pub fn error(source: &Source, span: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            place: Some(Place {
+                source: source.clone(),
+                span,
+            }),
+            hint: None,
+        }
+    }
+
+    /// A warning at a place.
+    pub fn warning(source: &Source, span: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(source, span, message)
+        }
+    }
+
+    /// The same finding with a remedy.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// `file:line:col`, where there is a place.
+    pub fn location(&self) -> Option<String> {
+        let place = self.place.as_ref()?;
+        let (line, column) = place.source.line_column(place.span.start);
+        Some(format!("{}:{line}:{column}", place.source.path.display()))
+    }
+}
+
+impl Diagnostic for Finding {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.hint.as_ref().map(|hint| Box::new(hint) as _)
+    }
+}
+
+/// A finding with its source attached in the form that miette draws.
+#[derive(Debug)]
+struct Drawn<'a> {
+    finding: &'a Finding,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.finding.fmt(f)
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl Diagnostic for Drawn<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Diagnostic::severity(self.finding)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.finding.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.finding.place.as_ref()?;
+        let label = LabeledSpan::new(Some("here".into()), place.span.start, place.span.len());
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// Draws a finding with its snippet; `colour` for a terminal.
+pub fn draw(finding: &Finding, colour: bool) -> String {
+    let drawn = Drawn {
+        finding,
+        source: finding.place.as_ref().map(|place| {
+            NamedSource::new(
+                place.source.path.display().to_string(),
+                place.source.text.to_string(),
+            )
+        }),
+    };
+    let theme = if colour {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::none()
+    };
+    let mut text = String::new();
+    let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(100);
+    match handler.render_report(&mut text, &drawn) {
+        Ok(()) => text,
+        Err(_) => format!("{}: {finding}\n", finding.location().unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_drawn_with_place_snippet_and_hint() {
+        let source = Source::new(Path::new("lab.toml"), "[lab]\nnäme = \"x\"\n");
+        let finding = Finding::error(&source, 6..11, "unknown key `näme`").with_hint("did you mean `name`?");
+        assert_eq!(finding.location().as_deref(), Some("lab.toml:2:1"));
+        let drawn = draw(&finding, false);
+        for part in ["unknown key", "lab.toml:2:1", "näme = \"x\"", "did you mean"] {
+            assert!(drawn.contains(part), "{part}: {drawn}");
+        }
+        assert!(!drawn.contains('\x1b'), "{drawn}");
+    }
+
+    #[test]
+    fn offsets_outside_the_text_do_not_panic() {
+        let source = Source::new(Path::new("x"), "é");
+        assert_eq!(source.line_column(1), (1, 1));
+        assert_eq!(source.line_column(99), (1, 2));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a lab file says, with the places in the file that the lint points at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use toml::Spanned;
+
+use crate::input::finding::Source;
+use crate::lab::drift::DriftSection;
+use crate::lab::secret::SecretSection;
+use crate::measure::Performance;
+use crate::model::plan::Ready;
+use crate::model::policy::{Accel, CloneMode, NetworkMode, RebootPolicy, UpdateMode};
+use crate::units::{Mib, Period};
+
+/// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// The file.
+    pub source: Source,
+    /// Its folder: other paths are relative to it.
+    pub dir: PathBuf,
+    /// Its content.
+    pub file: LabFile,
+}
+
+/// The content of a lab file. Its JSON form has no places and no comments, and tables in the order of their names: two
+/// files that say the same have the same one.
+#[derive(Debug, Clone, Serialize)]
+pub struct LabFile {
+    /// `[lab]`
+    pub lab: LabSection,
+    /// `[network]`
+    pub network: NetworkSection,
+    /// `[[host]]`; none means one host with every default.
+    pub host: Vec<Spanned<HostSection>>,
+    /// `[image.NAME]`; NAME is an OS version such as `debian-12`, or `debian-12+web` for an imported disk that has its
+    /// role already.
+    pub image: BTreeMap<Spanned<String>, ImageSection>,
+    /// `[role.NAME]`
+    pub role: BTreeMap<Spanned<String>, RoleSection>,
+    /// `[group.NAME]`
+    pub group: BTreeMap<Spanned<String>, GroupSection>,
+    /// `[secret.NAME]`
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret: BTreeMap<Spanned<String>, SecretSection>,
+    /// `[deadlines]`
+    pub deadlines: DeadlinesSection,
+    /// `[performance]`
+    pub performance: Performance,
+    /// `[drift]`
+    pub drift: DriftSection,
+}
+
+/// `[lab]`
+#[derive(Debug, Clone, Serialize)]
+pub struct LabSection {
+    /// The lab's name.
+    pub name: Spanned<String>,
+    /// Which updates make up the set; `security` unless said otherwise.
+    pub updates: Spanned<UpdateMode>,
+    /// Packages of the set, for `updates = "listed"`.
+    pub listed: Vec<Spanned<String>>,
+    /// Packages that are left as they are.
+    pub exclude: Vec<Spanned<String>>,
+    /// Whether a node with nothing pending leaves the gate undecided; true unless said otherwise.
+    pub expect_updates: bool,
+    /// What clones begin with; a saved state unless said otherwise.
+    pub clone: CloneMode,
+    /// When cells reboot after the updates; always unless said otherwise.
+    #[serde(skip_serializing_if = "RebootPolicy::is_always")]
+    pub reboot: RebootPolicy,
+    /// The folder of the departments' scenarios; `scenarios` unless said otherwise.
+    pub scenarios: Spanned<PathBuf>,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, Serialize)]
+pub struct NetworkSection {
+    /// How far the clones' network leads; `isolated` unless said otherwise.
+    pub mode: Spanned<NetworkMode>,
+    /// Update sources beside those of the images' recipes, as `http://host[:port]/path`.
+    pub sources: Vec<Spanned<String>>,
+}
+
+/// `[[host]]`
+#[derive(Debug, Clone, Serialize)]
+pub struct HostSection {
+    /// A libvirt URI or `auto`, which is also the default.
+    pub uri: Spanned<String>,
+    /// The accelerator.
+    pub accel: Accel,
+    /// Memory that clones may use at once.
+    pub memory: Option<Spanned<Mib>>,
+    /// vCPUs that clones may use at once.
+    pub vcpus: Option<Spanned<u32>>,
+}
+
+/// `[image.NAME]`: exactly one of its keys.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageSection {
+    /// A recipe to build it from.
+    pub build: Option<Spanned<PathBuf>>,
+    /// The SHA-256 that `patchgate image import` printed.
+    pub imported: Option<Spanned<String>>,
+}
+
+/// `[role.NAME]`
+#[derive(Debug, Clone, Serialize)]
+pub struct RoleSection {
+    /// The recipe of its layer; without one the image must have been imported as `OS+ROLE`.
+    pub recipe: Option<Spanned<PathBuf>>,
+    /// Guest memory of its nodes; 512MiB unless said otherwise.
+    pub memory: Mib,
+    /// Guest vCPUs of its nodes; 1 unless said otherwise.
+    pub vcpus: Spanned<u32>,
+    /// The name by which its node is known in a cell; the role's own unless said otherwise.
+    pub host: Option<Spanned<String>>,
+    /// What must hold before the next node is started; its services have settled in any case.
+    pub ready: Option<Ready>,
+}
+
+/// `[group.NAME]`
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupSection {
+    /// The stakeholder.
+    pub owner: String,
+    /// Who patches it.
+    pub admin: String,
+    /// Its OS versions; one cell each.
+    pub os: Spanned<Vec<Spanned<String>>>,
+    /// Its roles in start order; one node each.
+    pub roles: Spanned<Vec<Spanned<String>>>,
+    /// The order in which its nodes reboot; the start order unless said otherwise.
+    pub reboot: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Departments (`web`) or single scenarios (`web/page`).
+    pub scenarios: Spanned<Vec<Spanned<String>>>,
+    /// Whether the gate needs its cells; true unless said otherwise.
+    pub required: bool,
+    /// `[group.NAME.drift]`: what it says beyond `[drift]`.
+    pub drift: Option<DriftSection>,
+}
+
+/// `[deadlines]`, each with a default that fits TCG.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DeadlinesSection {
+    /// From power-on to the agent's first answer; 5 minutes.
+    pub boot: Option<Period>,
+    /// Reading the update sources and resolving the set; 5 minutes.
+    pub resolve: Option<Period>,
+    /// Fetching the set; 15 minutes.
+    pub download: Option<Period>,
+    /// Installing the set; 60 minutes.
+    pub apply: Option<Period>,
+    /// From the reboot request to the agent's answer with a new boot id; 10 minutes.
+    pub reboot: Option<Period>,
+}
+
+impl RoleSection {
+    /// The name by which its node is known in a cell, given the role's own.
+    pub fn host_or<'a>(&'a self, role: &'a str) -> &'a str {
+        self.host.as_ref().map_or(role, |host| host.get_ref())
+    }
+}

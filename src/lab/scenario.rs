@@ -1,0 +1,14 @@
+//! A department's smoke test as its file says it.
+
+pub mod action;
+mod expect;
+pub mod files;
+mod http;
+pub mod keys;
+pub mod load;
+mod measure;
+pub mod parse;
+mod programs;
+pub mod schema;
+mod step;
+mod variables;

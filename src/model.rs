@@ -1,0 +1,15 @@
+//! The vocabulary: what is planned, what happens, and how it ends. Pure, and the form of the journal.
+
+pub mod drift;
+pub mod event;
+pub mod expected;
+pub mod id;
+pub mod observation;
+pub mod outcome;
+pub mod plan;
+pub mod policy;
+pub mod resource;
+pub mod results;
+pub mod scenario;
+pub mod update;
+pub mod uri;

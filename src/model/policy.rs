@@ -1,0 +1,110 @@
+//! What a lab file chooses: which updates, how clones begin, when they reboot, what they may reach, how long waits may take.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Period;
+
+/// Which pending updates make up the set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdatePolicy {
+    /// Which kind.
+    pub mode: UpdateMode,
+    /// The packages, for [`UpdateMode::Listed`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<String>,
+    /// Packages that are left as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Whether a node without pending updates is a fault (an empty window proves nothing).
+    pub expect_updates: bool,
+}
+
+/// When both arms of a cell reboot after the updates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebootPolicy {
+    /// In every cell.
+    #[default]
+    Always,
+    /// In cells of which a node needs it for its updates.
+    WhenNeeded,
+}
+
+impl RebootPolicy {
+    /// Whether every cell reboots, as before there was a choice.
+    pub fn is_always(&self) -> bool {
+        *self == Self::Always
+    }
+}
+
+/// What clones may reach beside the nodes of their own arm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkPolicy {
+    /// How far.
+    pub mode: NetworkMode,
+    /// The update sources, as `http://host[:port]/path`, sorted; what an isolated clone may ask for through the proxy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+}
+
+/// How far a clone's network leads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// To the update sources, through a proxy.
+    Isolated,
+    /// Wherever the host's own leads. What journals of runs before isolation say by saying nothing.
+    #[default]
+    Open,
+}
+
+/// A kind of update set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateMode {
+    /// Those of the distribution's security archive.
+    Security,
+    /// Everything that is pending.
+    All,
+    /// Those of the packages that are listed.
+    Listed,
+}
+
+/// What an arm's nodes begin with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloneMode {
+    /// A state that was saved after a boot, where one can be had.
+    Warm,
+    /// A boot of their own. What journals say that are older than saved states.
+    #[default]
+    Cold,
+}
+
+/// How guests are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accel {
+    /// KVM where a probe shows that it runs a guest, else TCG.
+    #[default]
+    Auto,
+    /// Hardware virtualisation.
+    Kvm,
+    /// QEMU's own translation; slow and always there.
+    Tcg,
+}
+
+/// How long each wait may take; each ends in words that name what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// From power-on to the agent's first answer.
+    pub boot: Period,
+    /// Reading the update sources and resolving the set.
+    pub resolve: Period,
+    /// Fetching the set.
+    pub download: Period,
+    /// Installing the set.
+    pub apply: Period,
+    /// From the reboot request to the agent's answer with a new boot id.
+    pub reboot: Period,
+}

@@ -1,0 +1,410 @@
+//! Judging a step's raw result against what it expects. Pure.
+
+use regex_lite::Regex;
+
+use crate::guest::{OUTPUT_LIMIT, http, linux, sql};
+use crate::input::{self, json, number};
+use crate::model::results::SubResult;
+use crate::model::scenario::expect::TextExpectation;
+use crate::model::scenario::{
+    Action, Engine, File, Http, Log, LogSource, Package, Results, Run, Script, Service, Sql,
+};
+use crate::secret::Mask;
+use crate::step::{capture, results};
+
+/// Lines of a log that a failure shows.
+const LOG_LINES: usize = 20;
+
+/// What came back from the guest for one attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Raw {
+    /// Exit code; `None` where a signal ended the command.
+    pub exit: Option<i32>,
+    /// Output, bounded.
+    pub stdout: Vec<u8>,
+    /// Error output, bounded.
+    pub stderr: Vec<u8>,
+    /// Whether the step's time-out ended it.
+    pub timed_out: bool,
+    /// The file of results that a script wrote, where it was to write one and did.
+    pub results: Option<Vec<u8>>,
+    /// What kept the action from being performed to its end, in words.
+    pub problem: Option<String>,
+}
+
+impl Raw {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+/// What a step's result is worth.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What was expected and is not so, one sentence each; empty when all is well.
+    pub failures: Vec<String>,
+    /// Single results, where there are some.
+    pub results: Vec<SubResult>,
+}
+
+/// What a step does, in words or as its command line, with the names of its variables and not their values.
+pub fn describe(action: &Action) -> String {
+    let by = |what: String, user: &Option<String>| match user {
+        None => what,
+        Some(user) => format!("{what} (as {user})"),
+    };
+    match action {
+        Action::Run(run) => by(run.command.clone(), &run.user),
+        Action::Http(http) => format!("{} {}", http.method, http.url),
+        Action::Tcp(tcp) => format!("connect to {}:{}", tcp.host, tcp.port),
+        Action::Service(service) => format!("state of service {}", service.name),
+        Action::File(file) => format!("file {}", file.path),
+        Action::Package(package) => format!("package {}", package.name),
+        Action::Script(script) => {
+            let mut words: Vec<&str> = script.interpreter.iter().map(String::as_str).collect();
+            words.push(&script.file);
+            words.extend(script.args.iter().map(String::as_str));
+            by(words.join(" "), &script.user)
+        }
+        Action::Sql(sql) => by(format!("ask {}: {}", sql.database, sql.query), &sql.user),
+        Action::Log(log) => match &log.source {
+            LogSource::Unit(unit) => format!("new lines of {unit}'s journal"),
+            LogSource::File(path) => format!("new lines of {path}"),
+        },
+        Action::Wait(period) => format!("wait {period}"),
+        Action::Reboot => "reboot".to_owned(),
+    }
+}
+
+/// Judges a rendered action's result. Texts of the guest's are masked before they are shortened: half a secret is one too.
+pub fn evaluate(action: &Action, raw: &Raw, mask: &Mask) -> Judged {
+    let mut failures = Failures {
+        all: Vec::new(),
+        results: Vec::new(),
+        mask,
+    };
+    if let Some(problem) = &raw.problem {
+        failures.add(problem.clone());
+    } else if raw.timed_out {
+        failures.add("it did not end within the step's time-out".into());
+    } else {
+        failures.action(action, raw);
+    }
+    Judged {
+        failures: failures.all,
+        results: failures.results,
+    }
+}
+
+struct Failures<'m> {
+    all: Vec<String>,
+    results: Vec<SubResult>,
+    mask: &'m Mask,
+}
+
+impl Failures<'_> {
+    fn add(&mut self, failure: String) {
+        self.all.push(failure);
+    }
+
+    fn shown(&self, text: &str) -> String {
+        input::clip(&self.mask.apply(text.trim_end()))
+    }
+
+    fn action(&mut self, action: &Action, raw: &Raw) {
+        match action {
+            Action::Run(run) => self.run(run, raw),
+            Action::Http(http) => self.http(http, raw),
+            Action::Tcp(tcp) => match (raw.exit == Some(0), tcp.open) {
+                (true, true) | (false, false) => {}
+                (false, true) => self.add(format!("{}:{} does not accept a connection", tcp.host, tcp.port)),
+                (true, false) => self.add(format!("{}:{} accepts a connection", tcp.host, tcp.port)),
+            },
+            Action::Service(service) => self.service(service, raw),
+            Action::File(file) => self.file(file, raw),
+            Action::Package(package) => self.package(package, raw),
+            Action::Script(script) => self.script(script, raw),
+            Action::Sql(sql) => self.sql(sql, action, raw),
+            Action::Log(log) => self.log(log, raw),
+            Action::Wait(_) | Action::Reboot => {}
+        }
+    }
+
+    fn exit(&mut self, raw: &Raw, expected: i32) {
+        match raw.exit {
+            Some(exit) if exit == expected => {}
+            Some(exit) => self.add(format!("exit code is {exit}, expected {expected}")),
+            None => self.add(format!("a signal ended it, expected exit code {expected}")),
+        }
+    }
+
+    fn run(&mut self, run: &Run, raw: &Raw) {
+        self.exit(raw, run.exit);
+        self.text("stdout", &run.stdout, &raw.text());
+        self.text("stderr", &run.stderr, &String::from_utf8_lossy(&raw.stderr));
+    }
+
+    fn script(&mut self, script: &Script, raw: &Raw) {
+        self.exit(raw, script.exit);
+        self.text("stdout", &script.stdout, &raw.text());
+        self.text("stderr", &script.stderr, &String::from_utf8_lossy(&raw.stderr));
+        let written = match (&script.results, &raw.results) {
+            (None, _) => &raw.stdout,
+            (Some(_), Some(written)) => written,
+            (Some(path), None) => {
+                return self.add(format!("it wrote no results to {path}"));
+            }
+        };
+        let text = self.mask.apply(&String::from_utf8_lossy(written));
+        let read = match script.output {
+            Results::Exit => return,
+            Results::Tap => results::tap(&text),
+            Results::Junit => results::junit(&text),
+        };
+        if written.len() >= OUTPUT_LIMIT {
+            self.add(format!("its results are longer than {} KiB", OUTPUT_LIMIT / 1024));
+        }
+        self.all.extend(read.failures);
+        self.results = read.results;
+    }
+
+    fn http(&mut self, http: &Http, raw: &Raw) {
+        if raw.exit != Some(0) && raw.stdout.is_empty() {
+            let stderr = String::from_utf8_lossy(&raw.stderr);
+            let why = http::tls_problem(raw.exit, &stderr).filter(|_| http.url.starts_with("https:"));
+            let why = why.map_or_else(String::new, |why| format!(": {}", self.mask.apply(&why)));
+            let url = self.shown(&http.url);
+            return self.add(format!("no connection to {url}{why}"));
+        }
+        let response = match http::parse_response(&raw.stdout) {
+            Ok(response) => response,
+            Err(error) if raw.stdout.is_empty() => return self.add(error.to_string()),
+            Err(error) => {
+                let text = raw.text();
+                let start: String = text.chars().take(1000).collect();
+                let shown = input::clip(&self.mask.apply_cut(&start));
+                return self.add(format!("{error} in `{shown}`"));
+            }
+        };
+        if response.status != http.status {
+            self.add(format!("status is {}, expected {}", response.status, http.status));
+        }
+        for (name, expected) in &http.response_headers {
+            let values: Vec<&str> = response
+                .headers
+                .iter()
+                .filter(|(header, _)| header == name)
+                .map(|(_, value)| value.as_str())
+                .collect();
+            if values.is_empty() {
+                self.add(format!("header {name} is missing"));
+            } else {
+                self.text(&format!("header {name}"), expected, &values.join(", "));
+            }
+        }
+        self.text("body", &http.text, &response.body);
+    }
+
+    fn service(&mut self, service: &Service, raw: &Raw) {
+        let output = raw.text();
+        let properties = linux::parse_properties(&output);
+        let property = |key| properties.get(key).copied().unwrap_or("unknown");
+        let running = matches!(property("ActiveState"), "active" | "reloading");
+        let state = format!("{} ({})", property("ActiveState"), property("SubState"));
+        if running != service.running {
+            let expected = if service.running { "running" } else { "stopped" };
+            let load = match property("LoadState") {
+                "loaded" => String::new(),
+                load => format!(", unit {load}"),
+            };
+            self.add(format!(
+                "service {} is {state}{load}, expected {expected}",
+                service.name
+            ));
+        }
+        if let Some(enabled) = service.enabled {
+            let state = property("UnitFileState");
+            if (state == "enabled" || state == "enabled-runtime") != enabled {
+                let expected = if enabled { "enabled" } else { "not enabled" };
+                self.add(format!(
+                    "service {} is {state}, expected {expected}",
+                    service.name
+                ));
+            }
+        }
+    }
+
+    fn file(&mut self, file: &File, raw: &Raw) {
+        let output = raw.text();
+        let (head, content) = output.split_once('\n').unwrap_or((&output, ""));
+        let exists = head != "absent";
+        match (exists, file.exists) {
+            (true, true) => {}
+            (false, false) => return,
+            (false, true) => return self.add(format!("{} does not exist", file.path)),
+            (true, false) => return self.add(format!("{} exists", file.path)),
+        }
+        let mut fields = head.split_whitespace();
+        let (mode, owner) = (fields.next().unwrap_or("?"), fields.next().unwrap_or("?"));
+        if let Some(expected) = &file.mode
+            && mode.trim_start_matches('0') != expected.trim_start_matches('0')
+        {
+            self.add(format!("mode of {} is {mode}, expected {expected}", file.path));
+        }
+        if let Some(expected) = &file.owner
+            && owner != expected
+        {
+            self.add(format!("owner of {} is {owner}, expected {expected}", file.path));
+        }
+        self.text("content", &file.text, content);
+    }
+
+    /// Reads `ii<TAB>version`, or nothing where dpkg does not know the package.
+    fn package(&mut self, package: &Package, raw: &Raw) {
+        let output = raw.text();
+        let (state, version) = output.trim_end().split_once('\t').unwrap_or(("absent", ""));
+        let installed = state.as_bytes().get(1) == Some(&b'i') && state.trim_end().len() == 2;
+        if installed != package.installed {
+            let expected = if package.installed {
+                "installed"
+            } else {
+                "not installed"
+            };
+            self.add(format!(
+                "package {} has dpkg state `{}`, expected {expected}",
+                package.name,
+                state.trim()
+            ));
+        }
+        if installed {
+            self.text("version", &package.version, version);
+        }
+    }
+
+    fn sql(&mut self, query: &Sql, action: &Action, raw: &Raw) {
+        if raw.exit != Some(0) {
+            let client = sql::client(query.engine);
+            let stderr = String::from_utf8_lossy(&raw.stderr);
+            let said = match query.engine {
+                Engine::Sqlserver if stderr.trim().is_empty() => raw.text(),
+                Engine::Postgresql | Engine::Mysql | Engine::Sqlserver => stderr.into_owned(),
+            };
+            let said = self.shown(&said);
+            return self.add(match raw.exit {
+                Some(127) => format!("{client} is not installed in the guest"),
+                Some(exit) => format!("the query failed ({client} ended with {exit}): {said}"),
+                None => format!("a signal ended {client}"),
+            });
+        }
+        self.text("rows", &query.rows, &capture::output(action, raw));
+    }
+
+    fn log(&mut self, log: &Log, raw: &Raw) {
+        if raw.exit != Some(0) {
+            let said = self.shown(&String::from_utf8_lossy(&raw.stderr));
+            return self.add(format!("the log cannot be read: {said}"));
+        }
+        if raw.stdout.len() >= OUTPUT_LIMIT {
+            let limit = OUTPUT_LIMIT / 1024;
+            self.add(format!(
+                "more than {limit} KiB were logged: not all of it was looked at"
+            ));
+        }
+        let Ok(unexpected) = Regex::new(&log.unexpected) else {
+            return self.add(format!(
+                "/{}/ is not a regular expression",
+                input::clip(&log.unexpected)
+            ));
+        };
+        let text = raw.text();
+        let lines: Vec<&str> = text.lines().filter(|line| unexpected.is_match(line)).collect();
+        for line in lines.iter().take(LOG_LINES) {
+            let shown: String = self.mask.apply(line).chars().take(300).collect();
+            self.add(format!("logged: {shown}"));
+        }
+        if lines.len() > LOG_LINES {
+            self.add(format!(
+                "and {} more such lines were logged",
+                lines.len() - LOG_LINES
+            ));
+        }
+    }
+
+    fn text(&mut self, what: &str, expected: &TextExpectation, is: &str) {
+        let shown = self.shown(is);
+        if let Some(equals) = &expected.equals
+            && equals.trim_end() != is.trim_end()
+        {
+            self.add(format!("{what} is `{shown}`, expected `{}`", input::clip(equals)));
+        }
+        if let Some(contains) = &expected.contains
+            && !is.contains(contains.as_str())
+        {
+            self.add(format!(
+                "{what} does not contain `{}`; it is `{shown}`",
+                input::clip(contains)
+            ));
+        }
+        if let Some(matches) = &expected.matches
+            && !Regex::new(matches).is_ok_and(|regex| regex.is_match(is.trim_end()))
+        {
+            self.add(format!(
+                "{what} does not match /{}/; it is `{shown}`",
+                input::clip(matches)
+            ));
+        }
+        self.bounds(what, expected, is, &shown);
+        for (path, expected) in &expected.json {
+            self.json(what, path, expected, is);
+        }
+    }
+
+    fn bounds(&mut self, what: &str, expected: &TextExpectation, is: &str, shown: &str) {
+        for (key, bound) in expected.bounds() {
+            let Some(bound) = bound else { continue };
+            let words = match key {
+                "at_least" => "at least",
+                "at_most" => "at most",
+                "above" => "a number above",
+                "below" => "a number below",
+                _ => "the number",
+            };
+            match (number::parse(is), number::parse(bound)) {
+                (_, None) => self.add(format!(
+                    "{what} is to be {words} `{}`, which is not a number",
+                    input::clip(bound)
+                )),
+                (None, Some(_)) => self.add(format!(
+                    "{what} is `{shown}`, which is not a number; expected {words} {bound}"
+                )),
+                (Some(number), Some(limit)) if number::holds(key, number, limit) => {}
+                (Some(_), Some(_)) => self.add(format!("{what} is {shown}, expected {words} {bound}")),
+            }
+        }
+    }
+
+    fn json(&mut self, what: &str, path: &str, expected: &TextExpectation, is: &str) {
+        match json::select(is, path) {
+            Err(problem) => {
+                let shown = self.shown(is);
+                self.add(format!("{what} {problem}; it is `{shown}`"));
+            }
+            Ok(selected) if selected.is_empty() => self.add(format!("{path} selects nothing of {what}")),
+            Ok(selected) => {
+                for value in selected {
+                    let mut expected = expected.clone();
+                    // Numbers of JSON are compared as such, however they are written.
+                    if value.is_number
+                        && expected
+                            .equals
+                            .as_deref()
+                            .is_some_and(|text| number::parse(text).is_some())
+                    {
+                        expected.equals_number = expected.equals.take();
+                    }
+                    self.text(&format!("{what} {}", value.at), &expected, &value.text);
+                }
+            }
+        }
+    }
+}
