@@ -12,6 +12,7 @@ use crate::model::outcome::Cause;
 use crate::port::{LabError, Observer};
 use crate::record::journal::{Journal, JournalError};
 use crate::run::masking;
+use crate::run::setup::RunError;
 use crate::secret::Mask;
 
 /// The sending end.
@@ -79,10 +80,10 @@ impl Dispatcher {
 
 impl Writer {
     /// Waits until everything is written.
-    pub async fn finish(self) -> Result<(), crate::run::RunError> {
+    pub async fn finish(self) -> Result<(), RunError> {
         match self.0.await {
             Ok(result) => Ok(result?),
-            Err(panicked) => Err(crate::run::RunError::Host(LabError::new(
+            Err(panicked) => Err(RunError::Host(LabError::new(
                 Cause::Internal,
                 format!("the task that writes the journal died: {panicked}"),
             ))),

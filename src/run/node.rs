@@ -10,7 +10,7 @@ use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
 use crate::model::scenario::Action;
 use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
-use crate::run::Context;
+use crate::run::context::Context;
 use crate::run::site::Site;
 use crate::run::waiting::GuestTime;
 use crate::step::cookies::Jar;

@@ -7,7 +7,7 @@ use crate::model::plan::CellPlan;
 use crate::model::policy::NetworkMode;
 use crate::port::{Capacity, LabError};
 use crate::run::queue::{ARM_DISK, CellNeeds, Queue, Room};
-use crate::run::{HostSetup, Setup};
+use crate::run::setup::{HostSetup, Setup};
 use crate::units::Mib;
 
 /// What a run's clones may use of its hosts, and how long it may take.

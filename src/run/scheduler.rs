@@ -13,11 +13,12 @@ use crate::model::id::Arm;
 use crate::model::outcome::{Cause, Stage};
 use crate::model::policy::CloneMode;
 use crate::port::LabError;
-use crate::run::arm::{self, ArmRun};
+use crate::run::arm::ArmRun;
+use crate::run::context::Context;
 use crate::run::node::fault;
 use crate::run::pair::{self, Seat};
 use crate::run::queue::{Queue, Start, Stranded};
-use crate::run::{Context, ahead, warm};
+use crate::run::{life, warm};
 
 /// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
 const SHORT: Duration = Duration::from_secs(60);
@@ -117,7 +118,7 @@ impl Scheduler<'_> {
             let forked = tokio::select! {
                 biased;
                 () = site.loss().wait() => None,
-                forked = ahead::fork(&arm) => forked,
+                forked = warm::ahead::fork(&arm) => forked,
             };
             // Its arm, or the run's end, takes it.
             let _ = tell.send(forked);
@@ -190,7 +191,7 @@ impl Scheduler<'_> {
                     // The queue is there as long as any arm is.
                     let _ = tell.send(cell);
                 };
-                let whole = arm::run(&context, site, cell, arm, queued, seat, over).await;
+                let whole = life::run(&context, site, cell, arm, queued, seat, over).await;
                 // What it gave back shows there; and where it failed, so may the reason.
                 if !context.setup.stop.is_cancelled() {
                     site.look().await;

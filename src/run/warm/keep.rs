@@ -7,7 +7,7 @@ use crate::guest::identity::Answer;
 use crate::image::warm::{Kept, KeptNode, Part, WarmStore, name_base};
 use crate::run::arm::ArmRun;
 use crate::run::names;
-use crate::run::warm::{Files, Saved};
+use crate::run::site::saved::{Files, Saved};
 
 /// Keeps a state for later runs, beside what the arms do meanwhile.
 pub fn keep(

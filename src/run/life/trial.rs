@@ -6,8 +6,10 @@ use crate::model::id::Arm;
 use crate::model::outcome::{Fault, Stage};
 use crate::model::resource::Resource;
 use crate::run::arm::ArmRun;
+use crate::run::context::Context;
+use crate::run::life::scenario;
+use crate::run::names;
 use crate::run::site::Site;
-use crate::run::{Context, names, scenario};
 
 /// How scenarios are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

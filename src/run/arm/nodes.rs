@@ -1,111 +1,23 @@
 //! The nodes of an arm, from their disks to the first answer.
 
-use std::sync::Arc;
-
 use crate::guest::Family;
 use crate::guest::linux::{self, Place};
-use crate::model::event::Event;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
-use crate::model::policy::CloneMode;
 use crate::model::resource::{Resource, ResourceKind};
 use crate::port::{LabError, NetworkSpec, Nic, Tag, VmSpec};
-use crate::run::arm::ArmRun;
+use crate::run::arm::core::ArmRun;
 use crate::run::names;
 use crate::run::node::{Node, fault};
-use crate::run::outlet::Outlet;
-use crate::run::warm::{self, Origin};
+use crate::run::site::outlet::Outlet;
+use crate::run::site::saved::Origin;
 
 impl<'a> ArmRun<'a> {
-    /// Forks the nodes from a saved state and lets them go on; where that cannot be had, from their images, and boots them.
-    pub(super) async fn begin(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        self.go_on(Stage::Clone)?;
-        // The first arm makes the way out beside what it is forked from: neither needs the other.
-        let (outlet, origin) = tokio::join!(self.outlet(), warm::origin(self));
-        let mut origin = origin?;
-        outlet?;
-        let nodes = match (self.clones(&origin, made).await, &origin) {
-            (Err(fault), Origin::Warm(saved))
-                if !matches!(fault.cause, Cause::Interrupted | Cause::HostLost) =>
-            {
-                let said = fault.detail.lines().next_back().map(|line| format!(" ({line})"));
-                let reason = fault.message + &said.unwrap_or_default();
-                saved.give_up(&reason);
-                self.site.resources.remove_all(std::mem::take(made)).await;
-                origin = Origin::Cold(Some(reason));
-                self.clones(&origin, made).await?
-            }
-            (nodes, Origin::Warm(_) | Origin::Cold(_)) => nodes?,
-        };
-        let (clone, reason) = match origin {
-            Origin::Warm(_) => (CloneMode::Warm, None),
-            Origin::Cold(reason) => (CloneMode::Cold, reason),
-        };
-        self.emit(Event::Cloned {
-            cell: self.cell.id.clone(),
-            arm: self.arm,
-            clone,
-            reason,
-        });
-        Ok(nodes)
-    }
-
-    async fn clones(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let (specs, paused) = self
-            .stage(Stage::Clone, async {
-                match self.ahead(origin, made).await {
-                    Some(specs) => Ok((specs, true)),
-                    None => Ok((self.fork(origin, made).await?, false)),
-                }
-            })
-            .await?;
-        self.stage(Stage::Boot, async {
-            match origin {
-                Origin::Cold(_) => self.boot(&specs, made).await,
-                Origin::Warm(saved) => {
-                    if !paused {
-                        self.create_all(&specs, made).await?;
-                    }
-                    warm::thaw(self, saved, &specs).await
-                }
-            }
-        })
-        .await
-    }
-
-    /// The VMs that were made for this arm before it was its turn, where they are of that origin.
-    async fn ahead(&self, origin: &Origin, made: &mut Vec<Resource>) -> Option<Vec<VmSpec>> {
-        let forked = self.site.ahead.take(self.index, self.arm).await?;
-        match origin {
-            Origin::Warm(saved) if Arc::ptr_eq(saved, &forked.saved) => {
-                made.extend(forked.made);
-                Some(forked.specs)
-            }
-            Origin::Warm(_) | Origin::Cold(_) => {
-                self.site.resources.remove_all(forked.made).await;
-                None
-            }
-        }
-    }
-
-    async fn outlet(&self) -> Result<Option<&'a Outlet>, Fault> {
+    /// The run's way out there.
+    pub async fn outlet(&self) -> Result<Option<&'a Outlet>, Fault> {
         let opened = self.site.outlet(&self.context.setup, &self.context.run_dir);
         let opened = self.site.loss().or(self.site.host.uri(), opened).await;
         opened.map_err(|error| fault(Stage::Clone, None, error))
-    }
-
-    /// The same arm, with other names for what it makes.
-    pub fn named(&self, name: String) -> Self {
-        Self {
-            name,
-            guests: self.guests.clone(),
-            ..*self
-        }
-    }
-
-    /// Tells a person something that is no result.
-    pub fn notice(&self, text: &str) {
-        self.context.setup.observer.notice(text);
     }
 
     /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.

@@ -6,8 +6,8 @@ use crate::model::event::Event;
 use crate::model::observation::{Class, Moment, Reading};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::run::arm::ArmRun;
+use crate::run::life::updates;
 use crate::run::node::Node;
-use crate::run::updates;
 
 /// What of a look the arm itself goes on with.
 pub struct Seen {

@@ -1,10 +1,6 @@
 //! The updates of one node in the treatment arm: pinned, fetched, installed, proved.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::OnceCell;
 
 use crate::guest::debian::{self, PackageStates};
 use crate::guest::linux;
@@ -12,17 +8,7 @@ use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::{Deadlines, UpdatePolicy};
 use crate::model::update::{Update, UpdateSet};
 use crate::run::node::{Node, exit_words, output_text, tail};
-
-/// The sets that were pinned in this run, by the SHA-256 of the image that they are for. The policy is the run's.
-#[derive(Default)]
-pub struct Pinned(Mutex<BTreeMap<String, Arc<OnceCell<UpdateSet>>>>);
-
-impl Pinned {
-    fn of(&self, image: &str) -> Arc<OnceCell<UpdateSet>> {
-        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sets.entry(image.to_owned()).or_default().clone()
-    }
-}
+use crate::run::pinned::Pinned;
 
 /// Reads the sources and pins what the policy asks for. Nodes of one image get one set: the first resolves it, others wait
 /// for that and take it, and where it failed the next resolves it. An empty set is a fault where updates are expected.

@@ -7,11 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::model::id::Arm;
-use crate::model::outcome::Fault;
 use crate::model::resource::Resource;
 use crate::port::VmSpec;
-use crate::run::arm::ArmRun;
-use crate::run::warm::{self, Origin, Saved};
+use crate::run::site::saved::Saved;
 
 /// An arm's VMs, paused.
 pub struct Forked {
@@ -57,29 +55,4 @@ impl Ahead {
         }
         left
     }
-}
-
-/// Forks an arm whose saved state is there already. What fails here is tried again by the arm, which tells of it.
-pub async fn fork(arm: &ArmRun<'_>) -> Option<Forked> {
-    let saved = warm::placed(arm)?;
-    let mut made = Vec::new();
-    match vms(arm, saved.clone(), &mut made).await {
-        Ok(specs) => Some(Forked { saved, specs, made }),
-        Err(fault) => {
-            tracing::debug!(
-                "{} {} is not forked ahead: {}",
-                arm.cell.id,
-                arm.arm,
-                fault.message
-            );
-            arm.site.resources.remove_all(made).await;
-            None
-        }
-    }
-}
-
-async fn vms(arm: &ArmRun<'_>, saved: Arc<Saved>, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
-    let specs = arm.fork(&Origin::Warm(saved), made).await?;
-    arm.create_all(&specs, made).await?;
-    Ok(specs)
 }

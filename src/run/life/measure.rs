@@ -8,9 +8,9 @@ use crate::model::event::Event;
 use crate::model::outcome::{Fault, Stage};
 use crate::model::scenario::{Measure, Scenario, Step};
 use crate::run::arm::{ArmRun, interrupted};
+use crate::run::life::step::{Known, Runner, Sample};
 use crate::run::node::Node;
 use crate::run::pair::{self, Go, Seat};
-use crate::run::step::{Known, Runner, Sample};
 
 /// A step whose time is compared, of a scenario that passed in both arms.
 struct Probe<'a> {

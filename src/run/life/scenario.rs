@@ -9,8 +9,8 @@ use crate::model::event::{Event, StepReport};
 use crate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::model::scenario::{Action, Scenario, Step, When};
 use crate::run::arm::ArmRun;
+use crate::run::life::step::{Known, Runner};
 use crate::run::node::Node;
-use crate::run::step::{Known, Runner};
 use crate::step::evaluate;
 
 /// How far a whole run of a scenario got.

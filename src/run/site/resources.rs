@@ -12,7 +12,8 @@ use crate::model::plan::ImagePin;
 use crate::model::resource::{Resource, ResourceKind};
 use crate::port::{Hypervisor, LabError};
 use crate::record::ledger::Ledger;
-use crate::run::site::Loss;
+use crate::run::names;
+use crate::run::site::loss::Loss;
 
 /// What a run has made on one host and not yet removed.
 pub struct Resources {
@@ -122,14 +123,14 @@ impl Resources {
 
     /// Places a sealed image into the run's pool, once however many arms ask.
     pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<String, LabError> {
-        let pool = crate::run::names::pool(run);
+        let pool = names::pool(run);
         self.pool
             .get_or_try_init(|| async {
                 self.intend(ResourceKind::Pool, &pool)?;
                 self.host.create_pool(&pool).await
             })
             .await?;
-        let volume = crate::run::names::base(&pin.name);
+        let volume = names::base(&pin.name);
         let cell = {
             let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
             bases.entry(volume.clone()).or_default().clone()

@@ -1,0 +1,29 @@
+//! What all arms of a run share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::run::dispatcher::Dispatcher;
+use crate::run::pinned::Pinned;
+use crate::run::reboot::Reboots;
+use crate::run::setup::Setup;
+use crate::run::site::Site;
+use crate::secret::Mask;
+
+/// What an arm may see of its run.
+pub struct Context {
+    pub setup: Setup,
+    pub run_dir: PathBuf,
+    pub events: Dispatcher,
+    /// One for each host of the set-up.
+    pub sites: Vec<Site>,
+    /// Woken when there is news of a site.
+    pub news: Arc<Notify>,
+    /// Woken when an arm's nodes are up, and the host has time for what comes next.
+    pub up: Notify,
+    pub reboots: Reboots,
+    pub pinned: Pinned,
+    pub mask: Mask,
+}

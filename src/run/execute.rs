@@ -1,0 +1,160 @@
+//! A run from its first record to its last.
+
+use std::iter;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::model::event::Event;
+use crate::record::journal::Journal;
+use crate::record::ledger::Ledger;
+use crate::record::state::RunDir;
+use crate::run::context::Context;
+use crate::run::dispatcher::{Dispatcher, Writer};
+use crate::run::life::trial::{self, KeptNode, Trial};
+use crate::run::pinned::Pinned;
+use crate::run::preflight::Capacities;
+use crate::run::reboot::Reboots;
+use crate::run::scheduler;
+use crate::run::setup::{RunError, Setup};
+use crate::run::site::Site;
+
+/// Runs a plan to its end, within what [`preflight`] found, and returns what could not be removed. The journal in `run_dir`
+/// is the result.
+pub async fn execute(
+    setup: Setup,
+    capacities: Capacities,
+    run_dir: &RunDir,
+) -> Result<Vec<String>, RunError> {
+    let (context, ending) = open(setup, run_dir, &run_dir.journal())?;
+    let queue = capacities.queue(&context.setup);
+    scheduler::run(&context, queue).await;
+    close(context, ending).await
+}
+
+/// What came of trying scenarios; their steps stand in the trial's own journal, [`RunDir::trial`].
+#[derive(Debug)]
+pub struct Tried {
+    /// The URI of the host that the nodes were on.
+    pub uri: String,
+    /// What could not be removed, or was kept, in words.
+    pub left_behind: Vec<String>,
+    /// The nodes that were left running on purpose.
+    pub kept: Vec<KeptNode>,
+}
+
+/// Tries the scenarios of the plan's first cell on clones of its nodes, without updates: no journal of a run is written,
+/// and nothing is decided.
+pub async fn try_scenarios(
+    setup: Setup,
+    capacities: &Capacities,
+    run_dir: &RunDir,
+    trial: Trial,
+) -> Result<Tried, RunError> {
+    let (context, ending) = open(setup, run_dir, &run_dir.trial())?;
+    // Where its first arm would start in a run, so starts the trial's only one.
+    let start = capacities.queue(&context.setup).admit();
+    let site = start.and_then(|start| context.sites.get(start.host));
+    let uri = site.map_or_else(String::new, |site| site.host.uri().to_owned());
+    let kept = match site {
+        Some(site) => trial::run(&context, site, trial).await,
+        None => Vec::new(),
+    };
+    let left_behind = close(context, ending).await?;
+    Ok(Tried {
+        uri,
+        left_behind,
+        kept,
+    })
+}
+
+/// What goes on until the end of a run.
+struct Ending {
+    writer: Writer,
+    /// One for each site, also while what is left is removed: a host may be lost even then.
+    watchers: JoinSet<()>,
+}
+
+/// Opens the journal and the ledger, and writes the first records.
+fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>, Ending), RunError> {
+    let mut journal = Journal::create(journal)?;
+    let planned = Event::Planned {
+        run: setup.run.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: Box::new(setup.plan.clone()),
+    };
+    let chosen = setup.hosts.iter().map(|host| host.chosen.clone());
+    for event in iter::once(planned)
+        .chain(chosen)
+        .chain(setup.absent.iter().cloned())
+    {
+        let record = journal.append((setup.now)(), event)?;
+        setup.observer.record(&record);
+    }
+    let (events, writer) = Dispatcher::start(
+        journal,
+        setup.observer.clone(),
+        setup.now,
+        setup.stop.clone(),
+        setup.secrets.mask(),
+    );
+    let ledger = Arc::new(Mutex::new(Ledger::create(&run_dir.resources())?));
+    let news = Arc::new(Notify::new());
+    let site = |host| Site::new(host, &ledger, &news);
+    let sites = setup.hosts.iter().map(site).collect();
+    let context = Arc::new(Context {
+        run_dir: run_dir.path().to_owned(),
+        mask: setup.secrets.mask(),
+        reboots: Reboots::of(&setup.plan),
+        pinned: Pinned::default(),
+        setup,
+        events,
+        sites,
+        news,
+        up: Notify::new(),
+    });
+    let mut watchers = JoinSet::new();
+    for host in 0..context.sites.len() {
+        let context = context.clone();
+        watchers.spawn(async move { context.sites[host].watch().await });
+    }
+    Ok((context, Ending { writer, watchers }))
+}
+
+/// Removes what is left and writes the last records.
+async fn close(context: Arc<Context>, mut ending: Ending) -> Result<Vec<String>, RunError> {
+    if context.setup.stop.is_cancelled() {
+        context.events.emit(Event::Interrupted {
+            by: "a signal".to_owned(),
+        });
+    }
+    let mut left_behind = Vec::new();
+    for site in &context.sites {
+        let proxied = async {
+            match site.outlet.get() {
+                Some(outlet) => outlet.close().await,
+                None => None,
+            }
+        };
+        let removed = async {
+            if !context.setup.stop.is_cancelled() && site.loss().reason().is_none() {
+                site.warm.settle().await;
+            }
+            site.resources.finish().await
+        };
+        let (traffic, left) = tokio::join!(proxied, removed);
+        if let Some(event) = traffic {
+            context.events.emit(event);
+        }
+        left_behind.extend(left);
+    }
+    context.events.emit(Event::Finished {
+        left_behind: left_behind.clone(),
+    });
+    ending.watchers.shutdown().await;
+    drop(context);
+    ending.writer.finish().await?;
+    Ok(left_behind)
+}

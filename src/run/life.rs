@@ -1,0 +1,16 @@
+//! The lives of arms, stage by stage.
+
+mod begin;
+mod isolate;
+mod measure;
+mod observe;
+mod prove;
+mod restart;
+mod scenario;
+mod step;
+pub mod trial;
+mod update;
+mod updates;
+mod whole;
+
+pub use whole::run;

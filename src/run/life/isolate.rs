@@ -1,0 +1,56 @@
+//! That an arm's nodes reach their update sources and nothing else.
+
+use std::net::SocketAddr;
+
+use crate::guest::probe::{self, Probe};
+use crate::model::event::Event;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::run::arm::ArmRun;
+use crate::run::node::Node;
+use crate::run::site::outlet::Outlet;
+
+/// Shows from inside every node that it reaches its update sources and nothing else.
+pub async fn prove(outlet: &Outlet, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Result<(), Fault> {
+    let Some(proxy) = &outlet.proxy else { return Ok(()) };
+    let forbidden = proxy.forbidden();
+    let source = arm.setup().plan.network.sources.first();
+    let shown = |addresses: &[SocketAddr]| -> Vec<String> {
+        let address = |at: &SocketAddr| format!("{}/{}", at.ip(), at.port());
+        addresses.iter().map(address).collect()
+    };
+    let address = proxy.address();
+    let probe = Probe {
+        proxy: (address.ip().to_string(), address.port()),
+        // A source is what is below its address, so this ends in a slash.
+        source: source.map(|source| format!("{}/", source.trim_end_matches('/'))),
+        tcp: shown(&forbidden.tcp),
+        udp: shown(&forbidden.udp),
+        name: forbidden.name,
+    };
+    for node in nodes {
+        let output = node.ask(Stage::Isolate, &probe::command(&probe)).await?;
+        let breach = proxy.breaches().into_iter().next().map(|breach| {
+            (
+                Cause::NotIsolated,
+                format!("it must not be possible, and arrived: {breach}"),
+            )
+        });
+        if let Some((cause, message)) = breach.or_else(|| probe::judge(&probe, &output)) {
+            let mut fault = node.fault(Stage::Isolate, cause, message);
+            let hint = if cause == Cause::MirrorUnreachable {
+                "is the update source up, and can this host reach it?"
+            } else {
+                "nothing was tested on this clone, since it might have touched production; `patchgate doctor` checks the \
+                 host's filters"
+            };
+            fault.hint = Some(hint.into());
+            return Err(fault);
+        }
+        arm.emit(Event::Isolated {
+            cell: arm.cell.id.clone(),
+            arm: arm.arm,
+            role: node.plan.role.clone(),
+        });
+    }
+    Ok(())
+}

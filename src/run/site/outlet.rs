@@ -1,0 +1,118 @@
+//! The run's one way out: a network that leads to the host alone, a proxy for the update sources there, and a filter on
+//! every clone's interface. Made for the first arm and shared by all.
+
+use std::path::Path;
+
+use tokio::sync::OnceCell;
+
+use crate::model::event::{Event, Traffic};
+use crate::model::policy::NetworkMode;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{FilterSpec, Hypervisor, LabError, OutletSpec, Proxy, ProxySpec};
+use crate::run::names;
+use crate::run::setup::Setup;
+use crate::run::site::resources::Resources;
+
+/// What all clones of a run share.
+pub struct Outlet {
+    /// Its network.
+    pub network: String,
+    /// The filter on each clone's interface, where the clones are isolated.
+    pub filter: Option<String>,
+    /// The proxy, where the clones are isolated.
+    pub proxy: Option<Box<dyn Proxy>>,
+    /// What passed the proxy, once it is ended.
+    passed: OnceCell<Traffic>,
+}
+
+impl Outlet {
+    /// Makes it; what is made of it when that fails is removed at once, so that it can be tried again.
+    pub async fn open(
+        setup: &Setup,
+        host: &dyn Hypervisor,
+        resources: &Resources,
+        run_dir: &Path,
+    ) -> Result<Self, LabError> {
+        let mut made = Vec::new();
+        let outlet = Self::make(setup, host, resources, run_dir, &mut made).await;
+        if outlet.is_err() {
+            resources.remove_all(made).await;
+        }
+        outlet
+    }
+
+    async fn make(
+        setup: &Setup,
+        host: &dyn Hypervisor,
+        resources: &Resources,
+        run_dir: &Path,
+        made: &mut Vec<Resource>,
+    ) -> Result<Self, LabError> {
+        let open = setup.plan.network.mode == NetworkMode::Open;
+        let spec = OutletSpec {
+            name: names::outlet(&setup.run),
+            run: setup.run.clone(),
+            run_dir: run_dir.to_owned(),
+            clients: 2 * setup
+                .plan
+                .cells
+                .iter()
+                .map(|cell| cell.nodes.len())
+                .sum::<usize>(),
+            open,
+        };
+        made.push(resources.intend(ResourceKind::Network, &spec.name)?);
+        let info = host.create_outlet(&spec).await?;
+        if open {
+            return Ok(Self {
+                network: spec.name,
+                filter: None,
+                proxy: None,
+                passed: OnceCell::new(),
+            });
+        }
+        let proxy = setup
+            .proxies
+            .start(&ProxySpec {
+                outlet: info,
+                sources: setup.plan.network.sources.clone(),
+            })
+            .await?;
+        let filter = FilterSpec {
+            name: names::filter(&setup.run),
+            gateway: info.gateway,
+            port: proxy.address().port(),
+        };
+        let filtered = match resources.intend(ResourceKind::Filter, &filter.name) {
+            Ok(resource) => {
+                made.push(resource);
+                host.create_filter(&filter).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = filtered {
+            proxy.stop().await;
+            return Err(error);
+        }
+        Ok(Self {
+            network: spec.name,
+            filter: Some(filter.name),
+            proxy: Some(proxy),
+            passed: OnceCell::new(),
+        })
+    }
+
+    /// The proxy, as apt wants it named; `None` where the clones ask their sources themselves.
+    pub fn proxy_url(&self) -> Option<String> {
+        self.proxy
+            .as_ref()
+            .map(|proxy| format!("http://{}/", proxy.address()))
+    }
+
+    /// Ends the proxy, once however many ask; what passed it.
+    pub async fn close(&self) -> Option<Event> {
+        let proxy = self.proxy.as_ref()?;
+        let traffic = self.passed.get_or_init(|| proxy.stop()).await;
+        Some(Event::Fetched(traffic.clone()))
+    }
+}

@@ -1,0 +1,269 @@
+//! Getting a saved state: from what earlier runs kept, or by booting the nodes of a cell together, once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::guest::identity::{self, Answer};
+use crate::guest::linux;
+use crate::image::warm::{Found, Kept, WarmStore};
+use crate::input::hex;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::policy::CloneMode;
+use crate::model::resource::{Resource, ResourceKind};
+use crate::port::{LabError, Power, VmSpec};
+use crate::run::arm::ArmRun;
+use crate::run::names;
+use crate::run::node::fault;
+use crate::run::site::saved::{Files, Origin, Saved, SavedNode};
+use crate::run::warm::keep;
+
+/// What an arm begins with: a saved state, made first where there is none. A fault is that of the boot it took.
+pub async fn origin(arm: &ArmRun<'_>) -> Result<Origin, Fault> {
+    match arm.setup().plan.clone {
+        CloneMode::Cold => return Ok(Origin::Cold(None)),
+        CloneMode::Warm => {}
+    }
+    let warm = &arm.site.warm;
+    let asked = warm.machine.get_or_init(|| async {
+        let asked = arm.site.host.machine(arm.site.kvm).await;
+        asked.map_err(|error| error.message)
+    });
+    let machine = match asked.await {
+        Ok(machine) => machine,
+        Err(reason) => return Ok(Origin::Cold(Some(reason.clone()))),
+    };
+    let set = set(arm);
+    let slot = warm.slot(&set);
+    let made = slot.get_or_try_init(|| async {
+        let made = arm.stage(Stage::Warm, obtain(arm, &set, machine)).await?;
+        Ok::<_, Fault>(made.map(Arc::new))
+    });
+    Ok(match made.await? {
+        Ok(saved) => match saved.given_up() {
+            None => Origin::Warm(saved.clone()),
+            Some(reason) => Origin::Cold(Some(reason.to_owned())),
+        },
+        Err(reason) => Origin::Cold(Some(reason.clone())),
+    })
+}
+
+/// Names a set of nodes that are booted together by all that their state depends on beside the machine.
+fn set(arm: &ArmRun<'_>) -> String {
+    let nodes: Vec<_> = arm
+        .cell
+        .nodes
+        .iter()
+        .map(|node| {
+            let ready = node.ready.as_ref().map(|ready| &ready.check);
+            let image = (&node.image.name, &node.image.sha256);
+            serde_json::json!([image, node.memory, node.vcpus, node.host, ready])
+        })
+        .collect();
+    let network = arm.site.host.has_networks().then(|| arm.hosts());
+    let said = serde_json::json!([nodes, network, linux::identify("", None).argv]);
+    hex(&Sha256::digest(said.to_string()))[..16].to_owned()
+}
+
+/// Places what an arm will be forked from before it starts. What fails here is tried again by the arm, which tells of it.
+pub async fn prepare(arm: &ArmRun<'_>) {
+    for node in &arm.cell.nodes {
+        if let Err(error) = arm.base(node).await {
+            tracing::debug!("image {} is not placed ahead: {error}", node.image.name);
+            return;
+        }
+    }
+    let warm = &arm.site.warm;
+    let (Some(store), Some(Ok(machine))) = (&arm.setup().warm, warm.machine.get()) else {
+        return;
+    };
+    let set = set(arm);
+    let Found::Fit(kept, folder) = store.find(&set, machine) else {
+        return;
+    };
+    let placed = warm.slot(&set);
+    let placed = placed.get_or_try_init(|| async {
+        let saved = fetch(arm, store, &set, &kept, &folder).await;
+        saved.map(|saved| Ok(Arc::new(saved))).ok_or(())
+    });
+    if placed.await.is_err() {
+        tracing::debug!("the saved state of {} is not placed ahead", arm.cell.id);
+    }
+}
+
+/// The saved state of an arm's cell, where it is in the run's pool already and can be used.
+pub fn placed(arm: &ArmRun<'_>) -> Option<Arc<Saved>> {
+    let slot = arm.site.warm.slot(&set(arm));
+    let saved = slot.get()?.as_ref().ok()?;
+    saved.given_up().is_none().then(|| saved.clone())
+}
+
+/// Gets a set's state from what earlier runs kept, or boots and saves it. The inner error says why there is none.
+async fn obtain(
+    arm: &ArmRun<'_>,
+    set: &str,
+    machine: &BTreeMap<String, String>,
+) -> Result<Result<Saved, String>, Fault> {
+    if let Some(saved) = kept(arm, set, machine).await {
+        return Ok(Ok(saved));
+    }
+    let mut made = Vec::new();
+    let saved = save(arm, set, &mut made).await;
+    if let Ok(Ok(_)) = saved {
+        // What was saved stays until the run's end.
+        made.retain(|resource| resource.kind != ResourceKind::Volume);
+    }
+    arm.site.resources.remove_all(made).await;
+    let saved = match saved? {
+        Ok(saved) => saved,
+        Err(error) => return Ok(Err(error.message)),
+    };
+    if let Some(store) = &arm.setup().warm {
+        keep::keep(arm, store.clone(), set.to_owned(), machine.clone(), &saved);
+    }
+    Ok(Ok(saved))
+}
+
+/// A set's state from what earlier runs kept, in volumes of the run's pool; nothing where there is none that can be used.
+async fn kept(arm: &ArmRun<'_>, set: &str, machine: &BTreeMap<String, String>) -> Option<Saved> {
+    let store = arm.setup().warm.as_ref()?;
+    match store.find(set, machine) {
+        Found::Fit(kept, folder) => fetch(arm, store, set, &kept, &folder).await,
+        Found::Misfit(why) => {
+            arm.notice(&format!("the saved state of {} does not fit: {why}", arm.cell.id));
+            None
+        }
+        Found::Nothing => None,
+    }
+}
+
+/// A kept state, in volumes of the run's pool; nothing where it cannot be used, which a person is told.
+async fn fetch(arm: &ArmRun<'_>, store: &WarmStore, set: &str, kept: &Kept, folder: &Path) -> Option<Saved> {
+    let mut made = Vec::new();
+    match place(arm, set, kept, folder, &mut made).await {
+        Ok(saved) => Some(saved),
+        Err(error) => {
+            arm.site.resources.remove_all(made).await;
+            arm.notice(&format!(
+                "the saved state of {} is not used: {error}",
+                arm.cell.id
+            ));
+            // A host that would not take it says nothing of the state.
+            if error.cause == Cause::ImageDamaged
+                && let Err(error) = store.discard(set, &kept.machine)
+            {
+                tracing::warn!("a saved state could not be removed: {error}");
+            }
+            None
+        }
+    }
+}
+
+/// Copies a kept state into the run's pool.
+async fn place(
+    arm: &ArmRun<'_>,
+    set: &str,
+    kept: &Kept,
+    folder: &Path,
+    made: &mut Vec<Resource>,
+) -> Result<Saved, LabError> {
+    let pool = names::pool(&arm.setup().run);
+    if kept.nodes.len() != arm.cell.nodes.len() {
+        return Err(LabError::new(Cause::ImageDamaged, "it is of other nodes"));
+    }
+    let mut nodes = Vec::new();
+    for (at, (node, plan)) in kept.nodes.iter().zip(&arm.cell.nodes).enumerate() {
+        arm.base(plan).await?;
+        let files = files(set, at);
+        for (volume, part) in [
+            (&files.disk, &node.disk),
+            (&files.ram, &node.ram),
+            (&files.state, &node.state),
+        ] {
+            let name = format!("{pool}/{volume}");
+            made.push(arm.site.resources.intend(ResourceKind::Volume, &name)?);
+            arm.site
+                .host
+                .place_volume(&pool, volume, &folder.join(&part.file), &part.digest)
+                .await?;
+        }
+        nodes.push(SavedNode {
+            files,
+            who: node.who.clone(),
+        });
+    }
+    Ok(Saved::of(nodes))
+}
+
+fn files(set: &str, at: usize) -> Files {
+    let name = |what: &str| format!("warm-{set}-{at}.{what}");
+    Files {
+        disk: name("qcow2"),
+        ram: name("ram"),
+        state: name("state"),
+    }
+}
+
+/// Boots the nodes of an arm's cell, and saves them together. A fault is the boot's own, which a cold clone would have had
+/// too; the inner error is that of saving.
+async fn save(
+    arm: &ArmRun<'_>,
+    set: &str,
+    made: &mut Vec<Resource>,
+) -> Result<Result<Saved, LabError>, Fault> {
+    let template = arm.named(names::template(&arm.setup().run, set));
+    let warm = |error| fault(Stage::Warm, None, error);
+    let mut specs = template.fork(&Origin::Cold(None), made).await?;
+    for (at, spec) in specs.iter_mut().enumerate() {
+        let volume = format!("{}/{}", spec.pool, files(set, at).ram);
+        let ram = arm.site.resources.intend(ResourceKind::Volume, &volume);
+        made.push(ram.map_err(warm)?);
+        spec.power = Power::Savable {
+            ram: files(set, at).ram,
+        };
+    }
+    let nodes = match template.boot(&specs, made).await {
+        Ok(nodes) => nodes,
+        // Without an agent that was asked, it was libvirt that refused what only this takes.
+        Err(fault) if fault.cause == Cause::HostRefused => {
+            return Ok(Err(LabError::new(fault.cause, fault.message)));
+        }
+        Err(fault) => return Err(fault),
+    };
+    let mut who = Vec::new();
+    for node in &nodes {
+        let answer = node.ask(Stage::Warm, &identity::ask()).await?;
+        let said = identity::parse(&answer).map_err(|error| node.garbled(Stage::Warm, &error))?;
+        arm.site.warm.is_unique(&said);
+        who.push(said);
+    }
+    Ok(freeze(arm, set, &specs, who, made).await)
+}
+
+/// Saves nodes as they are at one moment.
+async fn freeze(
+    arm: &ArmRun<'_>,
+    set: &str,
+    specs: &[VmSpec],
+    who: Vec<Answer>,
+    made: &mut Vec<Resource>,
+) -> Result<Saved, LabError> {
+    let host = &arm.site.host;
+    for spec in specs {
+        host.pause(&spec.name).await?;
+    }
+    let mut nodes = Vec::new();
+    for (at, (spec, who)) in specs.iter().zip(who).enumerate() {
+        let files = Files {
+            disk: spec.overlay.clone(),
+            ..files(set, at)
+        };
+        let volume = format!("{}/{}", spec.pool, files.state);
+        made.push(arm.site.resources.intend(ResourceKind::Volume, &volume)?);
+        host.save_state(spec, &files.state).await?;
+        nodes.push(SavedNode { files, who });
+    }
+    Ok(Saved::of(nodes))
+}
