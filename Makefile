@@ -2,6 +2,11 @@
 SHELL := /bin/bash
 export CARGO_INCREMENTAL ?= 0
 PATCHGATE := target/release/patchgate
+# Tests without live ones need no daemon.
+LIVE ?= yes
+ifeq ($(LIVE),no)
+export PATCHGATE_SETUP_NO_DAEMON := 1
+endif
 
 .PHONY: help setup build check test demo bench clean
 
@@ -19,10 +24,8 @@ check: setup ## format, lints, and the shipped lab's own lint
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked -- check
 
-test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones
-	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --locked --workspace; \
-	else cargo test --locked --workspace --all-targets -- --test-threads=1; fi
+test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones: LIVE=no leaves these out
+	@LIVE='$(LIVE)' ./tests/run.sh
 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor

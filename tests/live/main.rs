@@ -5,5 +5,6 @@ mod hosts;
 mod isolation;
 mod kill;
 mod lab;
+mod libvirt;
 mod packages;
 mod warm;

@@ -1,0 +1,269 @@
+//! Debian's parsers on recorded guest output, and the proof on made-up states.
+
+use patchgate::guest::debian::{self, PackageStates};
+use patchgate::guest::linux;
+use patchgate::model::policy::{UpdateMode, UpdatePolicy};
+use patchgate::model::update::{Update, UpdateSet};
+use proptest::prelude::*;
+
+const SIMULATION: &str = include_str!("../transcripts/debian-12/apt-get-s-dist-upgrade.txt");
+
+fn policy(mode: UpdateMode) -> UpdatePolicy {
+    UpdatePolicy {
+        mode,
+        listed: Vec::new(),
+        exclude: Vec::new(),
+        expect_updates: true,
+    }
+}
+
+#[test]
+fn a_recorded_simulation_is_read_whole() {
+    let updates = debian::parse_simulation(SIMULATION).expect("readable");
+    assert_eq!(updates.len(), 13);
+    let find = |name: &str| updates.iter().find(|update| update.name == name).expect("listed");
+    assert_eq!(
+        *find("libssl3"),
+        Update {
+            name: "libssl3".into(),
+            arch: "amd64".into(),
+            from: Some("3.0.20-1~deb12u2".into()),
+            to: Some("3.0.22-1~deb12u2".into()),
+            origin: "Debian-Security:12/oldstable-security".into(),
+        }
+    );
+    assert_eq!(find("linux-image-6.1.0-56-cloud-amd64").from, None);
+    assert_eq!(find("tzdata").arch, "all");
+}
+
+#[test]
+fn removals_several_origins_and_foreign_architectures_are_read() {
+    let text = "\
+Remv old-daemon [1.2-3]
+Inst libc6 [2.31-13+deb11u11] (2.31-13+deb11u14 Debian:11.11/oldoldstable, Debian-Security:11/oldoldstable-security [amd64]) []
+Inst libfoo:i386 (1.0 Debian:12.15/oldstable [i386])
+";
+    let updates = debian::parse_simulation(text).expect("readable");
+    assert_eq!(updates[0].to, None);
+    assert_eq!(
+        updates[1].origin,
+        "Debian:11.11/oldoldstable, Debian-Security:11/oldoldstable-security"
+    );
+    assert_eq!(updates[2].name, "libfoo:i386");
+    let security = debian::choose(&updates, &policy(UpdateMode::Security));
+    assert_eq!(
+        security
+            .iter()
+            .map(|update| update.name.as_str())
+            .collect::<Vec<_>>(),
+        ["libc6"]
+    );
+    assert_eq!(debian::choose(&updates, &policy(UpdateMode::All)).len(), 3);
+    let listed = UpdatePolicy {
+        listed: vec!["libfoo".into(), "libc6".into()],
+        exclude: vec!["libc6".into()],
+        ..policy(UpdateMode::Listed)
+    };
+    assert_eq!(debian::choose(&updates, &listed).len(), 1);
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_an_error_and_no_name_can_be_an_option() {
+    for line in [
+        "Inst",
+        "Inst nginx",
+        "Inst nginx [1 (2 Debian [amd64])",
+        "Inst nginx [1] (2 Debian amd64)",
+        "Inst -o=x [1] (2 Debian [amd64])",
+        "Inst $(reboot) [1] (2 Debian [amd64])",
+        "Remv nginx",
+    ] {
+        let text = format!("{line}\n");
+        match debian::parse_simulation(&text) {
+            Err(error) => assert!(error.to_string().contains("cannot be read"), "{error}"),
+            Ok(updates) => assert!(updates.is_empty() && line == "Inst", "{line}: {updates:?}"),
+        }
+    }
+}
+
+fn states(packages: &[(&str, &str)]) -> PackageStates {
+    PackageStates {
+        installed: packages
+            .iter()
+            .map(|(name, version)| ((*name).into(), (*version).into()))
+            .collect(),
+        ..PackageStates::default()
+    }
+}
+
+fn update(name: &str, from: Option<&str>, to: Option<&str>) -> Update {
+    Update {
+        name: name.into(),
+        arch: "amd64".into(),
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+        origin: "o".into(),
+    }
+}
+
+#[test]
+fn the_proof_holds_only_for_exactly_the_set_in_another_boot() {
+    let set = UpdateSet::pin(vec![
+        update("a", Some("1"), Some("2")),
+        update("gone", Some("1"), None),
+    ]);
+    let before = states(&[("a:amd64", "1"), ("b:all", "1"), ("gone:amd64", "1")]);
+    let good = states(&[("a:amd64", "2"), ("b:all", "1")]);
+    assert!(debian::prove(&set, &before, &good, true, "6.1").holds());
+    assert!(!debian::prove(&set, &before, &good, false, "6.1").holds());
+    for (after, says) in [
+        (states(&[("a:amd64", "1"), ("b:all", "1")]), "a: is 1, pinned 2"),
+        (states(&[("b:all", "1")]), "a: is absent, pinned 2"),
+        (
+            states(&[("a:amd64", "2"), ("b:all", "1"), ("gone:amd64", "1")]),
+            "gone: is 1, pinned absent",
+        ),
+        (states(&[("a:amd64", "2"), ("b:all", "9")]), "b:all: 1 -> 9"),
+        (states(&[("a:amd64", "2")]), "b:all: 1 -> absent"),
+        (
+            states(&[("a:amd64", "2"), ("b:all", "1"), ("c:all", "1")]),
+            "c:all: new 1",
+        ),
+    ] {
+        let proof = debian::prove(&set, &before, &after, true, "6.1");
+        assert!(!proof.holds(), "{says}");
+        assert_eq!([proof.missing, proof.unexpected].concat(), [says]);
+    }
+    let mut half = good;
+    half.unfinished.insert("a:amd64".into(), "iF".into());
+    assert_eq!(
+        debian::prove(&set, &before, &half, true, "6.1").half_configured,
+        ["a:amd64: dpkg state `iF`"]
+    );
+}
+
+#[test]
+fn a_new_kernel_must_be_the_one_that_runs() {
+    let set = UpdateSet::pin(vec![update(
+        "linux-image-6.1.0-56-cloud-amd64",
+        None,
+        Some("6.1.192-2"),
+    )]);
+    let before = states(&[("a:all", "1")]);
+    let after = states(&[
+        ("a:all", "1"),
+        ("linux-image-6.1.0-56-cloud-amd64:amd64", "6.1.192-2"),
+    ]);
+    assert!(debian::prove(&set, &before, &after, true, "6.1.0-56-cloud-amd64").holds());
+    let old = debian::prove(&set, &before, &after, true, "6.1.0-50-cloud-amd64");
+    assert_eq!(
+        old.missing,
+        ["kernel 6.1.0-56-cloud-amd64: installed, but 6.1.0-50-cloud-amd64 was booted"]
+    );
+}
+
+#[test]
+fn dpkg_states_tell_installed_from_unfinished() {
+    let text =
+        "a:amd64\t1\tii \nb:all\t2\trc \nc:amd64\t3\tiF \nd:amd64\t4\thi \ne:amd64\t5\tiU \nf:all\t6\tiiR\n";
+    let states = debian::parse_packages(text).expect("readable");
+    assert_eq!(
+        states.installed.keys().collect::<Vec<_>>(),
+        ["a:amd64", "d:amd64"]
+    );
+    assert_eq!(
+        states.unfinished.keys().collect::<Vec<_>>(),
+        ["c:amd64", "e:amd64", "f:all"]
+    );
+    assert!(debian::parse_packages("nonsense\n").is_err());
+    assert!(debian::parse_packages("").is_err());
+}
+
+#[test]
+fn sources_that_cannot_be_read_are_seen_even_when_apt_is_content() {
+    let stderr =
+        "W: Failed to fetch http://deb.debian.org/x  Could not resolve 'deb.debian.org'\nW: Some other\n";
+    assert_eq!(debian::refresh_errors(stderr).len(), 1);
+    assert!(debian::refresh_errors("N: a note\n").is_empty());
+}
+
+#[test]
+fn reasons_for_a_reboot_are_named() {
+    let of = |name| UpdateSet::pin(vec![update(name, Some("1"), Some("2"))]);
+    let (none, libc) = (of("tzdata"), of("libc6"));
+    let kernel = of("linux-image-6.1.0-18-cloud-amd64");
+    for (output, set, reason) in [
+        ("running 6.1\nnext 6.1\nend\n", &none, None),
+        ("running 6.1\nend\n", &none, None),
+        (
+            "running 6.1\nnext 6.1\n",
+            &none,
+            Some("it cannot be told which replaced files are still in use"),
+        ),
+        ("end\n", &none, Some("it cannot be told which kernel is running")),
+        ("", &none, Some("it cannot be told which kernel is running")),
+        ("flag \nrunning 6.1\nend\n", &none, Some("/run/reboot-required: ")),
+        ("flag\nrunning 6.1\nend\n", &none, Some("/run/reboot-required: ")),
+        (
+            "running 6.1\nnext 6.1\nend\n",
+            &kernel,
+            Some("a kernel was updated"),
+        ),
+        (
+            "running 6.1\nend\n",
+            &of("dbus-daemon"),
+            Some("dbus-daemon was updated"),
+        ),
+        (
+            "running 6.1\nend\n",
+            &of("libssl3t64"),
+            Some("libssl3t64 was updated"),
+        ),
+        ("running 6.1\nend\n", &of("initramfs-tools"), None),
+        (
+            "running 6.1\nstale x /usr/lib/libxml2.so.2\nend\n",
+            &none,
+            Some("/usr/lib/libxml2.so.2 is replaced and still in use"),
+        ),
+        (
+            "running 6.1\nstale - /usr/lib/locale/locale-archive\nend\n",
+            &none,
+            Some("/usr/lib/locale/locale-archive is replaced and still in use"),
+        ),
+        (
+            "running 6.1\nstale - /var/lib/postgresql/16\nstale x /memfd:jit\nstale - /dev/zero\nstale - /[aio]\nend\n",
+            &none,
+            None,
+        ),
+        (
+            "running 6.1\nstale x /var/lib/app/bin/app\nend\n",
+            &none,
+            Some("/var/lib/app/bin/app is replaced and still in use"),
+        ),
+        (
+            "running 6.1\nnext 6.2\n",
+            &none,
+            Some("kernel 6.2 is installed, 6.1 is running"),
+        ),
+        (
+            "flag dbus libc6\nrunning 6.1\n",
+            &none,
+            Some("/run/reboot-required: dbus libc6"),
+        ),
+        ("running 6.1\nnext 6.1\nend\n", &libc, Some("libc6 was updated")),
+    ] {
+        assert_eq!(debian::reboot_reason(output, set).as_deref(), reason);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_guest_output_makes_a_parser_panic(text: String) {
+        let _ = debian::parse_simulation(&text);
+        let _ = debian::parse_simulation(&format!("Inst {text}\nRemv {text}\n"));
+        let _ = debian::parse_packages(&text);
+        let _ = debian::reboot_reason(&text, &UpdateSet::pin(Vec::new()));
+        let _ = linux::parse_boot_id(&text);
+        let _ = linux::parse_properties(&text);
+    }
+}

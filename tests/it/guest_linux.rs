@@ -1,0 +1,275 @@
+//! Commands for Linux guests, performed here: bash, coreutils and openssl are the same as there.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use patchgate::guest::http::{self, Request};
+use patchgate::guest::{GuestCommand, debian, script, sql};
+use patchgate::input::hex;
+use patchgate::input::url::Url;
+use patchgate::model::scenario::expect::TextExpectation;
+use patchgate::model::scenario::{Action, Engine, Http, Results, Script, Sql};
+use patchgate::secret::Mask;
+use patchgate::step::evaluate::{Raw, evaluate};
+use sha2::{Digest, Sha256};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn perform(command: &GuestCommand, path: &str) -> Output {
+    let (program, arguments) = command.argv.split_first().expect("a program");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", path)
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let input = command.stdin.clone().unwrap_or_default();
+    let mut stdin = child.stdin.take().expect("its input");
+    let writer = std::thread::spawn(move || {
+        // A command that has no use for its input has closed it, perhaps.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("its input is written");
+    output
+}
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_file_arrives_in_pieces_is_run_and_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("0123456789abcdef/smoke.sh");
+    let path = path.to_str().expect("UTF-8");
+    let mut content = b"printf '%s|%s|%s' \"$1\" \"$invoice\" \"$0\"; exit 3\n".to_vec();
+    content.resize(700_000, b'#');
+    let digest = hex(&Sha256::digest(&content));
+    let pieces = script::put(path, &content);
+    assert_eq!(pieces.len(), 3);
+    for piece in &pieces {
+        assert!(perform(piece, PATH).status.success());
+    }
+    assert!(script::is_whole(
+        &text(&perform(&script::check(path), PATH).stdout),
+        &digest
+    ));
+    assert!(!script::is_whole("", &digest) && !script::is_whole("00  x", &digest));
+    let asked = Script {
+        file: "smoke.sh".into(),
+        interpreter: vec!["sh".into()],
+        args: vec!["a b; $(id)".into()],
+        user: None,
+        output: Results::Exit,
+        results: None,
+        exit: 0,
+        stdout: TextExpectation::default(),
+        stderr: TextExpectation::default(),
+    };
+    let output = perform(
+        &script::run(&asked, path, &[("invoice", "$(id) `id`")], LIMIT),
+        PATH,
+    );
+    assert_eq!(text(&output.stdout), format!("a b; $(id)|$(id) `id`|{path}"));
+    assert_eq!(output.status.code(), Some(3));
+    assert!(perform(&script::remove(path), PATH).status.success());
+    assert!(!Path::new(path).parent().expect("its folder").exists());
+}
+
+#[test]
+fn results_are_read_once_and_their_absence_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("r.xml");
+    let command = script::results(path.to_str().expect("UTF-8"), LIMIT);
+    assert_eq!(perform(&command, PATH).status.code(), Some(2));
+    std::fs::write(&path, "<testsuite/>").expect("written");
+    assert_eq!(text(&perform(&command, PATH).stdout), "<testsuite/>");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_query_reaches_its_client_unharmed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Some machines have one of the clients: a guest without them has what the command needs beside, and no more.
+    let bare = tempfile::tempdir().expect("a folder");
+    for tool in ["cat", "head"] {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(tool), bare.path().join(tool)).expect("a link");
+    }
+    let client = "#!/bin/sh\necho \"$0 $*\" | sed 's/.*client/client/'\necho \"password $PGPASSWORD$MYSQL_PWD$SQLCMDPASSWORD\"\ncat\n";
+    let query = "select 'it''s \"$HOME\" `id` \\';";
+    for (engine, name, says) in [
+        (Engine::Postgresql, "psql", "--host=database --port=5433"),
+        (
+            Engine::Mysql,
+            "mysql",
+            "--batch --skip-column-names --database=shop --host=database --port=5433 --user=clerk",
+        ),
+        (Engine::Sqlserver, "sqlcmd", "-S database,5433 -d shop -U clerk"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, client).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("permitted");
+        let asked = Sql {
+            engine,
+            database: "shop".into(),
+            query: query.into(),
+            host: Some("database".into()),
+            port: Some(5433),
+            user: Some("clerk".into()),
+            password: Some("hunter2".into()),
+            rows: TextExpectation::default(),
+        };
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output = perform(&sql::query(&asked, LIMIT), &path);
+        let said = text(&output.stdout);
+        assert!(
+            said.contains(query) && said.contains("password hunter2"),
+            "{said}"
+        );
+        assert!(
+            said.lines().next().is_some_and(|line| line.contains(says)),
+            "{said}"
+        );
+        assert!(output.status.success());
+        let absent = perform(&sql::query(&asked, LIMIT), bare.path().to_str().expect("UTF-8"));
+        assert_eq!(absent.status.code(), Some(127), "{}", text(&absent.stderr));
+    }
+}
+
+/// An https server that is ended with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn certificate(folder: &Path, name: &str) {
+    let file = |kind: &str| folder.join(format!("{name}.{kind}"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=app", "-addext", "subjectAltName=DNS:localhost"])
+        .arg("-keyout")
+        .arg(file("key"))
+        .arg("-out")
+        .arg(file("pem"))
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+}
+
+#[test]
+fn https_is_spoken_with_those_alone_whose_certificate_is_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certificate(folder.path(), "right");
+    certificate(folder.path(), "other");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
+    let server = Command::new("openssl")
+        .args([
+            "s_server",
+            "-www",
+            "-quiet",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+        ])
+        .arg("-cert")
+        .arg(folder.path().join("right.pem"))
+        .arg("-key")
+        .arg(folder.path().join("right.key"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl");
+    let _server = Server(server);
+    let started = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(started.elapsed() < LIMIT, "the server does not start");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for (host, authority, says) in [
+        ("localhost", "right.pem", None),
+        ("localhost", "other.pem", Some("not accepted: ")),
+        (
+            "127.0.0.1",
+            "right.pem",
+            Some("not accepted: IP address mismatch"),
+        ),
+        ("localhost", "none.pem", Some("authority cannot be read")),
+    ] {
+        let url = Url::parse(&format!("https://{host}:{port}/")).expect("a URL");
+        let ca = folder.path().join(authority);
+        let request = Request {
+            method: "GET",
+            url: &url,
+            headers: Vec::new(),
+            body: None,
+            ca: ca.to_str(),
+        };
+        let output = perform(&http::request(&request, LIMIT), PATH);
+        let raw = Raw {
+            exit: output.status.code(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+            ..Raw::default()
+        };
+        let step = Action::Http(Http {
+            url: url.to_string(),
+            text: TextExpectation {
+                contains: says.is_none().then(|| "s_server".to_owned()),
+                ..TextExpectation::default()
+            },
+            ..Http::default()
+        });
+        let failures = evaluate(&step, &raw, &Mask::default()).failures.join("; ");
+        match says {
+            None => assert_eq!(failures, "", "{host} {authority}"),
+            Some(says) => assert!(failures.contains(says), "{host} {authority}: {failures}"),
+        }
+    }
+}
+
+#[test]
+fn a_program_that_is_replaced_while_it_runs_asks_for_a_reboot() {
+    let folder = tempfile::tempdir().expect("folder");
+    let program = folder.path().join("replaced");
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    // Its file's name is only gone from the disk once it runs.
+    let mut sleeper = Command::new(&program).arg("60").spawn().expect("it starts");
+    std::fs::remove_file(&program).expect("replaced");
+    let output = perform(&debian::reboot_hints(), "/usr/bin:/bin");
+    sleeper.kill().expect("it ends");
+    sleeper.wait().expect("it ended");
+    let hints = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0));
+    let line = format!("stale x {}", program.display());
+    assert!(hints.lines().any(|other| other == line), "{hints}");
+    assert!(
+        hints.starts_with("running ") || hints.starts_with("flag "),
+        "{hints}"
+    );
+    assert_eq!(hints.lines().next_back(), Some("end"));
+}
