@@ -1,341 +1,30 @@
 //! Which room may know which: reads the paths that the sources name and holds the rules of the design.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The rooms from the ground up: a room names only rooms before it. The crate's root names them all.
-const ORDER: [&str; 21] = [
-    "exit_code",
-    "input",
-    "error",
-    "units",
-    "measure",
-    "secret",
-    "model",
-    "guest",
-    "step",
-    "lab",
-    "verdict",
-    "gate",
-    "record",
-    "decide",
-    "report",
-    "port",
-    "image",
-    "run",
-    "host",
-    "fake",
+use circles::circles;
+use rules::{ORDER, PURE, broken};
+use source::sources;
+
+mod circles;
+mod rules;
+mod source;
+
+/// Rooms whose files still name each other in circles; none may come in.
+const UNTIED: [&str; 9] = [
     "cli",
-];
-
-/// Rooms without input, output or clock.
-const PURE: [&str; 20] = [
-    "exit_code",
-    "input",
-    "error",
-    "units",
-    "measure",
-    "secret",
-    "model",
-    "guest",
-    "step",
-    "lab::build",
-    "lab::file",
-    "lab::lint",
-    "lab::lint_group",
-    "lab::lint_secret",
-    "lab::names",
-    "lab::select",
-    "verdict",
+    "fake",
     "gate",
-    "record::share",
-    "run::queue",
+    "guest",
+    "host::libvirt",
+    "image",
+    "lab",
+    "step",
+    "verdict",
 ];
-/// What a pure room may not name.
-const IMPURE: [&str; 21] = [
-    "tokio",
-    "tokio_util",
-    "virt",
-    "qapi",
-    "indicatif",
-    "clap",
-    "tempfile",
-    "std::fs",
-    "std::net::TcpStream",
-    "std::net::TcpListener",
-    "std::net::UdpSocket",
-    "std::process",
-    "std::env",
-    "std::thread",
-    "std::time::Instant",
-    "std::time::SystemTime",
-    "crate::lab::disk",
-    "crate::lab::load",
-    "crate::lab::scenario::load",
-    "crate::record::journal",
-    "tracing",
-];
-const CLOCKS: [&str; 4] = ["Timestamp::now", "Zoned::now", "Instant::now", "SystemTime::now"];
 
 /// Lines that a source file may have.
 const LINES: usize = 500;
-
-/// A source without comments, character and string literals, and without its unit tests, which come last.
-fn bare(source: &str) -> String {
-    let source = source.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(source);
-    let chars: Vec<char> = source.chars().collect();
-    let mut out = String::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let next = chars.get(at + 1).copied();
-        match chars[at] {
-            '/' if next == Some('/') => {
-                while at < chars.len() && chars[at] != '\n' {
-                    at += 1;
-                }
-            }
-            '/' if next == Some('*') => {
-                at += 2;
-                while at < chars.len() && !(chars[at] == '*' && chars.get(at + 1) == Some(&'/')) {
-                    at += 1;
-                }
-                at += 2;
-            }
-            'r' if matches!(next, Some('"' | '#'))
-                && !out.ends_with(|c: char| c.is_alphanumeric() || c == '_') =>
-            {
-                let hashes = chars[at + 1..].iter().take_while(|&&c| c == '#').count();
-                if chars.get(at + 1 + hashes) != Some(&'"') {
-                    out.push('r');
-                    at += 1;
-                    continue;
-                }
-                at += hashes + 2;
-                let closes = |at: usize| {
-                    chars[at] == '"'
-                        && chars[at + 1..].iter().take(hashes).filter(|&&c| c == '#').count() == hashes
-                };
-                while at < chars.len() && !closes(at) {
-                    at += 1;
-                }
-                at += hashes + 1;
-            }
-            '"' => {
-                at += 1;
-                while at < chars.len() && chars[at] != '"' {
-                    at += if chars[at] == '\\' { 2 } else { 1 };
-                }
-                at += 1;
-                out.push(' ');
-            }
-            '\'' if next == Some('\\') => {
-                at += 3;
-                while at < chars.len() && chars[at] != '\'' {
-                    at += 1;
-                }
-                at += 1;
-            }
-            '\'' if chars.get(at + 2) == Some(&'\'') => at += 3,
-            c => {
-                out.push(c);
-                at += 1;
-            }
-        }
-    }
-    out
-}
-
-/// Every path that a source names, groups of `use` written out.
-fn paths(source: &str) -> Vec<String> {
-    let mut tokens: Vec<String> = Vec::new();
-    let mut word = String::new();
-    for c in bare(source).chars().chain([' ']) {
-        if c.is_alphanumeric() || c == '_' {
-            word.push(c);
-            continue;
-        }
-        if !word.is_empty() {
-            tokens.push(std::mem::take(&mut word));
-        }
-        match (c, tokens.last_mut()) {
-            (':', Some(last)) if last == ":" => last.push(':'),
-            (c, _) if c.is_whitespace() => {}
-            (c, _) => tokens.push(c.to_string()),
-        }
-    }
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let before = at;
-        if is_word(&tokens[at]) {
-            let imported = at > 0 && matches!(tokens[at - 1].as_str(), "use" | "crate");
-            let known = found.len();
-            read_path(&tokens, &mut at, "", &mut found);
-            // A lone word is a path in `use virt;` only: elsewhere it is a name of the file's own.
-            if !imported && found.len() == known + 1 && !found[known].contains("::") {
-                found.pop();
-            }
-        }
-        at = at.max(before + 1);
-    }
-    found
-}
-
-fn is_word(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_alphanumeric() || c == '_')
-}
-
-fn read_path(tokens: &[String], at: &mut usize, prefix: &str, found: &mut Vec<String>) {
-    let token = |at: usize| tokens.get(at).map_or("", String::as_str);
-    let mut path = prefix.to_owned();
-    while is_word(token(*at)) {
-        path.push_str(token(*at));
-        *at += 1;
-        if token(*at) != "::" {
-            break;
-        }
-        *at += 1;
-        path.push_str("::");
-        if token(*at) == "{" {
-            *at += 1;
-            while !matches!(token(*at), "}" | "") {
-                let before = *at;
-                read_path(tokens, at, &path, found);
-                *at = (*at).max(before + 1);
-                while !matches!(token(*at), "," | "}" | "") {
-                    *at += 1;
-                }
-                if token(*at) == "," {
-                    *at += 1;
-                }
-            }
-            *at += 1;
-            return;
-        }
-    }
-    found.push(path);
-}
-
-/// A path as seen from the crate: `self` and `super` resolved, in the module that a file is.
-fn absolute(path: &str, module: &[&str]) -> String {
-    let mut base: Vec<&str> = module.to_vec();
-    let mut parts = path.split("::").peekable();
-    let mut relative = false;
-    while let Some(&part) = parts.peek() {
-        match part {
-            "self" => relative = true,
-            "super" => {
-                relative = true;
-                base.pop();
-            }
-            _ => break,
-        }
-        parts.next();
-    }
-    let rest: Vec<&str> = parts.collect();
-    if relative {
-        base.insert(0, "crate");
-        base.extend(rest);
-        return base.join("::");
-    }
-    match rest.first() {
-        Some(&"patchgate") => ["crate"]
-            .iter()
-            .chain(&rest[1..])
-            .copied()
-            .collect::<Vec<_>>()
-            .join("::"),
-        _ => rest.join("::"),
-    }
-}
-
-fn is_in(path: &str, room: &str) -> bool {
-    path.strip_prefix(room)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-}
-
-/// The room that a path leads into, where it stands above the room that names it.
-fn above<'a>(room: &str, path: &'a str) -> Option<&'a str> {
-    let level = |name: &str| ORDER.iter().position(|known| *known == name);
-    let own = level(room.split("::").next()?)?;
-    let named = path.strip_prefix("crate::")?.split("::").next()?;
-    // What is no room is an item of the crate's root, which is above all.
-    (level(named).unwrap_or(ORDER.len()) > own).then_some(named)
-}
-
-/// The rules that a file breaks, one sentence each.
-fn broken(file: &str, source: &str) -> Vec<String> {
-    let name = file.trim_end_matches(".rs").trim_end_matches("/mod");
-    let module: Vec<&str> = name.split('/').collect();
-    let room = module.join("::");
-    let mut forbidden: Vec<&str> = Vec::new();
-    let pure = PURE.iter().any(|pure| is_in(&room, pure));
-    if pure {
-        forbidden.extend(IMPURE);
-    }
-    if is_in(&room, "report") {
-        forbidden.extend([
-            "crate::verdict::judge",
-            "crate::verdict::verdict",
-            "crate::gate::decide",
-            "tracing",
-        ]);
-    }
-    if is_in(&room, "host::proxy") {
-        forbidden.extend(["crate::host::libvirt", "crate::host::agent"]);
-    }
-    if !is_in(&room, "host::libvirt") {
-        forbidden.extend(["virt", "virt_sys"]);
-    }
-    if !is_in(&room, "host::agent") {
-        forbidden.push("qapi");
-    }
-    let mut breaks: Vec<String> = Vec::new();
-    for path in paths(source) {
-        let path = absolute(&path, &module);
-        for rule in &forbidden {
-            if is_in(&path, rule) {
-                breaks.push(format!(
-                    "src/{file}: `{room}` may not know `{rule}` (names `{path}`)"
-                ));
-            }
-        }
-        if let Some(named) = above(&room, &path) {
-            breaks.push(format!(
-                "src/{file}: `{room}` may not know `{named}`, which stands above it (names `{path}`)"
-            ));
-        }
-        if pure
-            && CLOCKS
-                .iter()
-                .any(|clock| path == *clock || path.ends_with(&format!("::{clock}")))
-        {
-            breaks.push(format!(
-                "src/{file}: `{room}` may not read a clock (names `{path}`)"
-            ));
-        }
-    }
-    breaks.sort();
-    breaks.dedup();
-    breaks
-}
-
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        for entry in fs::read_dir(folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source");
-                found.push((path, text));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
-    found
-}
 
 #[test]
 fn rooms_know_only_what_they_may() {
@@ -469,5 +158,57 @@ fn what_is_allowed_is_not_found() {
         ),
     ] {
         assert_eq!(broken(file, source), Vec::<String>::new(), "{file}: {source}");
+    }
+}
+
+#[test]
+fn no_file_names_one_that_names_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files: Vec<(String, String)> = sources("src")
+        .into_iter()
+        .map(|(path, text)| {
+            let file = path.strip_prefix(&root).expect("under src");
+            (file.to_string_lossy().into_owned(), text)
+        })
+        .filter(|(file, _)| !["lib.rs", "main.rs"].contains(&file.as_str()))
+        .collect();
+    let mut found = circles(&files);
+    found.retain(|circle| !UNTIED.iter().any(|room| circle.starts_with(room)));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn planted_circles_are_found() {
+    let found = |files: &[(&str, &str)]| {
+        let files: Vec<(String, String)> = files
+            .iter()
+            .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
+            .collect();
+        circles(&files)
+    };
+    assert_eq!(
+        found(&[
+            ("a.rs", "mod x; mod y; pub use x::X;"),
+            ("a/x.rs", "use crate::a::y::Y;"),
+            ("a/y.rs", "use crate::b;"),
+            ("b.rs", "use std::fmt;"),
+        ]),
+        Vec::<String>::new()
+    );
+    for planted in [
+        &[
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "fn f() { crate::a::g(); }"),
+        ][..],
+        &[("a.rs", "mod x; pub use x::X;"), ("a/x.rs", "use super::Y;")],
+        &[("a.rs", "mod x; fn f() { x::g(); }"), ("a/x.rs", "use crate::a;")],
+        &[
+            ("a/x.rs", "use crate::a::y::{self, Y};"),
+            ("a/y.rs", "use super::z::Z;"),
+            ("a/z.rs", "use crate::a::{x::X, w};"),
+            ("a/w.rs", ""),
+        ],
+    ] {
+        assert_eq!(found(planted).len(), 1, "{planted:?}");
     }
 }
