@@ -1,6 +1,8 @@
 //! `make bench [PARTS="fake replay"]`: a table on standard output and `target/bench.json`. What each figure means is in
 //! docs/bench.md.
 
+#![expect(clippy::disallowed_methods, reason = "it measures")]
+
 mod clones;
 mod fake;
 mod figures;

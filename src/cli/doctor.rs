@@ -102,7 +102,8 @@ async fn examine_host(host: &HostPlan) -> Vec<Check> {
             checks.push(emulator(&lab).await);
             checks.push(accelerator(&lab, host.accel).await);
             checks.extend(capacity(&lab, host).await);
-            let run = look_run();
+            // Named as a run's, so that `clean` finds what a killed doctor leaves.
+            let run = crate::cli::run::new_id();
             checks.push(pool(&lab, &run).await);
             checks.push(network::networks(&lab, &run).await);
             checks.push(network::isolation(&lab, &run).await);
@@ -113,12 +114,6 @@ async fn examine_host(host: &HostPlan) -> Vec<Check> {
         Err(error) => checks.push(Check::failed("libvirt", error)),
     }
     checks
-}
-
-/// Named as a run's, so that `clean` finds what a killed doctor leaves.
-fn look_run() -> RunId {
-    let salt = uuid::Uuid::new_v4().as_u128() & 0xffff;
-    RunId::new(jiff::Timestamp::now(), u16::try_from(salt).unwrap_or(0))
 }
 
 async fn emulator(lab: &LibvirtHost) -> Check {

@@ -279,6 +279,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The first interrupt or termination cancels; a second ends the process at once, and the kernel ends its children.
+#[expect(clippy::disallowed_methods, reason = "a second signal refuses the clean-up")]
 fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error: std::io::Error| UserError::usage(format!("signals cannot be watched: {error}"));

@@ -34,6 +34,7 @@ struct Cell {
 
 impl Progress {
     /// Bars where standard error is a terminal, unless `plain`.
+    #[expect(clippy::disallowed_methods, reason = "a terminal shows the time that passes")]
     pub fn new(plain: bool) -> Self {
         let bars = (!plain && std::io::stderr().is_terminal()).then(MultiProgress::new);
         Self {

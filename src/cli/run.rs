@@ -85,7 +85,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let state = State::open()?;
     let progress = Arc::new(Progress::new(args.plain));
     progress.notice("looking at the hosts");
-    let run_id = RunId::new(Timestamp::now(), salt());
+    let run_id = new_id();
     let (hosts, absent) = open_hosts(&plan, &run_id).await?;
     let stop = CancellationToken::new();
     let setup = Setup {
@@ -102,7 +102,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         keep_failed: args.keep == Some(Keep::Failed),
         observer: progress.clone(),
         stop: stop.clone(),
-        now: Timestamp::now,
+        now,
         plan,
     };
     let capacities = run::preflight(&setup).await.map_err(|error| refused(&error))?;
@@ -281,9 +281,16 @@ pub(super) fn not_run(error: &RunError) -> UserError {
     }
 }
 
-pub(super) fn salt() -> u16 {
+/// The clock of a run, for its id and its records.
+#[expect(clippy::disallowed_methods, reason = "here a run's time comes in")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The id of what begins now.
+pub(super) fn new_id() -> RunId {
     let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
-    u16::try_from((high ^ low) & 0xffff).unwrap_or_default()
+    RunId::new(now(), u16::try_from((high ^ low) & 0xffff).unwrap_or_default())
 }
 
 /// The first signal stops the run, which then cleans up; a second one ends the process and says what was left.
@@ -309,6 +316,7 @@ pub(super) async fn on_signals(stop: CancellationToken, ledger: PathBuf, progres
 }
 
 /// Ends the process at once.
+#[expect(clippy::disallowed_methods, reason = "a second signal refuses the clean-up")]
 fn abandon(ledger: &Path) {
     match Ledger::left(ledger) {
         Ok(left) if left.is_empty() => eprintln!("interrupted again: nothing is left on the host"),

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use choose::{Target, Wish, choose};
@@ -18,12 +17,11 @@ pub use show::Show;
 
 use crate::cli::check::{self, Format};
 use crate::cli::clean::KEPT;
-use crate::cli::run::{build, not_run, on_signals, open_hosts, refused, salt, sealed};
+use crate::cli::run::{build, new_id, not_run, now, on_signals, open_hosts, refused, sealed};
 use crate::cli::{inputs, report};
 use crate::error::UserError;
 use crate::exit_code;
 use crate::model::expected::Expected;
-use crate::model::id::RunId;
 use crate::record::journal;
 use crate::record::state::State;
 use crate::run::{self, Setup, Trial};
@@ -90,7 +88,7 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         Format::Json => Box::new(io::stderr()),
     };
     let show = Arc::new(Show::new(out));
-    let run = RunId::new(Timestamp::now(), salt());
+    let run = new_id();
     let (hosts, absent) = open_hosts(&plan, &run).await?;
     let setup = Setup {
         run,
@@ -107,7 +105,7 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
         keep_failed: false,
         observer: show.clone(),
         stop: CancellationToken::new(),
-        now: Timestamp::now,
+        now,
     };
     let trial = Trial {
         reboot: !args.no_reboot,

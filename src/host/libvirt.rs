@@ -5,6 +5,11 @@
 //! names it. A process that gave up on a call should end with `Runtime::shutdown_background` or `process::exit`,
 //! since dropping a runtime waits for such threads.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what blocks is timed by the machine's own clock, and a probe is dated when it is made"
+)]
+
 pub mod accel;
 mod agent;
 mod describe;

@@ -143,6 +143,7 @@ pub fn build(
 }
 
 #[expect(clippy::too_many_arguments, reason = "the one caller has taken them apart")]
+#[expect(clippy::disallowed_methods, reason = "an image is dated when it is made")]
 fn build_alone(
     image: &ImageDef,
     os: &OsRecipe,

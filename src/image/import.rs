@@ -51,6 +51,7 @@ pub struct Import {
 }
 
 /// Copies a disk into the store as a sealed qcow2. The same disk twice gives the image that is there.
+#[expect(clippy::disallowed_methods, reason = "an image is dated when it is made")]
 pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Result<Sealed, BuildError> {
     let unfit = |problem: String| BuildError::Unfit {
         path: import.file.clone(),

@@ -199,6 +199,10 @@ impl Runner {
     }
 
     /// Waits with the job's deadline. The child is always reaped, so that its pipes close.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a child is waited for in the machine's time"
+    )]
     fn wait(&self, child: &mut Child, job: &Job) -> Result<std::process::ExitStatus, BuildError> {
         let started = Instant::now();
         let failed = |source| BuildError::of_io(&job.what, Path::new(&job.argv[0]), source);

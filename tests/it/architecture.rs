@@ -86,6 +86,7 @@ fn planted_violations_are_found() {
         ),
         ("lab/build.rs", "fn f() { let _ = std::fs::read(\"x\"); }"),
         ("lab/build.rs", "fn f() { let _ = jiff::Timestamp::now(); }"),
+        ("verdict.rs", "fn f() { jiff::ZonedDateTime::now(); }"),
         (
             "verdict/arm.rs",
             "use jiff::Timestamp; fn f() { Timestamp::now(); }",

@@ -181,6 +181,7 @@ fn certificate(folder: &Path, name: &str) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a server of the system is waited for")]
 fn https_is_spoken_with_those_alone_whose_certificate_is_right() {
     let folder = tempfile::tempdir().expect("a folder");
     certificate(folder.path(), "right");

@@ -1,5 +1,10 @@
 //! Live tests: real libvirt, real QEMU guests, real updates.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "real guests are waited for in real time"
+)]
+
 mod gate;
 mod hosts;
 mod isolation;

@@ -37,6 +37,7 @@ impl Progress {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a terminal shows the time that passes")]
     fn show(&self, image: &str, words: &str, over: bool) {
         let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
         let build = builds.entry(image.to_owned()).or_insert_with(|| Build {

@@ -74,7 +74,12 @@ const IMPURE: [&str; 21] = [
     "crate::record::journal",
     "tracing",
 ];
-const CLOCKS: [&str; 4] = ["Timestamp::now", "Zoned::now", "Instant::now", "SystemTime::now"];
+const CLOCKS: [&str; 4] = [
+    "Timestamp::now",
+    "ZonedDateTime::now",
+    "Instant::now",
+    "SystemTime::now",
+];
 
 fn is_in(path: &str, room: &str) -> bool {
     path.strip_prefix(room)
