@@ -1,5 +1,6 @@
 # The doors. Each does all of its own set-up; CI calls only these.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 export CARGO_INCREMENTAL ?= 0
 PATCHGATE := target/release/patchgate
 # Tests without live ones need no daemon.
@@ -19,8 +20,9 @@ setup: ## system packages and a libvirt daemon, where they are missing
 build: setup ## the binary target/release/patchgate
 	cargo build --release --locked
 
-check: setup ## format, lints, and the shipped lab's own lint
+check: setup ## format, lints, scripts, and the shipped lab's own lint
 	cargo fmt --check
+	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked -- check
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts of this folder. Each writes a lab into a new folder in which exactly one bad update is pending:
 # version 2.0 of a small local package, of which the image has 1.0. Run from the new folder, with what the script says.
 set -euo pipefail
