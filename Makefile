@@ -20,9 +20,10 @@ setup: ## system packages and a libvirt daemon, where they are missing
 build: setup ## the binary target/release/patchgate
 	cargo build --release --locked
 
-check: setup ## format, lints, scripts, and the shipped lab's own lint
+check: setup ## format, lints, scripts, spelling, and the shipped lab's own lint
 	cargo fmt --check
 	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
+	git ls-files -z | xargs -0 -r codespell
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked -- check
 

@@ -11,7 +11,7 @@ packages=(
     mmdebstrap debian-archive-keyring grub-pc-bin grub-common e2fsprogs fdisk zstd xz-utils   # images
     util-linux mount tar openssl
     gcc libc6-dev make pkg-config libvirt-dev                    # building patchgate
-    shellcheck                                                   # make check
+    shellcheck codespell                                         # make check
 )
 backports_list=/etc/apt/sources.list.d/patchgate-backports.list
 
