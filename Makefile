@@ -20,11 +20,12 @@ setup: ## system packages and a libvirt daemon, where they are missing
 build: setup ## the binary target/release/patchgate
 	cargo build --release --locked
 
-check: setup ## format, lints, scripts, spelling, and the shipped lab's own lint
+check: setup ## format, lints, docs, scripts, spelling, and the shipped lab's own lint
 	cargo fmt --check
 	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 	git ls-files -z | xargs -0 -r codespell
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked --workspace
 	cargo run --quiet --locked -- check
 
 test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones: LIVE=no leaves these out
