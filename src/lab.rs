@@ -3,16 +3,11 @@
 
 pub mod build;
 pub mod disk;
-pub mod drift;
 pub mod file;
 pub mod lint;
-pub mod lint_group;
-mod lint_secret;
 pub mod load;
 pub mod names;
-mod policy;
 pub mod recipe;
 pub mod scenario;
-pub mod secret;
 mod sections;
 pub mod select;

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::error::UserError;
 use crate::lab::file::Lab;
-use crate::lab::secret::SecretSection;
+use crate::lab::file::SecretSection;
 use crate::model::plan::Plan;
 use crate::secret::{LONGEST, Secrets};
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 use toml::Spanned;
 
 use crate::input::finding::Source;
-use crate::lab::drift::DriftSection;
-use crate::lab::secret::SecretSection;
 use crate::measure::Performance;
+use crate::model::drift::{DriftPolicy, Effect};
+use crate::model::observation::Class;
 use crate::model::plan::Ready;
 use crate::model::policy::{Accel, CloneMode, NetworkMode, RebootPolicy, UpdateMode};
 use crate::units::{Mib, Period};
@@ -142,6 +142,17 @@ pub struct GroupSection {
     pub drift: Option<DriftSection>,
 }
 
+/// `[secret.NAME]`: `env` or `file`, and who may use it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SecretSection {
+    /// The environment variable of patchgate that holds it.
+    pub env: Option<Spanned<String>>,
+    /// The file that holds it, relative to the lab file; white space at its end does not count.
+    pub file: Option<Spanned<PathBuf>>,
+    /// The departments whose scenarios may ask for it.
+    pub departments: Vec<Spanned<String>>,
+}
+
 /// `[deadlines]`, each with a default that fits TCG.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct DeadlinesSection {
@@ -157,9 +168,73 @@ pub struct DeadlinesSection {
     pub reboot: Option<Period>,
 }
 
+/// `[drift]`: what it says beyond the defaults.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DriftSection {
+    /// What a difference of a class does.
+    pub effects: BTreeMap<Class, Effect>,
+    /// Items that are left out.
+    pub ignore: Vec<String>,
+}
+
 impl RoleSection {
     /// The name by which its node is known in a cell, given the role's own.
     pub fn host_or<'a>(&'a self, role: &'a str) -> &'a str {
         self.host.as_ref().map_or(role, |host| host.get_ref())
+    }
+}
+
+impl DriftSection {
+    /// The policy with what this section says put over it.
+    pub fn over(&self, mut policy: DriftPolicy) -> DriftPolicy {
+        policy.effects.extend(&self.effects);
+        policy.ignore.extend(self.ignore.iter().cloned());
+        policy.ignore.sort();
+        policy.ignore.dedup();
+        policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::input::finding::Source;
+    use crate::lab::load::parse;
+
+    const LAB: &str = r#"
+[lab]
+name = "hq"
+
+[drift]
+listening = "warn"
+ignore = ["journal:nginx: *"]
+
+[group.shop]
+owner = "Shop"
+admin = "Servers"
+os = ["debian-12"]
+roles = ["web"]
+scenarios = ["web"]
+
+[group.shop.drift]
+listening = "ignore"
+boot = "fail"
+ignore = ["user:*", "journal:nginx: *"]
+"#;
+
+    #[test]
+    fn a_group_says_more_than_the_lab_and_the_lab_more_than_the_defaults() {
+        let lab = parse(Source::new(Path::new("patchgate.toml"), LAB), PathBuf::from(".")).expect("a lab");
+        let of_lab = lab.file.drift.over(DriftPolicy::default());
+        let own = lab.file.group["shop"].drift.as_ref().expect("a section");
+        let of_group = own.over(of_lab.clone());
+        let effects =
+            |policy: &DriftPolicy| [Class::Listening, Class::Boot, Class::User].map(|c| policy.effect(c));
+        assert_eq!(effects(&of_lab), [Effect::Warn, Effect::Warn, Effect::Fail]);
+        assert_eq!(effects(&of_group), [Effect::Ignore, Effect::Fail, Effect::Fail]);
+        assert_eq!(of_lab.ignore, ["journal:nginx: *"]);
+        assert_eq!(of_group.ignore, ["journal:nginx: *", "user:*"]);
     }
 }

@@ -1,8 +1,10 @@
 //! A department's smoke test as its file says it.
 
 pub mod action;
+mod entry;
 mod expect;
 pub mod files;
+mod guest;
 mod http;
 pub mod keys;
 pub mod load;
@@ -11,4 +13,5 @@ pub mod parse;
 mod programs;
 pub mod schema;
 mod step;
+mod values;
 mod variables;

@@ -15,6 +15,45 @@ use crate::model::scenario::expect::TextExpectation;
 /// JSONPaths of one expectation.
 const PATHS: usize = 100;
 
+/// What is expected of a command.
+#[derive(Default)]
+pub(super) struct Expected {
+    pub(super) exit: i32,
+    pub(super) stdout: TextExpectation,
+    pub(super) stderr: TextExpectation,
+}
+
+/// Reads `expect`; nothing where it is no table.
+pub(super) fn expected(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Expected> {
+    let Some(value) = step.get("expect") else {
+        return Some(Expected::default());
+    };
+    let example = "expect = { exit = 0, stdout = \"0.00\" }";
+    let expect = reader.section(format!("`expect` of {}", step.what), value, example)?;
+    reader.known(
+        &expect,
+        &keys::EXPECT.names(),
+        &[
+            ("status", "the exit code is called `exit`"),
+            ("contains", "say of what: stdout = { contains = \"...\" }"),
+            ("matches", "say of what: stdout = { matches = \"...\" }"),
+            ("equals", "say of what: stdout = \"...\""),
+            ("json", "say of what: stdout = { json = { \"$.id\" = \"...\" } }"),
+        ],
+    );
+    if expect.entries().next().is_none() {
+        let message = format!("{} expects nothing", expect.what);
+        reader.hinted(value.span(), message, format!("write it like this: {example}"));
+    }
+    Some(Expected {
+        exit: reader
+            .number(&expect, "exit", 0..=255)
+            .map_or(0, Spanned::into_inner),
+        stdout: expectation(reader, &expect, "stdout"),
+        stderr: expectation(reader, &expect, "stderr"),
+    })
+}
+
 /// What is expected of the text under `key`.
 pub(super) fn expectation(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> TextExpectation {
     let Some(value) = section.get(key) else {

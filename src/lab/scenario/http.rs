@@ -11,10 +11,9 @@ use crate::input::read::{Reader, Section};
 use crate::input::template::has_variables;
 use crate::input::url::Url;
 use crate::input::words::{list, show};
-use crate::lab::scenario::action::absolute;
 use crate::lab::scenario::expect::{expectation_value, json_paths, text_keys};
 use crate::lab::scenario::keys;
-use crate::lab::scenario::programs::department_file;
+use crate::lab::scenario::values::{absolute, department_file};
 use crate::model::scenario::expect::TextExpectation;
 use crate::model::scenario::{Auth, Authority, Http};
 

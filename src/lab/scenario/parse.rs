@@ -11,8 +11,9 @@ use crate::input::finding::{Finding, Severity, Source};
 use crate::input::read::{self, Reader, Section};
 use crate::input::words::show;
 use crate::input::{hex, template};
-use crate::lab::scenario::step::{self, Entry, period};
-use crate::lab::scenario::{keys, variables};
+use crate::lab::scenario::entry::Entry;
+use crate::lab::scenario::values::period;
+use crate::lab::scenario::{keys, step, variables};
 use crate::model::scenario::{Scenario, Step, When};
 use crate::units::Period;
 

@@ -7,10 +7,9 @@ use crate::input::names::{UNIT, is_host, is_name};
 use crate::input::read::{Reader, Section};
 use crate::input::template::has_variables;
 use crate::input::words::show;
-use crate::lab::scenario::action::{absolute, expected, given, thing_name, user};
-use crate::lab::scenario::expect::{expectation, json_paths, regex, text_keys};
+use crate::lab::scenario::expect::{expectation, expected, json_paths, regex, text_keys};
 use crate::lab::scenario::keys;
-use crate::lab::scenario::step::period;
+use crate::lab::scenario::values::{absolute, department_file, given, period, thing_name, user};
 use crate::model::scenario::{Action, Engine, Log, LogSource, Results, Script, Sql};
 use crate::units::Period;
 
@@ -64,22 +63,6 @@ pub(super) fn script(
         stdout: expected.stdout,
         stderr: expected.stderr,
     })
-}
-
-/// Complains of a path that could leave the department's folder; what links do is found where the file is read.
-pub(super) fn department_file(reader: &mut Reader<'_>, file: &Spanned<String>) {
-    let text = file.get_ref();
-    let plain = |part: &str| is_name(part, "._-", 100) && !part.starts_with('.');
-    if text.len() > 200 || !text.split('/').all(plain) {
-        reader.hinted(
-            file.span(),
-            format!(
-                "{} is not the path of a file in the department's folder",
-                show(text)
-            ),
-            "put the file beside the scenario, and write its name: letters, digits, `.`, `_` and `-`",
-        );
-    }
 }
 
 fn interpreter(reader: &mut Reader<'_>, table: &Section<'_>) -> Option<Vec<String>> {

@@ -9,7 +9,9 @@ use crate::input::json;
 use crate::input::read::{Reader, Section};
 use crate::input::template::{self, ITEM, Piece};
 use crate::input::words::{list, show};
+use crate::lab::scenario::entry::Entry;
 use crate::lab::scenario::expect::regex;
+use crate::lab::scenario::values::{period, text_or_table};
 use crate::lab::scenario::{action, keys, measure, variables};
 use crate::model::scenario::{Action, Capture, Retry, Step, When};
 use crate::units::Period;
@@ -20,49 +22,8 @@ const STEP_TIMEOUT: Period = Period::seconds(30);
 /// How long a reboot may take where its file does not say, and the whole scenario has so long.
 const REBOOT_TIMEOUT: Period = Period::seconds(300);
 
-/// The shortest time-out and pause: a question to a guest's agent takes some 0.1 s.
-const SHORTEST: Period = Period::seconds(1);
-
 /// Entries of one `each`, and names of one `capture` or `secrets`.
 const ENTRIES: usize = 100;
-
-/// A step as it is written, which is one step for each entry of its `each`.
-pub(super) struct Entry<'a> {
-    /// Its table.
-    pub section: Section<'a>,
-    /// The step, its name and `item` not yet those of an entry.
-    pub step: Step,
-    /// The entries of `each`; none without one.
-    pub items: Vec<String>,
-    /// The secrets that it asks for.
-    pub secrets: Vec<Spanned<String>>,
-    /// The places of the names that it captures.
-    pub captures: Vec<Spanned<String>>,
-}
-
-impl Entry<'_> {
-    /// The steps that it stands for.
-    pub fn steps(&self) -> Vec<Step> {
-        if self.items.is_empty() {
-            return vec![self.step.clone()];
-        }
-        let named = template::has_variables(&self.step.name);
-        self.items
-            .iter()
-            .map(|item| {
-                let fill = template::fill(&self.step.name, &|name| (name == ITEM).then(|| item.clone()));
-                Step {
-                    name: match fill {
-                        Ok(name) if named => name,
-                        Ok(_) | Err(_) => format!("{} [{item}]", self.step.name),
-                    },
-                    item: Some(item.clone()),
-                    ..self.step.clone()
-                }
-            })
-            .collect()
-    }
-}
 
 /// Reads a step; nothing where it cannot be known what it does.
 pub(super) fn read<'a>(
@@ -278,7 +239,7 @@ fn one_capture(
         );
         return None;
     }
-    let table = action::text_or_table(reader, what, value, example)?;
+    let table = text_or_table(reader, what, value, example)?;
     let known = keys::CAPTURE.names();
     reader.known(&table, &known, &[("regex", "it is called `matches`")]);
     let given: Vec<&str> = known
@@ -380,27 +341,4 @@ fn retry(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Optio
         window: window.into_inner(),
         every: every.into_inner(),
     })
-}
-
-/// A time span that is long enough to mean something.
-pub(super) fn period(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    key: &str,
-    example: &str,
-) -> Option<Spanned<Period>> {
-    let period = reader.parsed::<Period>(section, key, example)?;
-    if *period.get_ref() < SHORTEST {
-        reader.hinted(
-            period.span(),
-            format!(
-                "`{key}` of {} is {}; the shortest is {SHORTEST}",
-                section.what,
-                period.get_ref()
-            ),
-            format!("write it like this: {key} = {example}"),
-        );
-        return None;
-    }
-    Some(period)
 }

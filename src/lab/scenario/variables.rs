@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use crate::input::read::Reader;
 use crate::input::template::{self, ITEM, Piece};
 use crate::input::words::{did_you_mean, show};
-use crate::lab::scenario::step::Entry;
+use crate::lab::scenario::entry::Entry;
 use crate::model::scenario::When;
 use crate::step::render;
 

@@ -28,7 +28,7 @@ pub const ORDER: [&str; 21] = [
 ];
 
 /// Rooms without input, output or clock.
-pub const PURE: [&str; 20] = [
+pub const PURE: [&str; 19] = [
     "exit_code",
     "input",
     "error",
@@ -41,8 +41,7 @@ pub const PURE: [&str; 20] = [
     "lab::build",
     "lab::file",
     "lab::lint",
-    "lab::lint_group",
-    "lab::lint_secret",
+    "lab::sections",
     "lab::names",
     "lab::select",
     "verdict",

@@ -8,7 +8,7 @@ use crate::guest::Family;
 use crate::input::finding::Finding;
 use crate::input::words::{count, did_you_mean, list, show};
 use crate::lab::file::{GroupSection, HostSection, RoleSection};
-use crate::lab::lint::Lint;
+use crate::lab::lint::state::Lint;
 use crate::lab::names;
 use crate::lab::scenario::parse::ScenarioFile;
 use crate::model::plan::NODE_OVERHEAD_MIB;

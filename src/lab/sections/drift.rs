@@ -1,13 +1,11 @@
 //! `[drift]` and `[group.NAME.drift]`: what is made of differences between the arms.
 
-use std::collections::BTreeMap;
-
 use glob::Pattern;
-use serde::Serialize;
 
 use crate::input::read::{Reader, Section};
 use crate::input::words::{did_you_mean, show};
-use crate::model::drift::{DriftPolicy, Effect};
+use crate::lab::file::DriftSection;
+use crate::model::drift::Effect;
 use crate::model::observation::Class;
 
 /// Patterns of one list.
@@ -15,26 +13,6 @@ const PATTERNS: usize = 1000;
 
 /// Bytes of one pattern.
 const PATTERN_BYTES: usize = 500;
-
-/// `[drift]`: what it says beyond the defaults.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct DriftSection {
-    /// What a difference of a class does.
-    pub effects: BTreeMap<Class, Effect>,
-    /// Items that are left out.
-    pub ignore: Vec<String>,
-}
-
-impl DriftSection {
-    /// The policy with what this section says put over it.
-    pub fn over(&self, mut policy: DriftPolicy) -> DriftPolicy {
-        policy.effects.extend(&self.effects);
-        policy.ignore.extend(self.ignore.iter().cloned());
-        policy.ignore.sort();
-        policy.ignore.dedup();
-        policy
-    }
-}
 
 /// Reads the `drift` section of a lab file or a group, named `what`; `None` where it has none.
 pub(super) fn section(reader: &mut Reader<'_>, parent: &Section<'_>, what: &str) -> Option<DriftSection> {
@@ -102,48 +80,4 @@ fn problem(pattern: &str) -> Option<(String, String)> {
             EXAMPLE.to_owned(),
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use super::*;
-    use crate::input::finding::Source;
-    use crate::lab::load::parse;
-
-    const LAB: &str = r#"
-[lab]
-name = "hq"
-
-[drift]
-listening = "warn"
-ignore = ["journal:nginx: *"]
-
-[group.shop]
-owner = "Shop"
-admin = "Servers"
-os = ["debian-12"]
-roles = ["web"]
-scenarios = ["web"]
-
-[group.shop.drift]
-listening = "ignore"
-boot = "fail"
-ignore = ["user:*", "journal:nginx: *"]
-"#;
-
-    #[test]
-    fn a_group_says_more_than_the_lab_and_the_lab_more_than_the_defaults() {
-        let lab = parse(Source::new(Path::new("patchgate.toml"), LAB), PathBuf::from(".")).expect("a lab");
-        let of_lab = lab.file.drift.over(DriftPolicy::default());
-        let own = lab.file.group["shop"].drift.as_ref().expect("a section");
-        let of_group = own.over(of_lab.clone());
-        let effects =
-            |policy: &DriftPolicy| [Class::Listening, Class::Boot, Class::User].map(|c| policy.effect(c));
-        assert_eq!(effects(&of_lab), [Effect::Warn, Effect::Warn, Effect::Fail]);
-        assert_eq!(effects(&of_group), [Effect::Ignore, Effect::Fail, Effect::Fail]);
-        assert_eq!(of_lab.ignore, ["journal:nginx: *"]);
-        assert_eq!(of_group.ignore, ["journal:nginx: *", "user:*"]);
-    }
 }

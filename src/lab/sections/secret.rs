@@ -1,25 +1,12 @@
 //! `[secret.NAME]` of a lab file: where a secret is, never what it is.
 
-use std::path::PathBuf;
-
-use serde::Serialize;
 use toml::Spanned;
 
 use crate::input::read::{Reader, Section};
 use crate::input::template::is_secret;
 use crate::input::words::show;
-use crate::lab::load::path;
-
-/// `[secret.NAME]`: `env` or `file`, and who may use it.
-#[derive(Debug, Clone, Serialize)]
-pub struct SecretSection {
-    /// The environment variable of patchgate that holds it.
-    pub env: Option<Spanned<String>>,
-    /// The file that holds it, relative to the lab file; white space at its end does not count.
-    pub file: Option<Spanned<PathBuf>>,
-    /// The departments whose scenarios may ask for it.
-    pub departments: Vec<Spanned<String>>,
-}
+use crate::lab::file::SecretSection;
+use crate::lab::sections::values::path;
 
 /// Names that a shell or the loader of programs takes for its own.
 const RESERVED: [&str; 14] = [

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::input::finding::Finding;
 use crate::input::words::{did_you_mean, show};
-use crate::lab::lint::Lint;
+use crate::lab::lint::state::Lint;
 
 /// Looks at every secret that a scenario asks for: it must be there, and be for that department.
 pub(super) fn secrets(lint: &mut Lint<'_>) {
