@@ -29,6 +29,7 @@ check: setup ## format, lints, docs, scripts, spelling, licences, and the shippe
 	@if cargo deny --version >/dev/null 2>&1; \
 	then cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources; \
 	else echo "cargo deny: not installed, left out (cargo install cargo-deny)"; fi
+	tests/without-libvirt.sh
 	cargo run --quiet --locked -- check
 
 test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones: LIVE=no leaves these out

@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::error::UserError;
 use crate::exit_code;
+use crate::host::connect;
 use crate::image::catalogue;
 use crate::input::finding::draw;
 use crate::lab::build::host_plans;
@@ -117,6 +118,26 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it can do nothing without hosts. What `doctor` finds says the same.
+    fn needs_hosts(&self) -> bool {
+        match self {
+            Self::Run(_) => true,
+            Self::Scenario(args) => args.needs_hosts(),
+            Self::Clean(args) => !args.dry_run,
+            Self::Init(_)
+            | Self::Doctor(_)
+            | Self::Image(_)
+            | Self::Check(_)
+            | Self::Plan(_)
+            | Self::Gate(_)
+            | Self::Report(_)
+            | Self::History(_)
+            | Self::Completion { .. } => false,
+        }
+    }
+}
+
 /// Parses the arguments, does the work, prints errors, and returns the exit code.
 pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
@@ -179,6 +200,9 @@ fn block_on<T>(work: impl Future<Output = Result<T, UserError>>) -> Result<T, Us
 fn dispatch(cli: Cli) -> Result<u8, UserError> {
     let colour = cli.color;
     let lab = cli.lab.as_deref();
+    if cli.command.needs_hosts() {
+        connect::available().map_err(|error| run::refused(&error))?;
+    }
     match cli.command {
         Command::Init(args) => {
             report::print(&init::run(&args)?)?;

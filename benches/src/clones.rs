@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use patchgate::guest::identity::{self, Answer, Identity};
 use patchgate::guest::linux;
-use patchgate::host::libvirt::{self, LibvirtHost};
+use patchgate::host::connect::connect;
+use patchgate::host::connected::Connected;
 use patchgate::image::manifest::Sealed;
 use patchgate::image::store::Store;
 use patchgate::model::id::{Arm, CellId, RunId};
 use patchgate::model::plan::HostPlan;
 use patchgate::model::resource::{Resource, ResourceKind};
-use patchgate::port::{GuestAgent, Hypervisor, Nic, OutletSpec, Power, Tag, VmSpec};
+use patchgate::port::{GuestAgent, Nic, OutletSpec, Power, Tag, VmSpec};
 use patchgate::units::Mib;
 
 use crate::figures::{Figures, percentile};
@@ -37,7 +38,7 @@ pub fn measure(work: &Path) -> Result<Outcome, Failed> {
         .build()
         .map_err(said)?;
     runtime.block_on(async {
-        let host = libvirt::connect(&HostPlan::at("auto")).await.map_err(said)?;
+        let host = connect(&HostPlan::at("auto")).await.map_err(said)?;
         if let Err(why) = host.machine(false).await {
             return Ok(Outcome::NotRun(why.to_string()));
         }
@@ -62,17 +63,17 @@ fn image() -> Result<Sealed, Failed> {
 }
 
 struct Bench {
-    host: Arc<LibvirtHost>,
+    host: Arc<dyn Connected>,
     run: RunId,
     made: Vec<Resource>,
     count: usize,
 }
 
 impl Bench {
-    fn new(host: LibvirtHost) -> Result<Self, Failed> {
+    fn new(host: Arc<dyn Connected>) -> Result<Self, Failed> {
         let salt = u16::try_from(std::process::id() % 65_536).map_err(said)?;
         Ok(Self {
-            host: Arc::new(host),
+            host,
             run: RunId::new(Timestamp::now(), salt),
             made: Vec::new(),
             count: 0,

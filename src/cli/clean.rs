@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::error::UserError;
 use crate::exit_code;
-use crate::host::libvirt;
+use crate::host::connect::connect;
+use crate::host::connected::Connected;
 use crate::model::id::RunId;
 use crate::model::plan::HostPlan;
 use crate::model::resource::Resource;
-use crate::port::{Hypervisor, LabError};
+use crate::port::LabError;
 use crate::record::ledger::Ledger;
 use crate::record::state::{self, State};
 use crate::run::clean_up;
@@ -45,7 +47,7 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
         Some(text) => vec![state.resolve(text, None)?],
         None => state.runs()?,
     };
-    let mut hosts: BTreeMap<String, Box<dyn Hypervisor>> = BTreeMap::new();
+    let mut hosts: BTreeMap<String, Arc<dyn Connected>> = BTreeMap::new();
     let mut unremoved = 0;
     let mut removed = 0;
     for run in runs {
@@ -95,7 +97,7 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
 
 /// Removes one run's traces, host by host.
 async fn sweep(
-    hosts: &mut BTreeMap<String, Box<dyn Hypervisor>>,
+    hosts: &mut BTreeMap<String, Arc<dyn Connected>>,
     trace: Trace,
     ledger: Option<&Path>,
     dry_run: bool,
@@ -140,7 +142,7 @@ async fn sweep(
 /// What carries patchgate's mark on a host and stands in no ledger here: the state folder was lost, or belongs to somebody
 /// else.
 async fn marked(
-    hosts: &mut BTreeMap<String, Box<dyn Hypervisor>>,
+    hosts: &mut BTreeMap<String, Arc<dyn Connected>>,
     known: &[HostPlan],
     state: &State,
     args: &CleanArgs,
@@ -149,9 +151,9 @@ async fn marked(
         if hosts.contains_key(uri) {
             continue;
         }
-        match connect(uri).await {
+        match connect(&HostPlan::at(uri)).await {
             Ok(host) => {
-                hosts.insert(host.uri().to_owned(), Box::new(host));
+                hosts.insert(host.uri().to_owned(), host);
             }
             Err(error) => println!("host {uri} was not looked at: {error}"),
         }
@@ -200,19 +202,15 @@ async fn marked(
 }
 
 async fn host<'a>(
-    hosts: &'a mut BTreeMap<String, Box<dyn Hypervisor>>,
+    hosts: &'a mut BTreeMap<String, Arc<dyn Connected>>,
     uri: &str,
-) -> Result<&'a dyn Hypervisor, LabError> {
+) -> Result<&'a dyn Connected, LabError> {
     if !hosts.contains_key(uri) {
-        let host = connect(uri).await?;
-        hosts.insert(uri.to_owned(), Box::new(host));
+        let host = connect(&HostPlan::at(uri)).await?;
+        hosts.insert(uri.to_owned(), host);
     }
     hosts
         .get(uri)
         .map(AsRef::as_ref)
         .ok_or_else(|| LabError::new(crate::model::outcome::Cause::Internal, "no host"))
-}
-
-async fn connect(uri: &str) -> Result<libvirt::LibvirtHost, LabError> {
-    libvirt::connect(&HostPlan::at(uri)).await
 }

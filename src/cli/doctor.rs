@@ -13,12 +13,13 @@ use show::{as_json, as_text, works};
 use crate::cli::check::Format;
 use crate::error::UserError;
 use crate::exit_code;
-use crate::host::libvirt::{self, LibvirtHost, accel};
+use crate::host::connect::connect;
+use crate::host::connected::Connected;
 use crate::model::id::RunId;
 use crate::model::plan::{HostPlan, NODE_OVERHEAD_MIB};
 use crate::model::policy::Accel;
 use crate::model::resource::ResourceKind;
-use crate::port::{Hypervisor, LabError};
+use crate::port::LabError;
 use crate::units::Mib;
 
 /// Memory below which not even one small node can run.
@@ -93,22 +94,23 @@ pub async fn examine(hosts: &[HostPlan]) -> Vec<Check> {
 
 async fn examine_host(host: &HostPlan) -> Vec<Check> {
     let mut checks = Vec::new();
-    match libvirt::connect(host).await {
+    match connect(host).await {
         Ok(lab) => {
+            let lab = lab.as_ref();
             checks.push(Check::ok(
                 "libvirt",
                 format!("{}; {}", lab.chosen(), lab.version()),
             ));
-            checks.push(emulator(&lab).await);
-            checks.push(accelerator(&lab, host.accel).await);
-            checks.extend(capacity(&lab, host).await);
+            checks.push(emulator(lab).await);
+            checks.push(accelerator(lab, host.accel).await);
+            checks.extend(capacity(lab, host).await);
             // Named as a run's, so that `clean` finds what a killed doctor leaves.
             let run = crate::cli::run::new_id();
-            checks.push(pool(&lab, &run).await);
-            checks.push(network::networks(&lab, &run).await);
-            checks.push(network::isolation(&lab, &run).await);
+            checks.push(pool(lab, &run).await);
+            checks.push(network::networks(lab, &run).await);
+            checks.push(network::isolation(lab, &run).await);
             if lab.is_local() {
-                checks.extend(helpers(&lab));
+                checks.extend(helpers(lab));
             }
         }
         Err(error) => checks.push(Check::failed("libvirt", error)),
@@ -116,7 +118,7 @@ async fn examine_host(host: &HostPlan) -> Vec<Check> {
     checks
 }
 
-async fn emulator(lab: &LibvirtHost) -> Check {
+async fn emulator(lab: &dyn Connected) -> Check {
     match lab.emulator().await {
         Ok(emulator) if emulator.forgotten => Check::warning(
             "emulator",
@@ -137,12 +139,12 @@ async fn emulator(lab: &LibvirtHost) -> Check {
     }
 }
 
-async fn accelerator(lab: &LibvirtHost, wanted: Accel) -> Check {
+async fn accelerator(lab: &dyn Connected, wanted: Accel) -> Check {
     let slow = "guests run some ten times slower; for KVM, enable virtualisation in the firmware, or nested \
                 virtualisation where the host is a VM itself";
     let chosen = match wanted {
-        Accel::Auto => accel::probe_anew(lab).await,
-        Accel::Kvm | Accel::Tcg => accel::probe(lab, wanted).await,
+        Accel::Auto => lab.accelerator_anew().await,
+        Accel::Kvm | Accel::Tcg => lab.accelerator(wanted).await,
     };
     match chosen {
         Ok(choice) if choice.kvm || wanted == Accel::Tcg => Check::ok("accelerator", choice.reason),
@@ -151,7 +153,7 @@ async fn accelerator(lab: &LibvirtHost, wanted: Accel) -> Check {
     }
 }
 
-async fn capacity(lab: &LibvirtHost, host: &HostPlan) -> Vec<Check> {
+async fn capacity(lab: &dyn Connected, host: &HostPlan) -> Vec<Check> {
     match lab.capacity().await {
         Ok(has) => {
             let budget = host
@@ -205,7 +207,7 @@ fn amount(name: &'static str, found: &str, has: Mib, (needed, wanted): (Mib, Mib
     }
 }
 
-async fn pool(lab: &LibvirtHost, run: &RunId) -> Check {
+async fn pool(lab: &dyn Connected, run: &RunId) -> Check {
     let name = format!("pg-{run}");
     let made = lab.create_pool(&name).await;
     let removed = network::remove(lab, ResourceKind::Pool, &name).await;
@@ -216,7 +218,7 @@ async fn pool(lab: &LibvirtHost, run: &RunId) -> Check {
 }
 
 /// Programs that libvirt itself needs beside QEMU.
-fn helpers(lab: &LibvirtHost) -> Vec<Check> {
+fn helpers(lab: &dyn Connected) -> Vec<Check> {
     let mut checks = Vec::new();
     if lab.has_networks() {
         checks.push(match find("dnsmasq") {

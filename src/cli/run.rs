@@ -18,14 +18,15 @@ use crate::cli::{Colour, image};
 use crate::decide::Decided;
 use crate::error::UserError;
 use crate::exit_code;
-use crate::host::libvirt::{self, LibvirtHost, accel};
+use crate::host::connect::connect;
+use crate::host::connected::{Connected, is_same};
 use crate::image::catalogue::{ImageDef, Store};
 use crate::input::words::count;
 use crate::model::event::Event;
 use crate::model::id::RunId;
 use crate::model::outcome::Cause;
 use crate::model::plan::{HostPlan, Plan};
-use crate::port::{Hypervisor, LabError, Observer};
+use crate::port::{LabError, Observer};
 use crate::record::durations;
 use crate::record::ledger::Ledger;
 use crate::record::state::State;
@@ -157,13 +158,13 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
 /// under two URIs is refused.
 pub(super) async fn open_hosts(plan: &Plan, run: &RunId) -> Result<(Vec<HostSetup>, Vec<Event>), UserError> {
     let mut hosts = Vec::new();
-    let mut opened: Vec<LibvirtHost> = Vec::new();
+    let mut opened: Vec<Arc<dyn Connected>> = Vec::new();
     let mut absent = Vec::new();
     let mut first = None;
     for planned in &plan.hosts {
         match open_host(planned).await {
             Ok((host, setup)) => {
-                refuse_same(&opened, &host, run).await?;
+                refuse_same(&opened, host.as_ref(), run).await?;
                 opened.push(host);
                 hosts.push(setup);
             }
@@ -183,9 +184,13 @@ pub(super) async fn open_hosts(plan: &Plan, run: &RunId) -> Result<(Vec<HostSetu
 }
 
 /// Refuses a host that is one of those before it, under another URI.
-async fn refuse_same(opened: &[LibvirtHost], host: &LibvirtHost, run: &RunId) -> Result<(), UserError> {
+async fn refuse_same(
+    opened: &[Arc<dyn Connected>],
+    host: &dyn Connected,
+    run: &RunId,
+) -> Result<(), UserError> {
     for other in opened {
-        let same = libvirt::is_same(other, host, run).await;
+        let same = is_same(other.as_ref(), host, run).await;
         if same.map_err(|error| refused(&error))? {
             let message = format!(
                 "[[host]] {} and {} are one libvirt: what is free there would be given away twice",
@@ -199,9 +204,9 @@ async fn refuse_same(opened: &[LibvirtHost], host: &LibvirtHost, run: &RunId) ->
 }
 
 /// Connects to a host and probes its accelerator.
-async fn open_host(plan: &HostPlan) -> Result<(LibvirtHost, HostSetup), LabError> {
-    let host = libvirt::connect(plan).await?;
-    let choice = accel::probe(&host, plan.accel).await?;
+async fn open_host(plan: &HostPlan) -> Result<(Arc<dyn Connected>, HostSetup), LabError> {
+    let host = connect(plan).await?;
+    let choice = host.accelerator(plan.accel).await?;
     let chosen = Event::HostChosen {
         uri: host.uri().to_owned(),
         accel: if choice.kvm { "kvm" } else { "tcg" }.to_owned(),
@@ -210,7 +215,7 @@ async fn open_host(plan: &HostPlan) -> Result<(LibvirtHost, HostSetup), LabError
     };
     let setup = HostSetup {
         plan: plan.clone(),
-        host: Arc::new(host.clone()),
+        host: host.clone(),
         chosen,
         kvm: choice.kvm,
     };

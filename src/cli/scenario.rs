@@ -17,6 +17,16 @@ pub struct ScenarioArgs {
     pub command: ScenarioCommand,
 }
 
+impl ScenarioArgs {
+    /// Whether it can do nothing without hosts.
+    pub fn needs_hosts(&self) -> bool {
+        match self.command {
+            ScenarioCommand::Try(_) => true,
+            ScenarioCommand::Schema => false,
+        }
+    }
+}
+
 /// The verbs of `scenario`.
 #[derive(Debug, Subcommand)]
 pub enum ScenarioCommand {

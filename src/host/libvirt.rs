@@ -1,5 +1,5 @@
 //! Libvirt: the only room that knows the `virt` crate. [`connect`] gives the [`crate::port::Hypervisor`] that runs
-//! for real; [`accel::probe`] tells whether KVM really runs a guest.
+//! for real; `accel` tells whether KVM really runs a guest.
 //!
 //! Every call of libvirt blocks and none can be cancelled, so each runs on a thread of its own with a deadline that
 //! names it. A process that gave up on a call should end with `Runtime::shutdown_background` or `process::exit`,
@@ -10,8 +10,9 @@
     reason = "what blocks is timed by the machine's own clock, and a probe is dated when it is made"
 )]
 
-pub mod accel;
+mod accel;
 mod agent;
+mod connected;
 mod describe;
 mod direct;
 mod domain;
@@ -22,11 +23,9 @@ mod link;
 mod network;
 mod pool;
 mod raw;
-mod same;
 mod saved;
 mod transfer;
 mod volume;
 mod xml;
 
-pub use host::{Emulator, LibvirtHost, connect};
-pub use same::is_same;
+pub use host::{LibvirtHost, connect};

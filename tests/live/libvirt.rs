@@ -3,24 +3,24 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchgate::host::libvirt::{LibvirtHost, accel, connect, is_same};
+use patchgate::host::connect::connect;
+use patchgate::host::connected::{Connected, is_same};
 use patchgate::model::id::{Arm, CellId, RunId};
 use patchgate::model::outcome::Cause;
 use patchgate::model::plan::HostPlan;
 use patchgate::model::policy::Accel;
 use patchgate::model::resource::{Resource, ResourceKind};
-use patchgate::port::{
-    AgentError, FilterSpec, Hypervisor, NetworkSpec, Nic, OutletSpec, Power, Tag, VmSpec, VmState,
-};
+use patchgate::port::{AgentError, FilterSpec, NetworkSpec, Nic, OutletSpec, Power, Tag, VmSpec, VmState};
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
 
 /// How long a guest of one boot sector may take to do its work on a loaded host.
 const GUEST_LIMIT: Duration = Duration::from_secs(120);
 
-async fn open(uri: &str) -> LibvirtHost {
+async fn open(uri: &str) -> Arc<dyn Connected> {
     let plan = HostPlan {
         uri: uri.into(),
         accel: Accel::Auto,
@@ -70,7 +70,7 @@ fn image(folder: &Path, name: &str, power_off: bool) -> (PathBuf, String) {
     (sealed, sha256)
 }
 
-fn resource(host: &LibvirtHost, kind: ResourceKind, name: &str) -> Resource {
+fn resource(host: &dyn Connected, kind: ResourceKind, name: &str) -> Resource {
     Resource {
         kind,
         name: name.into(),
@@ -78,7 +78,7 @@ fn resource(host: &LibvirtHost, kind: ResourceKind, name: &str) -> Resource {
     }
 }
 
-async fn wait_for_state(host: &LibvirtHost, domain: &str, wanted: &VmState) {
+async fn wait_for_state(host: &dyn Connected, domain: &str, wanted: &VmState) {
     let begin = Instant::now();
     loop {
         let state = host.vm_state(domain).await.expect("a state");
@@ -93,7 +93,7 @@ async fn wait_for_state(host: &LibvirtHost, domain: &str, wanted: &VmState) {
     }
 }
 
-async fn console(host: &LibvirtHost, domain: &str, wanted: &str) {
+async fn console(host: &dyn Connected, domain: &str, wanted: &str) {
     let begin = Instant::now();
     loop {
         let text = host.console_tail(domain).await;
@@ -130,7 +130,7 @@ fn nics(run: &RunId, network: Option<&str>, mac: &str) -> Vec<Nic> {
 }
 
 /// The names of what the run has on the host, in the order of removal.
-async fn marked(host: &LibvirtHost, run: &RunId) -> Vec<String> {
+async fn marked(host: &dyn Connected, run: &RunId) -> Vec<String> {
     let mut marked: Vec<_> = host
         .marked()
         .await
@@ -145,7 +145,7 @@ async fn marked(host: &LibvirtHost, run: &RunId) -> Vec<String> {
         .collect()
 }
 
-async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
+async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     let run = RunId::new(jiff::Timestamp::now(), salt);
     let pool = format!("pg-{run}");
     let folder = tempfile::tempdir().expect("a folder");
@@ -295,7 +295,7 @@ async fn life_of_an_arm(host: &LibvirtHost, salt: u16) {
 }
 
 /// A daemon that lost the definition of a pool still has its folder, which must go too.
-async fn forgotten_pool(host: &LibvirtHost, salt: u16) {
+async fn forgotten_pool(host: &dyn Connected, salt: u16) {
     let run = RunId::new(jiff::Timestamp::now(), salt);
     let pool = format!("pg-{run}");
     let folder = tempfile::tempdir().expect("a folder");
@@ -330,16 +330,16 @@ async fn an_arm_lives_and_leaves_nothing() {
         capacity.memory_free.0 > 0 && capacity.vcpus > 0 && capacity.disk_free.0 > 0,
         "{capacity:?}"
     );
-    life_of_an_arm(&host, 0xa001).await;
-    forgotten_pool(&host, 0xa002).await;
+    life_of_an_arm(host.as_ref(), 0xa001).await;
+    forgotten_pool(host.as_ref(), 0xa002).await;
 }
 
 #[tokio::test]
 async fn an_arm_lives_in_the_session_and_leaves_nothing() {
     let host = open("qemu:///session").await;
     assert!(!host.has_networks());
-    life_of_an_arm(&host, 0xb001).await;
-    forgotten_pool(&host, 0xb002).await;
+    life_of_an_arm(host.as_ref(), 0xb001).await;
+    forgotten_pool(host.as_ref(), 0xb002).await;
 }
 
 #[tokio::test]
@@ -348,22 +348,26 @@ async fn one_daemon_is_known_under_two_uris() {
     let system = open("qemu:///system").await;
     // That two daemons are two is what the live test of two hosts stands on.
     let other = open("qemu+unix:///system").await;
-    assert!(is_same(&system, &other, &run).await.expect("an answer"));
-    assert_eq!(marked(&system, &run).await, Vec::<String>::new());
+    assert!(
+        is_same(system.as_ref(), other.as_ref(), &run)
+            .await
+            .expect("an answer")
+    );
+    assert_eq!(marked(system.as_ref(), &run).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_probe_decides_and_leaves_nothing() {
     let host = open("auto").await;
-    let choice = accel::probe_anew(&host).await.expect("a choice");
+    let choice = host.accelerator_anew().await.expect("a choice");
     assert!(
         choice
             .reason
             .starts_with(if choice.kvm { "KVM: " } else { "TCG: " }),
         "{choice:?}"
     );
-    assert_eq!(accel::probe(&host, Accel::Kvm).await.is_ok(), choice.kvm);
-    let tcg = accel::probe(&host, Accel::Tcg).await.expect("a choice");
+    assert_eq!(host.accelerator(Accel::Kvm).await.is_ok(), choice.kvm);
+    let tcg = host.accelerator(Accel::Tcg).await.expect("a choice");
     assert!(!tcg.kvm);
 }
 

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use crate::cli::doctor::show::Check;
-use crate::host::libvirt::LibvirtHost;
+use crate::host::connected::Connected;
 use crate::host::proxy;
 use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::Cause;
 use crate::model::resource::{Resource, ResourceKind};
-use crate::port::{FilterSpec, Hypervisor, LabError, NetworkSpec, OutletSpec, Tag};
+use crate::port::{FilterSpec, LabError, NetworkSpec, OutletSpec, Tag};
 
 /// A network between nodes, made and removed.
-pub(super) async fn networks(lab: &LibvirtHost, run: &RunId) -> Check {
+pub(super) async fn networks(lab: &dyn Connected, run: &RunId) -> Check {
     if !lab.has_networks() {
         return Check::warning(
             "network",
@@ -40,7 +40,7 @@ pub(super) async fn networks(lab: &LibvirtHost, run: &RunId) -> Check {
 }
 
 /// The way out of isolated clones: an outlet and a filter, made and removed, and the proxy's program.
-pub(super) async fn isolation(lab: &LibvirtHost, run: &RunId) -> Check {
+pub(super) async fn isolation(lab: &dyn Connected, run: &RunId) -> Check {
     if let Err(error) = lab.can_isolate() {
         let remedy = error.hint.unwrap_or_default();
         return Check::warning("isolation", error.message, remedy);
@@ -51,7 +51,7 @@ pub(super) async fn isolation(lab: &LibvirtHost, run: &RunId) -> Check {
     }
 }
 
-async fn tried(lab: &LibvirtHost, run: &RunId) -> Result<String, LabError> {
+async fn tried(lab: &dyn Connected, run: &RunId) -> Result<String, LabError> {
     if !Path::new(proxy::PROGRAM).is_file() {
         return Err(
             LabError::new(Cause::HostRefused, format!("{} is not installed", proxy::PROGRAM))
@@ -91,7 +91,7 @@ fn nowhere(run: &RunId) -> std::path::PathBuf {
     std::env::temp_dir().join(format!("patchgate-{run}"))
 }
 
-pub(super) async fn remove(lab: &LibvirtHost, kind: ResourceKind, name: &str) -> Result<(), LabError> {
+pub(super) async fn remove(lab: &dyn Connected, kind: ResourceKind, name: &str) -> Result<(), LabError> {
     let resource = Resource {
         kind,
         name: name.into(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use virt::connect::Connect;
 use virt::sys;
 
+use crate::host::connected::AccelChoice;
 use crate::host::libvirt::describe::machine;
 use crate::host::libvirt::error::{found, lab_error};
 use crate::host::libvirt::host::LibvirtHost;
@@ -53,15 +54,6 @@ const BOOT_CODE: [u8; 71] = [
     0, 0, 0, 0, 0, 0, 0, 0, // no segment
     0xff, 0xff, 0x00, 0x00, 0x00, 0x9a, 0xcf, 0x00, // code, from 0, of 4 GiB
 ];
-
-/// The accelerator to use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccelChoice {
-    /// Whether it is KVM.
-    pub kvm: bool,
-    /// Which and why: `TCG: /dev/kvm opens but a test guest did not run within 10 s`.
-    pub reason: String,
-}
 
 /// Chooses the accelerator that a lab wants; an error where it wants KVM and has none. The answer of a probe is kept
 /// until the machine boots anew.

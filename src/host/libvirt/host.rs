@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use virt::connect::Connect;
@@ -13,7 +13,6 @@ use crate::host::libvirt::agent::DomainChannel;
 use crate::host::libvirt::direct::Folders;
 use crate::host::libvirt::error::doing;
 use crate::host::libvirt::link::{CALL_LIMIT, Link};
-use crate::host::libvirt::xml::{child, parse};
 use crate::host::libvirt::{describe, domain, filter, network, pool, raw, saved, transfer, volume};
 use crate::model::outcome::Cause;
 use crate::model::plan::HostPlan;
@@ -33,19 +32,6 @@ const PLACE_LIMIT: Duration = Duration::from_secs(60 * 60);
 const CONSOLE_LIMIT: Duration = Duration::from_secs(15);
 /// The routes of the machine that patchgate runs on, proc_pid_net(5).
 const ROUTES: &str = "/proc/net/route";
-
-/// How long libvirt may take to tell what it knows of an emulator.
-const KNOWN_LIMIT: Duration = Duration::from_secs(1);
-
-/// The emulator of a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Emulator {
-    /// Its path on the host.
-    pub path: String,
-    /// Whether libvirt examines it anew at every call, which costs minutes for each VM. It does where it can open
-    /// /dev/kvm and QEMU's own user cannot (libvirt's `virQEMUCapsIsValid`).
-    pub forgotten: bool,
-}
 
 /// A host that answers.
 #[derive(Clone)]
@@ -118,30 +104,6 @@ impl LibvirtHost {
     /// Whether it is the machine that patchgate runs on.
     pub fn is_local(&self) -> bool {
         is_local(self.link.uri())
-    }
-
-    /// The emulator that runs x86_64 guests.
-    pub async fn emulator(&self) -> Result<Emulator, LabError> {
-        self.link
-            .ask(format!("asking {} for its emulator", self.uri()), |conn| {
-                let ask = || {
-                    conn.domain_capabilities(None, Some("x86_64"), None, Some("qemu"), 0)
-                        .map_err(doing("asking for an emulator of x86_64"))
-                };
-                // The first time after a change libvirt examines QEMU for seconds; the second time it knows.
-                ask()?;
-                let begin = Instant::now();
-                let xml = ask()?;
-                let took = begin.elapsed();
-                let path = parse(&xml)
-                    .and_then(|document| Some(child(document.root_element(), "path")?.text()?.to_owned()))
-                    .unwrap_or_default();
-                Ok(Emulator {
-                    path,
-                    forgotten: took > KNOWN_LIMIT,
-                })
-            })
-            .await
     }
 
     fn needs_networks(&self, name: &str) -> Result<(), LabError> {

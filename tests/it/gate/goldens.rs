@@ -32,7 +32,7 @@ fn gate_of(story: &Story) -> String {
     with(story, |summary| text::render_gate(summary, style))
 }
 
-fn regressed() -> Story {
+pub fn regressed() -> Story {
     let mut story = Story::whole(two_cells(), |cell, arm, name| match (cell, arm, name) {
         ("shop/debian-12", Arm::Treatment, "web/page") => vec![Go::FailAt(1), Go::FailAt(1)],
         _ => vec![Go::Pass],

@@ -9,6 +9,7 @@ use patchgate::record::journal::{self, Journal};
 use patchgate::record::state::{State, is_live};
 use patchgate::verdict::judge;
 
+use super::goldens::regressed;
 use super::story::{Story, all_pass, two_cells};
 
 fn written(folder: &tempfile::TempDir, story: &Story) -> PathBuf {
@@ -34,6 +35,16 @@ fn what_is_written_is_read_and_decides_alike() {
         error.contains("journal.jsonl: cannot create the journal"),
         "{error}"
     );
+}
+
+#[test]
+fn a_journal_of_a_run_that_regressed() {
+    // Its file is also what `make check` has a patchgate without libvirt replay.
+    let folder = tempfile::tempdir().expect("folder");
+    let path = written(&folder, &regressed());
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_binary_snapshot!("regressed.jsonl", fs::read(&path).expect("a journal"));
+    });
 }
 
 #[test]
