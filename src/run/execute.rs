@@ -21,8 +21,8 @@ use crate::run::scheduler;
 use crate::run::setup::{RunError, Setup};
 use crate::run::site::Site;
 
-/// Runs a plan to its end, within what [`preflight`] found, and returns what could not be removed. The journal in `run_dir`
-/// is the result.
+/// Runs a plan to its end, within what [`preflight`](crate::run::preflight()) found, and returns what could not be
+/// removed. The journal in `run_dir` is the result.
 pub async fn execute(
     setup: Setup,
     capacities: Capacities,
