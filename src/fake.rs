@@ -4,6 +4,7 @@
 mod guest;
 mod look;
 mod proxy;
+mod tongue;
 mod warm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 pub use look::{LookCall, Section, Sections};
 pub use proxy::FakeProxies;
+pub use tongue::{AptTongue, Tongue};
 
 use crate::guest::identity::Answer;
 use crate::model::outcome::Cause;

@@ -1,88 +1,15 @@
-//! Guest operating systems: commands as data and parsers of their output. No I/O; `run` performs the commands.
+//! Guest operating systems: what each family says of itself, as commands and parsers of their output. No I/O; `run` performs
+//! the commands.
 
-use std::time::Duration;
-
-use crate::model::scenario::Action;
-
+pub mod answer;
+pub mod apt;
+pub mod command;
 pub mod debian;
+pub mod families;
+pub mod family;
 pub mod http;
 pub mod identity;
 pub mod linux;
 pub mod log;
-pub mod observe;
-mod observe_items;
 pub mod probe;
-pub mod script;
-pub mod sql;
-pub mod timing;
-
-/// Output of a guest's command that is kept, in bytes, for each of standard output and error. The guest's agent fails
-/// above some 3 MiB, so every command is cut inside the guest.
-pub const OUTPUT_LIMIT: usize = 256 * 1024;
-
-/// One command for the guest agent, as it is to be run: already bounded inside the guest.
-#[derive(Clone, PartialEq, Eq)]
-pub struct GuestCommand {
-    /// What it is for, in words, such as `read the boot id`; used in errors, and by the fake lab to know it.
-    pub what: String,
-    /// Program and arguments; never empty.
-    pub argv: Vec<String>,
-    /// Additional environment.
-    pub env: Vec<(String, String)>,
-    /// Standard input.
-    pub stdin: Option<Vec<u8>>,
-    /// How long it may run in the guest.
-    pub timeout: Duration,
-}
-
-/// Environment and input may hold secrets, so only names and lengths of them are shown.
-impl std::fmt::Debug for GuestCommand {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("GuestCommand")
-            .field("what", &self.what)
-            .field("argv", &self.argv)
-            .field("env", &names)
-            .field("stdin", &self.stdin.as_ref().map(Vec::len))
-            .field("timeout", &self.timeout)
-            .finish()
-    }
-}
-
-/// A guest's answer that is not what the command promises.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {problem}")]
-pub struct ParseError {
-    /// Whose output it is.
-    pub what: &'static str,
-    /// What is wrong, with the offending line, bounded.
-    pub problem: String,
-}
-
-/// A family of guest operating systems that patchgate can update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Debian and its like: apt and dpkg.
-    Debian,
-}
-
-impl Family {
-    /// The family of an OS version such as `debian-12`; `None` where patchgate cannot update it yet.
-    pub fn of(os: &str) -> Option<Self> {
-        os.starts_with("debian-").then_some(Self::Debian)
-    }
-}
-
-/// The command that performs a scenario's action in a guest of a family, with variables in its environment; `None` for an
-/// action that takes more than one command.
-pub fn action(
-    family: Family,
-    action: &Action,
-    env: &[(&str, &str)],
-    timeout: Duration,
-) -> Option<GuestCommand> {
-    match (family, action) {
-        (Family::Debian, Action::Package(package)) => Some(debian::package(&package.name, timeout)),
-        (Family::Debian, other) => linux::action(other, env, timeout),
-    }
-}
+pub mod what;

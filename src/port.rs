@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::guest::GuestCommand;
+use crate::guest::command::GuestCommand;
 use crate::model::event::{Record, Traffic};
 use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::Cause;

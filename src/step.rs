@@ -4,5 +4,6 @@ pub mod capture;
 pub mod cookies;
 pub mod evaluate;
 pub mod exchange;
+pub mod raw;
 pub mod render;
 pub mod results;

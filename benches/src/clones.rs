@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use patchgate::guest::identity::{self, Answer, Identity};
-use patchgate::guest::linux;
+use patchgate::guest::linux::boot;
+use patchgate::guest::linux::identity as commands;
 use patchgate::host::connect::connect;
 use patchgate::host::connected::Connected;
 use patchgate::image::manifest::Sealed;
@@ -215,7 +216,7 @@ impl Bench {
 
     async fn settle_and_save(&mut self, template: &VmSpec, state: &str) -> Result<Answer, Failed> {
         let agent = self.answer(template).await?;
-        agent.exec(&linux::settle(PATIENCE)).await.map_err(said)?;
+        agent.exec(&boot::settle(PATIENCE)).await.map_err(said)?;
         let origin = who(agent.as_ref()).await?;
         self.host.pause(&template.name).await.map_err(said)?;
         self.host.save_state(template, state).await.map_err(said)?;
@@ -266,7 +267,10 @@ impl Bench {
     }
 }
 
-async fn ask(agent: &dyn GuestAgent, command: &patchgate::guest::GuestCommand) -> Result<String, Failed> {
+async fn ask(
+    agent: &dyn GuestAgent,
+    command: &patchgate::guest::command::GuestCommand,
+) -> Result<String, Failed> {
     let output = agent.exec(command).await.map_err(said)?;
     if output.exit != Some(0) {
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -276,7 +280,7 @@ async fn ask(agent: &dyn GuestAgent, command: &patchgate::guest::GuestCommand) -
 }
 
 async fn who(agent: &dyn GuestAgent) -> Result<Answer, Failed> {
-    identity::parse(&ask(agent, &identity::ask()).await?).map_err(said)
+    commands::parse(&ask(agent, &commands::ask()).await?).map_err(said)
 }
 
 /// Gives a clone an identity, and looks whether it has it.
@@ -287,9 +291,9 @@ async fn renew(agent: &dyn GuestAgent, spec: &VmSpec, at: usize, origin: &Answer
         seed: format!("{:0128x}", u128::from(now()) * 1000 + at as u128),
         macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
     };
-    ask(agent, &identity::renew(&identity, now())).await?;
+    ask(agent, &commands::renew(&identity, now())).await?;
     let host = format!("clone-{at}");
-    ask(agent, &linux::identify(&host, None)).await?;
+    ask(agent, &commands::identify(&host, None)).await?;
     let said = who(agent).await?;
     match identity::fault(&identity, &host, &said, origin, now()) {
         None => Ok(said),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use patchgate::decide::Decided;
 use patchgate::fake::{self, FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::Gate;
+use patchgate::guest::families::Families;
 use patchgate::lab::build::{ImageChoice, build};
 use patchgate::lab::load;
 use patchgate::lab::scenario::load::load_dir;
@@ -110,6 +111,7 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
     lab.script("web", GuestScript::default());
     let setup = Setup {
         run: run.clone(),
+        families: Families::default(),
         images: OS
             .map(|os| (format!("{os}+web"), PathBuf::from("/nonexistent")))
             .into(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::UserError;
 use crate::exit_code;
+use crate::guest::families::Families;
 use crate::input::finding as error;
 use crate::input::finding::{Finding, Severity};
 use crate::input::read::unplaced;
@@ -149,7 +150,8 @@ impl Checked {
         };
         let loaded = load_dir(&lab.dir.join(lab.file.lab.scenarios.get_ref()));
         self.files += loaded.read + recipe_paths(&lab).len();
-        self.findings.extend(lint(&lab, &loaded.files, &loaded.broken));
+        self.findings
+            .extend(lint(&lab, &loaded.files, &loaded.broken, &Families::default()));
         self.findings.extend(recipes(&lab));
         self.findings.extend(loaded.findings.iter().cloned());
         Some((lab, loaded))

@@ -13,7 +13,7 @@ mod table;
 
 use crate::error::UserError;
 use crate::exit_code;
-use crate::guest::Family;
+use crate::guest::families::Families;
 use crate::image::build::{build, ready};
 use crate::image::catalogue::{ImageDef, Origin, Store, image_name, named, needed};
 use crate::image::error::BuildError;
@@ -381,7 +381,7 @@ fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
     eprintln!("image {name}: converting and sealing {}", wanted.file.display());
     let sealed = import(&wanted, store, &cancel).map_err(|error| error.about(&name))?;
     println!("image {name}: sealed, {}", table::summary(&sealed.manifest));
-    if Family::of(os).is_none() {
+    if Families::default().of(os).is_none() {
         println!("note: patchgate cannot apply updates to {os} yet; a group on it stays undecided");
     }
     println!("\nFor the lab file:\n\n{}", lab_lines(&sealed, &wanted.file));

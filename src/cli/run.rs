@@ -18,6 +18,7 @@ use crate::cli::{Colour, image};
 use crate::decide::Decided;
 use crate::error::UserError;
 use crate::exit_code;
+use crate::guest::families::Families;
 use crate::host::connect::connect;
 use crate::host::connected::{Connected, is_same};
 use crate::image::catalogue::{ImageDef, Store};
@@ -91,6 +92,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     let stop = CancellationToken::new();
     let setup = Setup {
         run: run_id.clone(),
+        families: Families::default(),
         images,
         warm: Some(warm),
         hosts,

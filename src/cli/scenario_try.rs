@@ -21,6 +21,7 @@ use crate::cli::run::{build, new_id, not_run, now, on_signals, open_hosts, refus
 use crate::cli::{inputs, report};
 use crate::error::UserError;
 use crate::exit_code;
+use crate::guest::families::Families;
 use crate::model::expected::Expected;
 use crate::record::journal;
 use crate::record::state::State;
@@ -93,6 +94,7 @@ pub async fn run(args: TryArgs, lab: Option<&Path>) -> Result<u8, UserError> {
     let setup = Setup {
         run,
         plan,
+        families: Families::default(),
         images,
         warm: Some(warm),
         hosts,

@@ -1,7 +1,6 @@
 //! Guests of the fake lab: scripted, and answering only to commands that patchgate is known to send.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::fake::FakeLab;
 use crate::fake::look::{self, LookCall, Sections};
+use crate::fake::tongue::{AptTongue, Tongue};
+use crate::guest::command::GuestCommand;
 use crate::guest::identity::Answer;
-use crate::guest::{GuestCommand, timing};
+use crate::guest::linux::timing;
+use crate::guest::what;
 use crate::input::hex;
 use crate::model::id::Arm;
 use crate::model::update::Update;
@@ -44,7 +46,7 @@ pub enum Apply {
     Good,
     /// It stops half-way: exit code 100, the first package half-configured.
     HalfWay,
-    /// apt says that all is well and nothing is installed.
+    /// It says that all is well and nothing is installed.
     Lies,
     /// All is installed, and one package more.
     Extra,
@@ -76,6 +78,8 @@ pub struct GuestScript {
     pub agent_in: Option<Arm>,
     /// What is installed, `name:arch` to version.
     pub packages: BTreeMap<String, String>,
+    /// How it words what its package manager says.
+    pub tongue: &'static dyn Tongue,
     /// What is pending.
     pub pending: Vec<Update>,
     /// Whether the mirror answers.
@@ -109,12 +113,14 @@ impl Default for GuestScript {
             packages: [("bash:amd64", "5.2-1"), ("nginx:amd64", "1.22.1-9")]
                 .map(|(name, version)| (name.to_owned(), version.to_owned()))
                 .into(),
+            tongue: &AptTongue,
             pending: vec![Update {
                 name: "nginx".into(),
                 arch: "amd64".into(),
                 from: Some("1.22.1-9".into()),
                 to: Some("1.22.1-9+deb12u1".into()),
                 origin: "Debian-Security:12/oldstable-security".into(),
+                kernel: false,
             }],
             mirror: true,
             reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
@@ -237,27 +243,6 @@ impl Domain {
         }
     }
 
-    fn simulation(&self) -> String {
-        self.script
-            .pending
-            .iter()
-            .fold(String::new(), |mut text, update| {
-                let from = update
-                    .from
-                    .as_ref()
-                    .map(|from| format!(" [{from}]"))
-                    .unwrap_or_default();
-                let to = update.to.as_deref().unwrap_or_default();
-                // Writing to a String cannot fail.
-                let _ = writeln!(
-                    text,
-                    "Inst {}{from} ({to} {} [{}])",
-                    update.name, update.origin, update.arch
-                );
-                text
-            })
-    }
-
     fn install(&mut self) -> ExecOutput {
         match self.script.apply {
             Apply::Lies => return ok(""),
@@ -295,22 +280,6 @@ impl Domain {
         sections
     }
 
-    /// dpkg's view.
-    fn states(&self) -> String {
-        self.packages
-            .iter()
-            .fold(String::new(), |mut text, (name, version)| {
-                let state = if self.unfinished.as_ref() == Some(name) {
-                    "iF "
-                } else {
-                    "ii "
-                };
-                // Writing to a String cannot fail.
-                let _ = writeln!(text, "{name}\t{version}\t{state}");
-                text
-            })
-    }
-
     /// A piece of a file: `cat > FILE` begins it, and `cat >> FILE` goes on.
     fn put(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         let path = command.argv.last()?;
@@ -326,36 +295,39 @@ impl Domain {
     /// `None` for a command that no guest should ever see.
     fn answer(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         Some(match command.what.as_str() {
-            "read the boot id" => ok(&format!("{:08x}-0000-4000-8000-000000000000\n", self.boots)),
-            "wait for the services to settle" => ok("running\n"),
-            "reboot" => {
+            what::BOOT_ID => ok(&format!("{:08x}-0000-4000-8000-000000000000\n", self.boots)),
+            what::SETTLE => ok("running\n"),
+            what::REBOOT => {
                 self.boots += 1;
                 self.dead_agent = !self.script.comes_back;
                 ok("")
             }
-            "read the package states" => ok(&self.states()),
-            "read the update sources" if self.script.mirror => ok("Reading package lists...\n"),
-            "read the update sources" => failed(100, "Err:1 http://mirror stable InRelease\n"),
-            "list the pending updates" | "resolve the update set" => ok(&self.simulation()),
-            "give the node its name" => {
+            what::PACKAGES => ok(&self
+                .script
+                .tongue
+                .packages(&self.packages, self.unfinished.as_deref())),
+            what::REFRESH if self.script.mirror => ok("Reading package lists...\n"),
+            what::REFRESH => failed(100, "Err:1 http://mirror stable InRelease\n"),
+            what::PENDING | what::RESOLVE => ok(&self.script.tongue.updates(&self.script.pending)),
+            what::IDENTIFY => {
                 self.who.host.clone_from(command.argv.get(4)?);
                 ok("")
             }
-            "give the clone an identity of its own" => self.renew(command)?,
-            "ask who it is" => ok(&self.said()),
-            "fetch the update set" | "remove old results" => ok(""),
-            "install the update set" => self.install(),
-            "see what the node can reach" => ok(self.script.reach),
-            "see whether a reboot is needed" => ok(self.script.hints),
-            "observe the node" => ok(&look::answer(&self.sections(), false)),
-            "observe the node's files" => ok(&look::answer(&self.sections(), true)),
-            "mark the log" => ok("boot b1\ncursor s=1\n"),
-            "put a file into the guest" => self.put(command)?,
-            "check the file in the guest" => {
+            what::RENEW => self.renew(command)?,
+            what::WHO => ok(&self.said()),
+            what::FETCH | what::CLEAR => ok(""),
+            what::APPLY => self.install(),
+            what::PROBE => ok(self.script.reach),
+            what::REBOOT_HINTS => ok(self.script.hints),
+            what::OBSERVE => ok(&look::answer(&self.sections(), false)),
+            what::OBSERVE_FILES => ok(&look::answer(&self.sections(), true)),
+            what::MARK => ok("boot b1\ncursor s=1\n"),
+            what::PUT => self.put(command)?,
+            what::CHECK => {
                 let bytes = self.files.get(command.argv.last()?)?;
                 ok(&format!("{}  file\n", hex(&Sha256::digest(bytes))))
             }
-            "remove the file from the guest" => {
+            what::REMOVE => {
                 self.files.remove(command.argv.last()?)?;
                 ok("")
             }
@@ -368,7 +340,7 @@ impl Domain {
             | "script"
             | "sql"
             | "log"
-            | "read the script's results" => {
+            | what::RESULTS => {
                 let call = StepCall {
                     command,
                     arm: self.spec.tag.arm,

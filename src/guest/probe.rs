@@ -1,8 +1,5 @@
 //! Is a clone cut off from everything but its update sources? Asked from the inside, before the first step.
 
-use std::time::Duration;
-
-use crate::guest::{GuestCommand, linux};
 use crate::input;
 use crate::model::outcome::Cause;
 
@@ -24,63 +21,8 @@ pub struct Probe {
     pub name: Option<String>,
 }
 
-/// The command. It first gives the guest a route by way of the host, since a missing route is not what isolates it.
-pub fn command(probe: &Probe) -> GuestCommand {
-    const TEXT: &str = r#"gateway=$1 port=$2 source=$3 name=$4; shift 4
-ip route add default via "$gateway" metric 4242 2>/dev/null
-for target in "$@"; do
-  case $target in
-    tcp/*) timeout 4 bash -c "exec 3<>/dev/$target" 2>/dev/null && echo "open $target" ;;
-    udp/*) echo patchgate > "/dev/$target" ;;
-  esac &
-done 2>/dev/null
-[ -n "$name" ] && timeout 10 getent hosts "$name" >/dev/null && echo "resolves $name"
-wait
-ip route del default via "$gateway" metric 4242 2>/dev/null
-ask() {
-  exec 3<>"/dev/tcp/$gateway/$port" || { echo "$1 silent"; return; }
-  printf '%s %s HTTP/1.0\r\n\r\n' "$2" "$3" >&3
-  read -t 60 -r _ status _ <&3 || status=silent
-  while read -t 10 -r header <&3; do
-    case $header in X-Squid-Error:*|x-squid-error:*) status="squid ${header#*: }" ;; $'\r'|'') break ;; esac
-  done
-  exec 3>&-
-  echo "$1 ${status%$'\r'}"
-}
-case $source in
-  '') ;;
-  https://*) host=${source#https://}; host=${host%%/*}; case $host in *:*) ;; *) host=$host:443 ;; esac; ask source CONNECT "$host" ;;
-  *) ask source HEAD "$source" ;;
-esac 2>/dev/null
-ask unlisted HEAD "$0" 2>/dev/null
-exit 0"#;
-    let (address, port) = (&probe.proxy.0, probe.proxy.1.to_string());
-    let mut argv = vec![
-        "/bin/bash",
-        "-c",
-        TEXT,
-        UNLISTED,
-        address,
-        &port,
-        probe.source.as_deref().unwrap_or(""),
-        probe.name.as_deref().unwrap_or(""),
-    ];
-    let targets: Vec<String> = probe
-        .tcp
-        .iter()
-        .map(|target| format!("tcp/{target}"))
-        .chain(probe.udp.iter().map(|target| format!("udp/{target}")))
-        .collect();
-    argv.extend(targets.iter().map(String::as_str));
-    linux::bounded(
-        "see what the node can reach",
-        &argv,
-        &[],
-        Duration::from_secs(120),
-    )
-}
-
-/// What is wrong, from the command's output; `None` where the node is cut off as it should be.
+/// What is wrong, from the lines that a probing command prints: `open TARGET` and `resolves NAME` for what it reached, `source
+/// ANSWER` and `unlisted ANSWER` for what the proxy said to both, which is a status, `squid ERROR ...` or `silent`; `None` where the node is cut off as it should be.
 pub fn judge(probe: &Probe, output: &str) -> Option<(Cause, String)> {
     let lines = |key: &str| {
         let key = format!("{key} ");
@@ -188,23 +130,5 @@ mod tests {
         }
         let without = probe(None);
         assert_eq!(judge(&without, "unlisted squid ERR_ACCESS_DENIED 0\n"), None);
-    }
-
-    #[test]
-    fn what_is_tried_is_handed_over_as_arguments() {
-        let command = command(&probe(Some("http://deb.debian.org/debian")));
-        let end = &command.argv[command.argv.len() - 7..];
-        assert_eq!(
-            end,
-            [
-                UNLISTED,
-                "10.213.0.1",
-                "3128",
-                "http://deb.debian.org/debian",
-                "deb.debian.org",
-                "tcp/10.213.0.1/4711",
-                "udp/10.213.0.1/4712"
-            ]
-        );
     }
 }

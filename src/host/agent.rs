@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use qapi::qga::{self, GuestExecCaptureOutput};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::guest::{GuestCommand, OUTPUT_LIMIT};
+use crate::guest::command::{GuestCommand, OUTPUT_LIMIT};
 use crate::port::{AgentError, ExecOutput, GuestAgent};
 
 /// A way to send one request to an agent.

@@ -20,7 +20,7 @@ pub enum Class {
     Listening,
     /// The kernel: `running` and `newest` to releases.
     Kernel,
-    /// Installed packages: `name:arch` to the version, or to dpkg's state where one is not fully installed.
+    /// Installed packages: `name:arch` to the version, or to the package manager's state where one is not fully installed.
     Package,
     /// Files below /etc that are not as their package has them, or of no package: path to the start of a digest, with
     /// [`EDITED`] before it in the first case, or [`MISSING`].

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::update::Update;
 use crate::units::Period;
 
 /// Which pending updates make up the set.
@@ -17,6 +18,23 @@ pub struct UpdatePolicy {
     pub exclude: Vec<String>,
     /// Whether a node without pending updates is a fault (an empty window proves nothing).
     pub expect_updates: bool,
+}
+
+impl UpdatePolicy {
+    /// Those of the pending updates that it asks for.
+    pub fn choose(&self, pending: &[Update], is_security: impl Fn(&Update) -> bool) -> Vec<Update> {
+        let bare = |update: &Update| update.name.split(':').next().unwrap_or_default().to_owned();
+        pending
+            .iter()
+            .filter(|update| match self.mode {
+                UpdateMode::Security => update.to.is_some() && is_security(update),
+                UpdateMode::All => true,
+                UpdateMode::Listed => update.to.is_some() && self.listed.contains(&bare(update)),
+            })
+            .filter(|update| !self.exclude.contains(&bare(update)))
+            .cloned()
+            .collect()
+    }
 }
 
 /// When both arms of a cell reboot after the updates.

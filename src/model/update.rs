@@ -1,5 +1,7 @@
 //! The exact updates of a node, pinned before they are applied. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +22,9 @@ pub struct Update {
     pub to: Option<String>,
     /// Where it comes from, such as `Debian-Security:12/oldstable-security`.
     pub origin: String,
+    /// Whether it is a kernel or a part of one: what runs afterwards is another one only after a reboot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kernel: bool,
 }
 
 /// The updates of one node, pinned.
@@ -48,6 +53,10 @@ impl UpdateSet {
                 hash.update((field.len() as u64).to_le_bytes());
                 hash.update(field);
             }
+            if update.kernel {
+                // No field is that long.
+                hash.update(u64::MAX.to_le_bytes());
+            }
         }
         Self {
             updates,
@@ -59,15 +68,33 @@ impl UpdateSet {
     pub fn is_empty(&self) -> bool {
         self.updates.is_empty()
     }
+
+    /// Whether a kernel is installed or updated by it.
+    pub fn has_kernel(&self) -> bool {
+        self.updates.iter().any(|update| update.kernel)
+    }
 }
 
-impl UpdateSet {
-    /// Whether a kernel is installed or updated by it: what runs afterwards is another one only after a reboot.
-    pub fn has_kernel(&self) -> bool {
-        let names = self.updates.iter().map(|update| update.name.as_str());
-        names
-            .into_iter()
-            .any(|name| name.starts_with("linux-image") || name.starts_with("linux-modules"))
+/// What a package manager says of its packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackageStates {
+    /// `name:arch` to version, of those that are fully installed.
+    pub installed: BTreeMap<String, String>,
+    /// `name:arch` to the package manager's state, of those that are neither fully installed nor gone.
+    pub unfinished: BTreeMap<String, String>,
+}
+
+impl PackageStates {
+    /// Every package with its version, or with its state where it is not fully installed; `database` is what has the states.
+    pub fn states(&self, database: &str) -> BTreeMap<String, String> {
+        let words = |state: &str| format!("in {database}'s state `{state}`");
+        let mut states = self.installed.clone();
+        states.extend(
+            self.unfinished
+                .iter()
+                .map(|(name, state)| (name.clone(), words(state))),
+        );
+        states
     }
 }
 
@@ -88,6 +115,64 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// Compares what is installed with what was pinned, for a node that was not rebooted yet; `database` is what has the
+    /// packages' states.
+    pub fn compare(set: &UpdateSet, before: &PackageStates, after: &PackageStates, database: &str) -> Self {
+        let key = |update: &Update| {
+            if update.name.contains(':') {
+                update.name.clone()
+            } else {
+                format!("{}:{}", update.name, update.arch)
+            }
+        };
+        let bare = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+        let mut missing = Vec::new();
+        for update in &set.updates {
+            let is = match &update.to {
+                Some(_) => after.installed.get(&key(update)),
+                None => after
+                    .installed
+                    .iter()
+                    .find(|(name, _)| bare(name) == update.name)
+                    .map(|(_, version)| version),
+            };
+            if is != update.to.as_ref() {
+                let words = |version: Option<&String>| version.map_or("absent".to_owned(), Clone::clone);
+                missing.push(format!(
+                    "{}: is {}, pinned {}",
+                    update.name,
+                    words(is),
+                    words(update.to.as_ref())
+                ));
+            }
+        }
+        let pinned = |name: &str| set.updates.iter().any(|update| bare(&update.name) == bare(name));
+        let mut unexpected = Vec::new();
+        for (name, from) in &before.installed {
+            match after.installed.get(name) {
+                Some(to) if to == from => {}
+                _ if pinned(name) => {}
+                Some(to) => unexpected.push(format!("{name}: {from} -> {to}")),
+                None => unexpected.push(format!("{name}: {from} -> absent")),
+            }
+        }
+        for (name, to) in &after.installed {
+            if !before.installed.contains_key(name) && !pinned(name) {
+                unexpected.push(format!("{name}: new {to}"));
+            }
+        }
+        Self {
+            boot_changed: false,
+            missing,
+            unexpected,
+            half_configured: after
+                .unfinished
+                .iter()
+                .map(|(name, state)| format!("{name}: {database} state `{state}`"))
+                .collect(),
+        }
+    }
+
     /// Whether the node was rebooted and ended with exactly its pinned set.
     pub fn holds(&self) -> bool {
         self.boot_changed && self.is_exact()

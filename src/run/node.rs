@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::guest::{self, Family, GuestCommand, ParseError, http, linux};
+use crate::guest::command::{GuestCommand, ParseError};
+use crate::guest::family::{Family, System};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
 use crate::model::scenario::Action;
@@ -14,8 +15,9 @@ use crate::run::context::Context;
 use crate::run::site::Site;
 use crate::run::waiting::GuestTime;
 use crate::step::cookies::Jar;
-use crate::step::evaluate::{self, Raw};
+use crate::step::evaluate;
 use crate::step::exchange::Exchange;
+use crate::step::raw::Raw;
 use crate::units::Period;
 
 /// The pause between two signs of life that are asked for.
@@ -136,7 +138,7 @@ impl<'a> Node<'a> {
             }
         }
         // What it answers is a matter for the scenarios: a unit that failed is found there, in both arms alike.
-        self.exec(stage, &linux::settle(SETTLE)).await?;
+        self.exec(stage, &self.system().settle(SETTLE)).await?;
         Ok(())
     }
 
@@ -148,8 +150,9 @@ impl<'a> Node<'a> {
     }
 
     async fn ask_boot_id(&self, stage: Stage) -> Result<String, Fault> {
-        let output = self.exec(stage, &linux::boot_id()).await?;
-        linux::parse_boot_id(&String::from_utf8_lossy(&output.stdout))
+        let output = self.exec(stage, &self.system().boot_id()).await?;
+        self.system()
+            .parse_boot_id(&String::from_utf8_lossy(&output.stdout))
             .map_err(|error| self.garbled(stage, &error))
     }
 
@@ -252,7 +255,7 @@ impl<'a> Node<'a> {
         let _wait = self.guests.wait();
         let old = self.boot_id();
         // An agent that falls silent here is being stopped already, and one that does not come back is found below.
-        match self.agent.exec(&linux::reboot()).await {
+        match self.agent.exec(&self.system().reboot()).await {
             Ok(output) if output.exit == Some(0) => {}
             Err(AgentError::Silent(_)) => {}
             Ok(output) => {
@@ -286,8 +289,8 @@ impl<'a> Node<'a> {
             let left = left.max(PING);
             let command = match &ready.check {
                 Action::Http(check) => Exchange::new(check)
-                    .map(|exchange| http::request(&exchange.request(&Jar::default(), None), left)),
-                check => self.action(check, &[], left),
+                    .map(|exchange| self.system().http(&exchange.request(&Jar::default(), None), left)),
+                check => self.family.action(check, &[], left),
             };
             let Some(command) = command else {
                 let message = format!("{} cannot tell whether a node is ready", ready.check.kind());
@@ -296,12 +299,12 @@ impl<'a> Node<'a> {
             let output = self.exec(stage, &command).await?;
             let raw = Raw {
                 exit: output.exit,
-                timed_out: linux::is_timeout(output.exit),
+                timed_out: self.system().is_timeout(output.exit),
                 stdout: output.stdout,
                 stderr: output.stderr,
                 ..Raw::default()
             };
-            let failures = evaluate::evaluate(&ready.check, &raw, &self.context.mask).failures;
+            let failures = evaluate::evaluate(&self.family, &ready.check, &raw, &self.context.mask).failures;
             if failures.is_empty() {
                 return Ok(None);
             }
@@ -342,9 +345,9 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The command of a scenario's action, with variables in its environment.
-    pub fn action(&self, action: &Action, env: &[(&str, &str)], timeout: Duration) -> Option<GuestCommand> {
-        guest::action(self.family, action, env, timeout)
+    /// What its OS itself says.
+    pub fn system(&self) -> &'static dyn System {
+        self.family.system
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::guest::families::Families;
 use crate::image::warm::WarmStore;
 use crate::model::event::Event;
 use crate::model::expected::Expected;
@@ -23,6 +24,8 @@ pub struct Setup {
     pub run: RunId,
     /// What is promised.
     pub plan: Plan,
+    /// The OS families that can be run.
+    pub families: Families,
     /// The sealed disks by image name.
     pub images: BTreeMap<String, PathBuf>,
     /// What the departments' files hold that steps use, by SHA-256.

@@ -4,26 +4,24 @@ use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 
-use crate::guest::{http, sql};
+use crate::guest::family::Family;
+use crate::guest::http;
 use crate::input::{json, template};
-use crate::model::scenario::{Action, Capture, Engine};
-use crate::step::evaluate::Raw;
+use crate::model::scenario::{Action, Capture};
+use crate::step::raw::Raw;
 
 /// The text that a step is about: standard output, a response's body, a query's rows, a file's content.
-pub fn output(action: &Action, raw: &Raw) -> String {
-    let text = String::from_utf8_lossy(&raw.stdout).into_owned();
+pub fn output(family: &Family, action: &Action, raw: &Raw) -> String {
+    let text = raw.text();
     match action {
         Action::Http(_) => {
             http::parse_response(&raw.stdout).map_or_else(|_| String::new(), |answer| answer.body)
         }
-        Action::Sql(query) => match query.engine {
-            Engine::Mysql => sql::mysql_rows(&text),
-            Engine::Postgresql | Engine::Sqlserver => text,
-        },
-        Action::File(_) => text
-            .split_once('\n')
-            .map_or("", |(_, content)| content)
-            .to_owned(),
+        Action::Sql(query) => family.system.rows(query.engine, &text),
+        Action::File(_) => {
+            let file = family.system.file(&text);
+            file.map_or("", |file| file.content).to_owned()
+        }
         Action::Run(_)
         | Action::Script(_)
         | Action::Tcp(_)
@@ -40,13 +38,14 @@ pub fn output(action: &Action, raw: &Raw) -> String {
 /// # Errors
 /// One sentence for each that cannot be taken.
 pub fn take(
+    family: &Family,
     captures: &BTreeMap<String, Capture>,
     action: &Action,
     raw: &Raw,
 ) -> Result<BTreeMap<String, String>, Vec<String>> {
     let mut values = BTreeMap::new();
     let mut failures = Vec::new();
-    let output = output(action, raw);
+    let output = output(family, action, raw);
     for (name, capture) in captures {
         match one(capture, &output, raw).and_then(|text| template::value(&text)) {
             Ok(value) => {
@@ -103,6 +102,7 @@ fn one(capture: &Capture, output: &str, raw: &Raw) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::debian::DEBIAN;
     use crate::model::scenario::expect::TextExpectation;
     use crate::model::scenario::{Http, Run};
 
@@ -122,7 +122,7 @@ mod tests {
             stdout: output.into(),
             ..Raw::default()
         };
-        take(&[("v".to_owned(), capture)].into(), action, &raw)
+        take(&DEBIAN, &[("v".to_owned(), capture)].into(), action, &raw)
             .map(|mut values| values.remove("v").expect("the value"))
             .map_err(|failures| failures.join("; "))
     }

@@ -2,7 +2,9 @@
 
 use regex_lite::Regex;
 
-use crate::guest::{OUTPUT_LIMIT, http, linux, sql};
+use crate::guest::command::OUTPUT_LIMIT;
+use crate::guest::family::Family;
+use crate::guest::http;
 use crate::input::{self, json, number};
 use crate::model::results::SubResult;
 use crate::model::scenario::expect::TextExpectation;
@@ -10,33 +12,11 @@ use crate::model::scenario::{
     Action, Engine, File, Http, Log, LogSource, Package, Results, Run, Script, Service, Sql,
 };
 use crate::secret::Mask;
+use crate::step::raw::Raw;
 use crate::step::{capture, results};
 
 /// Lines of a log that a failure shows.
 const LOG_LINES: usize = 20;
-
-/// What came back from the guest for one attempt.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Raw {
-    /// Exit code; `None` where a signal ended the command.
-    pub exit: Option<i32>,
-    /// Output, bounded.
-    pub stdout: Vec<u8>,
-    /// Error output, bounded.
-    pub stderr: Vec<u8>,
-    /// Whether the step's time-out ended it.
-    pub timed_out: bool,
-    /// The file of results that a script wrote, where it was to write one and did.
-    pub results: Option<Vec<u8>>,
-    /// What kept the action from being performed to its end, in words.
-    pub problem: Option<String>,
-}
-
-impl Raw {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-}
 
 /// What a step's result is worth.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,9 +56,11 @@ pub fn describe(action: &Action) -> String {
     }
 }
 
-/// Judges a rendered action's result. Texts of the guest's are masked before they are shortened: half a secret is one too.
-pub fn evaluate(action: &Action, raw: &Raw, mask: &Mask) -> Judged {
+/// Judges a rendered action's result in a guest of a family. Texts of the guest's are masked before they are shortened: half
+/// a secret is one too.
+pub fn evaluate(family: &Family, action: &Action, raw: &Raw, mask: &Mask) -> Judged {
     let mut failures = Failures {
+        family,
         all: Vec::new(),
         results: Vec::new(),
         mask,
@@ -97,6 +79,7 @@ pub fn evaluate(action: &Action, raw: &Raw, mask: &Mask) -> Judged {
 }
 
 struct Failures<'m> {
+    family: &'m Family,
     all: Vec<String>,
     results: Vec<SubResult>,
     mask: &'m Mask,
@@ -171,7 +154,8 @@ impl Failures<'_> {
     fn http(&mut self, http: &Http, raw: &Raw) {
         if raw.exit != Some(0) && raw.stdout.is_empty() {
             let stderr = String::from_utf8_lossy(&raw.stderr);
-            let why = http::tls_problem(raw.exit, &stderr).filter(|_| http.url.starts_with("https:"));
+            let why = self.family.system.http_problem(raw.exit, &stderr);
+            let why = why.filter(|_| http.url.starts_with("https:"));
             let why = why.map_or_else(String::new, |why| format!(": {}", self.mask.apply(&why)));
             let url = self.shown(&http.url);
             return self.add(format!("no connection to {url}{why}"));
@@ -206,84 +190,76 @@ impl Failures<'_> {
     }
 
     fn service(&mut self, service: &Service, raw: &Raw) {
-        let output = raw.text();
-        let properties = linux::parse_properties(&output);
-        let property = |key| properties.get(key).copied().unwrap_or("unknown");
-        let running = matches!(property("ActiveState"), "active" | "reloading");
-        let state = format!("{} ({})", property("ActiveState"), property("SubState"));
-        if running != service.running {
+        let is = self.family.system.service(&raw.text());
+        if is.running != service.running {
             let expected = if service.running { "running" } else { "stopped" };
-            let load = match property("LoadState") {
-                "loaded" => String::new(),
-                load => format!(", unit {load}"),
-            };
             self.add(format!(
-                "service {} is {state}{load}, expected {expected}",
-                service.name
+                "service {} is {}, expected {expected}",
+                service.name, is.state
             ));
         }
-        if let Some(enabled) = service.enabled {
-            let state = property("UnitFileState");
-            if (state == "enabled" || state == "enabled-runtime") != enabled {
-                let expected = if enabled { "enabled" } else { "not enabled" };
-                self.add(format!(
-                    "service {} is {state}, expected {expected}",
-                    service.name
-                ));
-            }
+        if let Some(enabled) = service.enabled
+            && is.enabled != enabled
+        {
+            let expected = if enabled { "enabled" } else { "not enabled" };
+            self.add(format!(
+                "service {} is {}, expected {expected}",
+                service.name, is.start
+            ));
         }
     }
 
     fn file(&mut self, file: &File, raw: &Raw) {
         let output = raw.text();
-        let (head, content) = output.split_once('\n').unwrap_or((&output, ""));
-        let exists = head != "absent";
-        match (exists, file.exists) {
-            (true, true) => {}
-            (false, false) => return,
-            (false, true) => return self.add(format!("{} does not exist", file.path)),
-            (true, false) => return self.add(format!("{} exists", file.path)),
-        }
-        let mut fields = head.split_whitespace();
-        let (mode, owner) = (fields.next().unwrap_or("?"), fields.next().unwrap_or("?"));
+        let is = match (self.family.system.file(&output), file.exists) {
+            (Some(is), true) => is,
+            (None, false) => return,
+            (None, true) => return self.add(format!("{} does not exist", file.path)),
+            (Some(_), false) => return self.add(format!("{} exists", file.path)),
+        };
         if let Some(expected) = &file.mode
-            && mode.trim_start_matches('0') != expected.trim_start_matches('0')
+            && is.mode.trim_start_matches('0') != expected.trim_start_matches('0')
         {
-            self.add(format!("mode of {} is {mode}, expected {expected}", file.path));
+            self.add(format!(
+                "mode of {} is {}, expected {expected}",
+                file.path, is.mode
+            ));
         }
         if let Some(expected) = &file.owner
-            && owner != expected
+            && is.owner != expected
         {
-            self.add(format!("owner of {} is {owner}, expected {expected}", file.path));
+            self.add(format!(
+                "owner of {} is {}, expected {expected}",
+                file.path, is.owner
+            ));
         }
-        self.text("content", &file.text, content);
+        self.text("content", &file.text, is.content);
     }
 
-    /// Reads `ii<TAB>version`, or nothing where dpkg does not know the package.
     fn package(&mut self, package: &Package, raw: &Raw) {
-        let output = raw.text();
-        let (state, version) = output.trim_end().split_once('\t').unwrap_or(("absent", ""));
-        let installed = state.as_bytes().get(1) == Some(&b'i') && state.trim_end().len() == 2;
-        if installed != package.installed {
+        let updates = self.family.updates;
+        let is = updates.parse_package(&raw.text());
+        if is.version.is_some() != package.installed {
             let expected = if package.installed {
                 "installed"
             } else {
                 "not installed"
             };
             self.add(format!(
-                "package {} has dpkg state `{}`, expected {expected}",
+                "package {} has {} state `{}`, expected {expected}",
                 package.name,
-                state.trim()
+                updates.words().database,
+                is.state
             ));
         }
-        if installed {
+        if let Some(version) = &is.version {
             self.text("version", &package.version, version);
         }
     }
 
     fn sql(&mut self, query: &Sql, action: &Action, raw: &Raw) {
         if raw.exit != Some(0) {
-            let client = sql::client(query.engine);
+            let client = self.family.system.client(query.engine);
             let stderr = String::from_utf8_lossy(&raw.stderr);
             let said = match query.engine {
                 Engine::Sqlserver if stderr.trim().is_empty() => raw.text(),
@@ -296,7 +272,7 @@ impl Failures<'_> {
                 None => format!("a signal ended {client}"),
             });
         }
-        self.text("rows", &query.rows, &capture::output(action, raw));
+        self.text("rows", &query.rows, &capture::output(self.family, action, raw));
     }
 
     fn log(&mut self, log: &Log, raw: &Raw) {

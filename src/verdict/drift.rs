@@ -410,10 +410,7 @@ fn kernel(
         };
         return vec![("running".to_owned(), change)];
     }
-    let pins_kernel = set.is_some_and(|set| {
-        let mut names = set.updates.iter().map(|update| update.name.as_str());
-        names.any(|name| name.starts_with("linux-image-"))
-    });
+    let pins_kernel = set.is_some_and(UpdateSet::has_kernel);
     candidates
         .iter()
         .filter(|(item, _)| item == "running" && !pins_kernel)

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use patchgate::guest::debian::DEBIAN;
 use patchgate::model::scenario::expect::TextExpectation;
 use patchgate::model::scenario::{Action, Engine, File, Http, Package, Run, Service, Sql, Tcp};
 use patchgate::secret::Mask;
-use patchgate::step::evaluate::{Raw, evaluate};
+use patchgate::step::evaluate::evaluate;
+use patchgate::step::raw::Raw;
 
 fn raw(exit: i32, stdout: &str) -> Raw {
     Raw {
@@ -24,7 +26,11 @@ fn contains(text: &str) -> TextExpectation {
 
 fn check(action: &Action, cases: &[(Raw, &[&str])]) {
     for (raw, says) in cases {
-        assert_eq!(evaluate(action, raw, &Mask::default()).failures, *says, "{raw:?}");
+        assert_eq!(
+            evaluate(&DEBIAN, action, raw, &Mask::default()).failures,
+            *says,
+            "{raw:?}"
+        );
     }
 }
 

@@ -1,9 +1,10 @@
 //! Debian's parsers on recorded guest output, and the proof on made-up states.
 
-use patchgate::guest::debian::{self, PackageStates};
-use patchgate::guest::linux;
+use patchgate::guest::apt::Apt;
+use patchgate::guest::family::Updates;
+use patchgate::guest::linux::{action, boot};
 use patchgate::model::policy::{UpdateMode, UpdatePolicy};
-use patchgate::model::update::{Update, UpdateSet};
+use patchgate::model::update::{PackageStates, Update, UpdateSet};
 use proptest::prelude::*;
 
 const SIMULATION: &str = include_str!("../transcripts/debian-12/apt-get-s-dist-upgrade.txt");
@@ -19,7 +20,7 @@ fn policy(mode: UpdateMode) -> UpdatePolicy {
 
 #[test]
 fn a_recorded_simulation_is_read_whole() {
-    let updates = debian::parse_simulation(SIMULATION).expect("readable");
+    let updates = Apt.parse_updates(SIMULATION).expect("readable");
     assert_eq!(updates.len(), 13);
     let find = |name: &str| updates.iter().find(|update| update.name == name).expect("listed");
     assert_eq!(
@@ -30,9 +31,11 @@ fn a_recorded_simulation_is_read_whole() {
             from: Some("3.0.20-1~deb12u2".into()),
             to: Some("3.0.22-1~deb12u2".into()),
             origin: "Debian-Security:12/oldstable-security".into(),
+            kernel: false,
         }
     );
-    assert_eq!(find("linux-image-6.1.0-56-cloud-amd64").from, None);
+    let kernel = find("linux-image-6.1.0-56-cloud-amd64");
+    assert_eq!((&kernel.from, kernel.kernel), (&None, true));
     assert_eq!(find("tzdata").arch, "all");
 }
 
@@ -43,14 +46,14 @@ Remv old-daemon [1.2-3]
 Inst libc6 [2.31-13+deb11u11] (2.31-13+deb11u14 Debian:11.11/oldoldstable, Debian-Security:11/oldoldstable-security [amd64]) []
 Inst libfoo:i386 (1.0 Debian:12.15/oldstable [i386])
 ";
-    let updates = debian::parse_simulation(text).expect("readable");
+    let updates = Apt.parse_updates(text).expect("readable");
     assert_eq!(updates[0].to, None);
     assert_eq!(
         updates[1].origin,
         "Debian:11.11/oldoldstable, Debian-Security:11/oldoldstable-security"
     );
     assert_eq!(updates[2].name, "libfoo:i386");
-    let security = debian::choose(&updates, &policy(UpdateMode::Security));
+    let security = Apt.choose(&updates, &policy(UpdateMode::Security));
     assert_eq!(
         security
             .iter()
@@ -58,13 +61,13 @@ Inst libfoo:i386 (1.0 Debian:12.15/oldstable [i386])
             .collect::<Vec<_>>(),
         ["libc6"]
     );
-    assert_eq!(debian::choose(&updates, &policy(UpdateMode::All)).len(), 3);
+    assert_eq!(Apt.choose(&updates, &policy(UpdateMode::All)).len(), 3);
     let listed = UpdatePolicy {
         listed: vec!["libfoo".into(), "libc6".into()],
         exclude: vec!["libc6".into()],
         ..policy(UpdateMode::Listed)
     };
-    assert_eq!(debian::choose(&updates, &listed).len(), 1);
+    assert_eq!(Apt.choose(&updates, &listed).len(), 1);
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn a_line_that_cannot_be_read_is_an_error_and_no_name_can_be_an_option() {
         "Remv nginx",
     ] {
         let text = format!("{line}\n");
-        match debian::parse_simulation(&text) {
+        match Apt.parse_updates(&text) {
             Err(error) => assert!(error.to_string().contains("cannot be read"), "{error}"),
             Ok(updates) => assert!(updates.is_empty() && line == "Inst", "{line}: {updates:?}"),
         }
@@ -103,6 +106,7 @@ fn update(name: &str, from: Option<&str>, to: Option<&str>) -> Update {
         from: from.map(str::to_owned),
         to: to.map(str::to_owned),
         origin: "o".into(),
+        kernel: name.starts_with("linux-image"),
     }
 }
 
@@ -114,8 +118,8 @@ fn the_proof_holds_only_for_exactly_the_set_in_another_boot() {
     ]);
     let before = states(&[("a:amd64", "1"), ("b:all", "1"), ("gone:amd64", "1")]);
     let good = states(&[("a:amd64", "2"), ("b:all", "1")]);
-    assert!(debian::prove(&set, &before, &good, true, "6.1").holds());
-    assert!(!debian::prove(&set, &before, &good, false, "6.1").holds());
+    assert!(Apt.prove(&set, &before, &good, true, "6.1").holds());
+    assert!(!Apt.prove(&set, &before, &good, false, "6.1").holds());
     for (after, says) in [
         (states(&[("a:amd64", "1"), ("b:all", "1")]), "a: is 1, pinned 2"),
         (states(&[("b:all", "1")]), "a: is absent, pinned 2"),
@@ -130,14 +134,14 @@ fn the_proof_holds_only_for_exactly_the_set_in_another_boot() {
             "c:all: new 1",
         ),
     ] {
-        let proof = debian::prove(&set, &before, &after, true, "6.1");
+        let proof = Apt.prove(&set, &before, &after, true, "6.1");
         assert!(!proof.holds(), "{says}");
         assert_eq!([proof.missing, proof.unexpected].concat(), [says]);
     }
     let mut half = good;
     half.unfinished.insert("a:amd64".into(), "iF".into());
     assert_eq!(
-        debian::prove(&set, &before, &half, true, "6.1").half_configured,
+        Apt.prove(&set, &before, &half, true, "6.1").half_configured,
         ["a:amd64: dpkg state `iF`"]
     );
 }
@@ -154,8 +158,11 @@ fn a_new_kernel_must_be_the_one_that_runs() {
         ("a:all", "1"),
         ("linux-image-6.1.0-56-cloud-amd64:amd64", "6.1.192-2"),
     ]);
-    assert!(debian::prove(&set, &before, &after, true, "6.1.0-56-cloud-amd64").holds());
-    let old = debian::prove(&set, &before, &after, true, "6.1.0-50-cloud-amd64");
+    assert!(
+        Apt.prove(&set, &before, &after, true, "6.1.0-56-cloud-amd64")
+            .holds()
+    );
+    let old = Apt.prove(&set, &before, &after, true, "6.1.0-50-cloud-amd64");
     assert_eq!(
         old.missing,
         ["kernel 6.1.0-56-cloud-amd64: installed, but 6.1.0-50-cloud-amd64 was booted"]
@@ -166,7 +173,7 @@ fn a_new_kernel_must_be_the_one_that_runs() {
 fn dpkg_states_tell_installed_from_unfinished() {
     let text =
         "a:amd64\t1\tii \nb:all\t2\trc \nc:amd64\t3\tiF \nd:amd64\t4\thi \ne:amd64\t5\tiU \nf:all\t6\tiiR\n";
-    let states = debian::parse_packages(text).expect("readable");
+    let states = Apt.parse_packages(text).expect("readable");
     assert_eq!(
         states.installed.keys().collect::<Vec<_>>(),
         ["a:amd64", "d:amd64"]
@@ -175,16 +182,16 @@ fn dpkg_states_tell_installed_from_unfinished() {
         states.unfinished.keys().collect::<Vec<_>>(),
         ["c:amd64", "e:amd64", "f:all"]
     );
-    assert!(debian::parse_packages("nonsense\n").is_err());
-    assert!(debian::parse_packages("").is_err());
+    assert!(Apt.parse_packages("nonsense\n").is_err());
+    assert!(Apt.parse_packages("").is_err());
 }
 
 #[test]
 fn sources_that_cannot_be_read_are_seen_even_when_apt_is_content() {
     let stderr =
         "W: Failed to fetch http://deb.debian.org/x  Could not resolve 'deb.debian.org'\nW: Some other\n";
-    assert_eq!(debian::refresh_errors(stderr).len(), 1);
-    assert!(debian::refresh_errors("N: a note\n").is_empty());
+    assert_eq!(Apt.refresh_errors(stderr).len(), 1);
+    assert!(Apt.refresh_errors("N: a note\n").is_empty());
 }
 
 #[test]
@@ -252,18 +259,20 @@ fn reasons_for_a_reboot_are_named() {
         ),
         ("running 6.1\nnext 6.1\nend\n", &libc, Some("libc6 was updated")),
     ] {
-        assert_eq!(debian::reboot_reason(output, set).as_deref(), reason);
+        assert_eq!(Apt.reboot_reason(output, set).as_deref(), reason);
     }
 }
 
 proptest! {
     #[test]
     fn no_guest_output_makes_a_parser_panic(text: String) {
-        let _ = debian::parse_simulation(&text);
-        let _ = debian::parse_simulation(&format!("Inst {text}\nRemv {text}\n"));
-        let _ = debian::parse_packages(&text);
-        let _ = debian::reboot_reason(&text, &UpdateSet::pin(Vec::new()));
-        let _ = linux::parse_boot_id(&text);
-        let _ = linux::parse_properties(&text);
+        let _ = Apt.parse_updates(&text);
+        let _ = Apt.parse_updates(&format!("Inst {text}\nRemv {text}\n"));
+        let _ = Apt.parse_packages(&text);
+        let _ = Apt.reboot_reason(&text, &UpdateSet::pin(Vec::new()));
+        let _ = boot::parse_boot_id(&text);
+        let _ = action::service(&text);
+        let _ = action::file(&text);
+        let _ = Apt.parse_package(&text);
     }
 }

@@ -6,14 +6,19 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use patchgate::guest::http::{self, Request};
-use patchgate::guest::{GuestCommand, debian, script, sql};
+use patchgate::guest::apt::Apt;
+use patchgate::guest::command::GuestCommand;
+use patchgate::guest::debian::DEBIAN;
+use patchgate::guest::family::Updates;
+use patchgate::guest::http::Request;
+use patchgate::guest::linux::{http, script, sql};
 use patchgate::input::hex;
 use patchgate::input::url::Url;
 use patchgate::model::scenario::expect::TextExpectation;
 use patchgate::model::scenario::{Action, Engine, Http, Results, Script, Sql};
 use patchgate::secret::Mask;
-use patchgate::step::evaluate::{Raw, evaluate};
+use patchgate::step::evaluate::evaluate;
+use patchgate::step::raw::Raw;
 use sha2::{Digest, Sha256};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -245,7 +250,9 @@ fn https_is_spoken_with_those_alone_whose_certificate_is_right() {
             },
             ..Http::default()
         });
-        let failures = evaluate(&step, &raw, &Mask::default()).failures.join("; ");
+        let failures = evaluate(&DEBIAN, &step, &raw, &Mask::default())
+            .failures
+            .join("; ");
         match says {
             None => assert_eq!(failures, "", "{host} {authority}"),
             Some(says) => assert!(failures.contains(says), "{host} {authority}: {failures}"),
@@ -261,7 +268,7 @@ fn a_program_that_is_replaced_while_it_runs_asks_for_a_reboot() {
     // Its file's name is only gone from the disk once it runs.
     let mut sleeper = Command::new(&program).arg("60").spawn().expect("it starts");
     std::fs::remove_file(&program).expect("replaced");
-    let output = perform(&debian::reboot_hints(), "/usr/bin:/bin");
+    let output = perform(&Apt.reboot_hints(), "/usr/bin:/bin");
     sleeper.kill().expect("it ends");
     sleeper.wait().expect("it ended");
     let hints = String::from_utf8_lossy(&output.stdout).into_owned();

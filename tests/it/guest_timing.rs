@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use patchgate::guest::{linux, timing};
+use patchgate::guest::linux::{command, timing};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs the timed form of a command here; exit code, output, error output without the time, and the time.
 fn run(argv: &[&str], stdin: &str) -> (Option<i32>, String, String, u64) {
-    let command = timing::timed(linux::bounded("run", argv, &[], LIMIT)).expect("it is bounded");
+    let command = timing::timed(command::bounded("run", argv, &[], LIMIT)).expect("it is bounded");
     assert!(timing::is_timed(&command));
     let mut child = Command::new(&command.argv[0])
         .args(&command.argv[1..])

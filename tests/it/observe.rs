@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use patchgate::guest::observe;
+use patchgate::guest::apt::ETC;
+use patchgate::guest::linux::observe;
 use patchgate::measure::Performance;
 use patchgate::model::drift::{DriftPolicy, Effect};
 use patchgate::model::event::{Event, Record};
@@ -203,7 +204,7 @@ fn lines_become_items() {
 
 #[test]
 fn the_commands_are_bounded_and_only_data() {
-    for command in observe::commands() {
+    for command in observe::commands(ETC) {
         assert_eq!(command.argv[0], "/usr/bin/timeout");
         let bytes: usize = command.argv.iter().map(String::len).sum();
         assert!(bytes < 16 * 1024, "{} has {bytes} bytes", command.what);

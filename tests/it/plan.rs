@@ -8,6 +8,7 @@ use patchgate::cli::check::Format;
 use patchgate::cli::init::{self, InitArgs};
 use patchgate::cli::plan::time::predict;
 use patchgate::cli::plan::{PlanArgs, run};
+use patchgate::guest::families::Families;
 use patchgate::input::finding::{Finding, Severity, Source};
 use patchgate::input::read::decode;
 use patchgate::lab::build::{ImageChoice, build, build_selected, digest};
@@ -297,7 +298,10 @@ fn init_writes_a_lab_that_passes_check_and_never_overwrites() {
     let lab = load::load(&args.dir.join("patchgate.toml")).expect("the new lab is right");
     let loaded = load_dir(&args.dir.join("scenarios"));
     assert_eq!(loaded.findings, []);
-    assert_eq!(lint(&lab, &loaded.files, &loaded.broken), []);
+    assert_eq!(
+        lint(&lab, &loaded.files, &loaded.broken, &Families::default()),
+        []
+    );
     build(&lab, &loaded.scenarios().expect("right"), &images(&lab)).expect("the new lab can be planned");
 
     let scenario = args.dir.join("scenarios/shop/page.toml");
@@ -441,7 +445,7 @@ fn load_as_anything(bytes: Vec<u8>) -> Result<(), TestCaseError> {
     match load::parse(source, PathBuf::from(".")) {
         Ok(lab) => {
             let scenarios: Vec<_> = scenario.into_iter().collect();
-            findings.extend(lint(&lab, &scenarios, &BTreeSet::new()));
+            findings.extend(lint(&lab, &scenarios, &BTreeSet::new(), &Families::default()));
             let _ = build(&lab, &[], &images(&lab));
         }
         Err(errors) => {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use patchgate::fake::{Agent, GuestScript, StepCall};
-use patchgate::guest::GuestCommand;
+use patchgate::guest::command::GuestCommand;
 use patchgate::model::id::Arm;
 use patchgate::model::outcome::StepOutcome;
 use patchgate::model::results::SubOutcome;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use patchgate::decide::Decided;
 use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::Decision;
+use patchgate::guest::families::Families;
 use patchgate::image::warm::WarmStore;
 use patchgate::input::finding::Source;
 use patchgate::input::hex;
@@ -38,7 +39,7 @@ use patchgate::verdict::{Judgement, NodeDrift, Verdict};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-struct Quiet;
+pub struct Quiet;
 
 impl Observer for Quiet {
     fn record(&self, _: &Record) {}
@@ -285,6 +286,7 @@ impl Lab {
         Setup {
             run: "20261123-140912-7c1f".parse().expect("id"),
             plan: self.plan.clone(),
+            families: Families::default(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
             warm: self.warm.clone(),
             files: self.files.clone(),

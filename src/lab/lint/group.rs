@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
-use crate::guest::Family;
 use crate::input::finding::Finding;
 use crate::input::words::{count, did_you_mean, list, show};
 use crate::lab::file::{GroupSection, HostSection, RoleSection};
@@ -69,12 +68,14 @@ fn os(lint: &mut Lint<'_>, group: &GroupSection) {
                 format!("{} cannot be the name of an OS version", show(name)),
                 rule,
             );
-        } else if Family::of(name).is_none() {
+        } else if lint.families.of(name).is_none() {
             lint.error(
                 os,
                 format!("this version of patchgate cannot update {}", show(name)),
-                "it updates Debian (debian-11, debian-12, debian-13); an image of another OS can be imported and \
-                 verified, and not yet be run",
+                format!(
+                    "it updates {}; an image of another OS can be imported and verified, and not yet be run",
+                    lint.families.words()
+                ),
             );
         }
     }
@@ -157,7 +158,7 @@ fn images(lint: &mut Lint<'_>, group: &GroupSection) {
     let images = &lint.lab.file.image;
     for os in group.os.get_ref() {
         let name = os.get_ref().as_str();
-        if Family::of(name).is_none() || names::problem(name).is_some() {
+        if lint.families.of(name).is_none() || names::problem(name).is_some() {
             continue;
         }
         // Roles without a section of their own are told already.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
+use crate::guest::families::Families;
 use crate::input::finding::Finding;
 use crate::input::words::show;
 use crate::lab::file::Lab;
@@ -15,6 +16,7 @@ pub(super) struct Lint<'a> {
     pub(super) lab: &'a Lab,
     pub(super) scenarios: &'a [ScenarioFile],
     pub(super) broken: &'a BTreeSet<String>,
+    pub(super) families: &'a Families,
     pub(super) findings: Vec<Finding>,
     pub(super) used_roles: BTreeSet<&'a str>,
     pub(super) used_images: BTreeSet<String>,
@@ -22,11 +24,17 @@ pub(super) struct Lint<'a> {
 }
 
 impl<'a> Lint<'a> {
-    pub(super) fn new(lab: &'a Lab, scenarios: &'a [ScenarioFile], broken: &'a BTreeSet<String>) -> Self {
+    pub(super) fn new(
+        lab: &'a Lab,
+        scenarios: &'a [ScenarioFile],
+        broken: &'a BTreeSet<String>,
+        families: &'a Families,
+    ) -> Self {
         Self {
             lab,
             scenarios,
             broken,
+            families,
             findings: Vec::new(),
             used_roles: BTreeSet::new(),
             used_images: BTreeSet::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::guest::families::Families;
 use crate::input::finding::{Finding, Severity};
 use crate::lab::file::Lab;
 use crate::lab::lint::state::Lint;
@@ -9,9 +10,14 @@ use crate::lab::lint::{group, hosts, secret, sections};
 use crate::lab::scenario::parse::ScenarioFile;
 
 /// Everything that is wrong with a lab and its scenarios: the lab file's findings in its order, then the scenarios'.
-/// `broken` names scenarios whose files are wrong, which is told elsewhere.
-pub fn lint(lab: &Lab, scenarios: &[ScenarioFile], broken: &BTreeSet<String>) -> Vec<Finding> {
-    let mut lint = Lint::new(lab, scenarios, broken);
+/// `broken` names scenarios whose files are wrong, which is told elsewhere; `families` are those that can be run.
+pub fn lint(
+    lab: &Lab,
+    scenarios: &[ScenarioFile],
+    broken: &BTreeSet<String>,
+    families: &Families,
+) -> Vec<Finding> {
+    let mut lint = Lint::new(lab, scenarios, broken, families);
     sections::lab(&mut lint);
     hosts::hosts(&mut lint);
     sections::roles(&mut lint);

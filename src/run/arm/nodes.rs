@@ -1,7 +1,6 @@
 //! The nodes of an arm, from their disks to the first answer.
 
-use crate::guest::Family;
-use crate::guest::linux::{self, Place};
+use crate::guest::identity::Place;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
 use crate::model::resource::{Resource, ResourceKind};
@@ -146,7 +145,7 @@ impl<'a> ArmRun<'a> {
 
     /// A node whose VM was created.
     pub fn node(&self, spec: &VmSpec, plan: &'a NodePlan) -> Result<Node<'a>, Fault> {
-        let family = Family::of(&self.cell.os).ok_or_else(|| {
+        let family = self.context.setup.families.of(&self.cell.os).ok_or_else(|| {
             let message = format!("{} cannot be updated by this version", self.cell.os);
             let error = LabError::new(Cause::ScenarioInvalid, message);
             fault(Stage::Boot, Some(&plan.role), error)
@@ -164,7 +163,7 @@ impl<'a> ArmRun<'a> {
     /// Gives a node its name, its address and its neighbours' names.
     pub async fn identify(&self, at: usize, node: &Node<'_>) -> Result<(), Fault> {
         let place = self.place(at, node.plan);
-        let command = linux::identify(&node.plan.host, place.as_ref());
+        let command = node.system().identify(&node.plan.host, place.as_ref());
         node.ask(Stage::Boot, &command).await.map(drop)
     }
 

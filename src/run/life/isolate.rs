@@ -28,7 +28,7 @@ pub async fn prove(outlet: &Outlet, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Res
         name: forbidden.name,
     };
     for node in nodes {
-        let output = node.ask(Stage::Isolate, &probe::command(&probe)).await?;
+        let output = node.ask(Stage::Isolate, &node.system().probe(&probe)).await?;
         let breach = proxy.breaches().into_iter().next().map(|breach| {
             (
                 Cause::NotIsolated,

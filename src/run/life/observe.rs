@@ -1,17 +1,16 @@
 //! Looking at a node without any scenario: what it said goes to the journal, to be compared between the arms.
 
-use crate::guest::debian::PackageStates;
-use crate::guest::{linux, observe};
 use crate::model::event::Event;
 use crate::model::observation::{Class, Moment, Reading};
 use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::update::PackageStates;
 use crate::run::arm::ArmRun;
 use crate::run::life::updates;
 use crate::run::node::Node;
 
 /// What of a look the arm itself goes on with.
 pub struct Seen {
-    /// dpkg's word on every package.
+    /// The package manager's word on every package.
     pub packages: PackageStates,
     /// The running kernel's release.
     pub kernel: String,
@@ -22,21 +21,23 @@ pub struct Seen {
 pub async fn look(arm: &ArmRun<'_>, node: &Node<'_>, stage: Stage, moment: Moment) -> Result<Seen, Fault> {
     let packages = updates::packages(node, stage).await?;
     let mut outputs = Vec::new();
-    for command in observe::commands() {
+    for command in node.system().observe() {
         let output = node.exec(stage, &command).await?;
-        if output.exit != Some(0) && !linux::is_timeout(output.exit) {
+        if output.exit != Some(0) && !node.system().is_timeout(output.exit) {
             tracing::warn!(role = node.plan.role, exit = ?output.exit, "could not {}", command.what);
         }
         outputs.push(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    let mut observation = observe::parse(&outputs).map_err(|error| node.garbled(stage, &error))?;
+    let observation = node.system().parse_observation(&outputs);
+    let mut observation = observation.map_err(|error| node.garbled(stage, &error))?;
     let Some(kernel) = observation.kernel().map(str::to_owned) else {
         return Err(node.fault(stage, Cause::GuestProtocol, "the guest did not tell its kernel"));
     };
+    let states = packages.states(node.family.updates.words().database);
     observation
         .readings
-        .insert(Class::Package, Reading::Items(packages.states()));
+        .insert(Class::Package, Reading::Items(states));
     arm.emit(Event::Observed {
         cell: arm.cell.id.clone(),
         arm: arm.arm,

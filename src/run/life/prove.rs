@@ -1,10 +1,9 @@
 //! That an arm's nodes ended with what they were to have.
 
-use crate::guest::debian::{self, PackageStates};
 use crate::model::event::Event;
 use crate::model::observation::Moment;
 use crate::model::outcome::{Cause, Fault, Stage};
-use crate::model::update::UpdateSet;
+use crate::model::update::{PackageStates, UpdateSet};
 use crate::run::arm::ArmRun;
 use crate::run::life::observe;
 use crate::run::node::Node;
@@ -31,7 +30,8 @@ impl ArmRun<'_> {
                 let message = "it rebooted though nobody asked it to";
                 return Err(node.fault(Stage::Prove, Cause::GuestStopped, message));
             }
-            let proof = debian::prove(set, before, &seen.packages, new_boot, &seen.kernel);
+            let updates = node.family.updates;
+            let proof = updates.prove(set, before, &seen.packages, new_boot, &seen.kernel);
             if !(proof.holds() || (!rebooted && proof.is_exact())) {
                 let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
                     .into_iter()

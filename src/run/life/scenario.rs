@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use crate::guest::log::{self, Mark};
+use crate::guest::log::Mark;
 use crate::model::event::{Event, StepReport};
 use crate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::model::scenario::{Action, Scenario, Step, When};
@@ -189,8 +189,11 @@ async fn mark<'s>(
         let (Some(node), Ok(Action::Log(source))) = (runner.node(step), runner.render(step)) else {
             continue;
         };
-        let output = node.ask(runner.stage, &log::mark(&source.source)).await?;
-        let mark = log::parse_mark(&output).map_err(|error| node.garbled(runner.stage, &error))?;
+        let output = node
+            .ask(runner.stage, &node.system().mark(&source.source))
+            .await?;
+        let mark = node.system().parse_mark(&output);
+        let mark = mark.map_err(|error| node.garbled(runner.stage, &error))?;
         marks.insert(index + 1 + offset, mark);
     }
     Ok(())

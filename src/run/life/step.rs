@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::guest::log::{self, Mark};
-use crate::guest::{GuestCommand, OUTPUT_LIMIT, ParseError, http, linux, script, timing};
+use crate::guest::command::{GuestCommand, OUTPUT_LIMIT, ParseError};
+use crate::guest::log::Mark;
 use crate::input::template::ITEM;
 use crate::model::event::StepReport;
 use crate::model::outcome::{Cause, Fault, Stage, StepOutcome};
@@ -17,8 +17,9 @@ use crate::run::masking;
 use crate::run::node::Node;
 use crate::secret::Mask;
 use crate::step::cookies::Jar;
-use crate::step::evaluate::{self, Raw};
+use crate::step::evaluate;
 use crate::step::exchange::{Exchange, Next};
+use crate::step::raw::Raw;
 use crate::step::{capture, render};
 use crate::units::Period;
 
@@ -159,7 +160,7 @@ impl Runner<'_, '_> {
         let raw = self.perform(&mut call, step, &action, mark, &mut went).await?;
         let took = begun.elapsed();
         let hidden = self.arm.mask();
-        let judged = evaluate::evaluate(&action, &raw, hidden);
+        let judged = evaluate::evaluate(&node.family, &action, &raw, hidden);
         report.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         report.did = evaluate::describe(&step.action);
         for hop in went {
@@ -172,7 +173,7 @@ impl Runner<'_, '_> {
         report.stdout = kept(&raw.stdout, hidden);
         report.stderr = kept(&raw.stderr, hidden);
         if report.failures.is_empty() {
-            match capture::take(&step.capture, &action, &raw) {
+            match capture::take(&node.family, &step.capture, &action, &raw) {
                 Ok(captured) => {
                     self.known.vars.extend(captured.clone());
                     report.captured = captured;
@@ -205,7 +206,7 @@ impl Runner<'_, '_> {
             | Action::Sql(_) => {
                 let env = self.environment(step);
                 let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
-                match call.node.action(action, &env, call.limit) {
+                match call.node.family.action(action, &env, call.limit) {
                     Some(command) => call.run(&command).await,
                     None => Err(call.impossible(step)),
                 }
@@ -230,7 +231,7 @@ impl Runner<'_, '_> {
         let raw = self
             .perform(&mut call, step, &action, None, &mut Vec::new())
             .await?;
-        let failures = evaluate::evaluate(&action, &raw, self.arm.mask()).failures;
+        let failures = evaluate::evaluate(&node.family, &action, &raw, self.arm.mask()).failures;
         if !failures.is_empty() {
             return Ok(Sample::Failed(failures));
         }
@@ -271,7 +272,7 @@ impl Runner<'_, '_> {
             .exchange(call, http, ca.as_ref().map(|(path, _)| path.as_str()), went)
             .await?;
         if let Some((path, true)) = &ca {
-            call.quiet(&script::remove(path)).await?;
+            call.quiet(&call.node.system().remove(path)).await?;
         }
         Ok(raw)
     }
@@ -287,7 +288,8 @@ impl Runner<'_, '_> {
             return Ok(problem(format!("{} is no URL", http.url)));
         };
         loop {
-            let command = http::request(&exchange.request(&self.known.jar, ca), call.left());
+            let request = exchange.request(&self.known.jar, ca);
+            let command = call.node.system().http(&request, call.left());
             let mut raw = call.run(&command).await?;
             let next = exchange.answer(&mut self.known.jar, &raw.stdout);
             *went = exchange.went().to_vec();
@@ -313,22 +315,25 @@ impl Runner<'_, '_> {
                 script.file
             )));
         };
+        let system = call.node.system();
         let path = call.put(&script.file, sha256, bytes).await?;
         if let Some(results) = &script.results {
-            call.quiet(&script::clear(results)).await?;
+            call.quiet(&system.clear(results)).await?;
         }
         let env = self.environment(step);
         let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let mut raw = call.run(&script::run(script, &path, &env, call.left())).await?;
+        let mut raw = call
+            .run(&system.run_script(script, &path, &env, call.left()))
+            .await?;
         if let Some(results) = &script.results {
             // The time of the script is over by now, perhaps; what it wrote is read all the same.
             let output = call
                 .node
-                .exec(call.stage, &script::results(results, Duration::from_secs(30)))
+                .exec(call.stage, &system.results(results, Duration::from_secs(30)))
                 .await?;
             raw.results = (output.exit == Some(0)).then_some(output.stdout);
         }
-        call.quiet(&script::remove(&path)).await?;
+        call.quiet(&system.remove(&path)).await?;
         Ok(raw)
     }
 }
@@ -379,21 +384,22 @@ impl Call<'_, '_> {
 
     async fn run(&mut self, command: &GuestCommand) -> Result<Raw, Fault> {
         let (begun, left) = (Instant::now(), self.left());
-        let timed = self.clock.as_ref().and_then(|_| timing::timed(command.clone()));
+        let system = self.node.system();
+        let timed = self.clock.as_ref().and_then(|_| system.timed(command.clone()));
         let mut output = self
             .node
             .exec(self.stage, timed.as_ref().unwrap_or(command))
             .await?;
         if let Some(clock) = &mut self.clock {
             // `timeout` itself rounds, and a guest under load is late.
-            match timing::take(&mut output.stderr, self.limit + Duration::from_secs(1)) {
+            match system.take_time(&mut output.stderr, self.limit + Duration::from_secs(1)) {
                 Ok(us) => clock.us = clock.us.saturating_add(us),
                 Err(error) => clock.broken = Some(error),
             }
         }
         Ok(Raw {
             exit: output.exit,
-            timed_out: linux::is_timeout(output.exit) && begun.elapsed() >= left,
+            timed_out: system.is_timeout(output.exit) && begun.elapsed() >= left,
             stdout: output.stdout,
             stderr: output.stderr,
             ..Raw::default()
@@ -407,12 +413,13 @@ impl Call<'_, '_> {
 
     /// Puts a department's file into the guest and gives its place there.
     async fn put(&self, file: &str, sha256: &str, bytes: &[u8]) -> Result<String, Fault> {
-        let path = script::place(file, sha256);
-        for piece in script::put(&path, bytes) {
+        let system = self.node.system();
+        let path = system.place(file, sha256);
+        for piece in system.put(&path, bytes) {
             self.quiet(&piece).await?;
         }
-        let digest = self.node.ask(self.stage, &script::check(&path)).await?;
-        if script::is_whole(&digest, sha256) {
+        let digest = self.node.ask(self.stage, &system.check(&path)).await?;
+        if system.is_whole(&digest, sha256) {
             return Ok(path);
         }
         let message = format!("{file} did not arrive whole in the guest");
@@ -421,7 +428,10 @@ impl Call<'_, '_> {
 
     async fn log(&mut self, log: &Log, mark: Option<&Mark>) -> Result<Raw, Fault> {
         match mark {
-            Some(mark) => self.run(&log::read(&log.source, mark, self.left())).await,
+            Some(mark) => {
+                let read = self.node.system().read_log(&log.source, mark, self.left());
+                self.run(&read).await
+            }
             None => Ok(problem(
                 "where the log stood is not known: its name was not known before the step before".to_owned(),
             )),

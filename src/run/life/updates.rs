@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use crate::guest::debian::{self, PackageStates};
-use crate::guest::linux;
+use crate::guest::command::GuestCommand;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::{Deadlines, UpdatePolicy};
-use crate::model::update::{Update, UpdateSet};
+use crate::model::update::{PackageStates, Update, UpdateSet};
 use crate::run::node::{Node, exit_words, output_text, tail};
 use crate::run::pinned::Pinned;
 
@@ -30,14 +29,16 @@ pub async fn resolve(
 
 async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) -> Result<(), Fault> {
     let limit = deadlines.resolve.0;
-    let output = node.exec(Stage::Resolve, &debian::refresh(proxy, limit)).await?;
-    let errors = debian::refresh_errors(&String::from_utf8_lossy(&output.stderr));
+    let updates = node.family.updates;
+    let output = node.exec(Stage::Resolve, &updates.refresh(proxy, limit)).await?;
+    let errors = updates.refresh_errors(&String::from_utf8_lossy(&output.stderr));
     if output.exit != Some(0) || !errors.is_empty() {
         let mut fault = node.fault(
             Stage::Resolve,
             Cause::MirrorUnreachable,
             errors.first().cloned().unwrap_or_else(|| {
-                format!("apt-get update ended with exit code {}", exit_words(output.exit))
+                let refresh = updates.words().refresh;
+                format!("{refresh} ended with exit code {}", exit_words(output.exit))
             }),
         );
         fault.detail = tail(&output_text(&output));
@@ -50,8 +51,9 @@ async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) ->
 }
 
 async fn pin(node: &Node<'_>, policy: &UpdatePolicy, limit: Duration) -> Result<UpdateSet, Fault> {
-    let pending = simulation(node, &debian::simulate_all(limit)).await?;
-    let chosen = debian::choose(&pending, policy);
+    let updates = node.family.updates;
+    let pending = simulation(node, &updates.pending(limit)).await?;
+    let chosen = updates.choose(&pending, policy);
     if chosen.is_empty() {
         if policy.expect_updates {
             let mut fault = node.fault(
@@ -71,7 +73,7 @@ async fn pin(node: &Node<'_>, policy: &UpdatePolicy, limit: Duration) -> Result<
     let set = if chosen.len() == pending.len() {
         chosen
     } else {
-        simulation(node, &debian::simulate(&chosen, limit)).await?
+        simulation(node, &updates.resolve(&chosen, limit)).await?
     };
     if let Some(excluded) = set.iter().find(|update| policy.exclude.contains(&update.name)) {
         return Err(node.fault(
@@ -86,22 +88,25 @@ async fn pin(node: &Node<'_>, policy: &UpdatePolicy, limit: Duration) -> Result<
     Ok(UpdateSet::pin(set))
 }
 
-async fn simulation(node: &Node<'_>, command: &crate::guest::GuestCommand) -> Result<Vec<Update>, Fault> {
+async fn simulation(node: &Node<'_>, command: &GuestCommand) -> Result<Vec<Update>, Fault> {
+    let updates = node.family.updates;
     let output = node.exec(Stage::Resolve, command).await?;
     if output.exit != Some(0) {
         let mut fault = node.fault(
             Stage::Resolve,
             Cause::ResolveFailed,
             format!(
-                "to {}: apt-get ended with exit code {}",
+                "to {}: {} ended with exit code {}",
                 command.what,
+                updates.words().manager,
                 exit_words(output.exit)
             ),
         );
         fault.detail = tail(&output_text(&output));
         return Err(fault);
     }
-    debian::parse_simulation(&String::from_utf8_lossy(&output.stdout))
+    updates
+        .parse_updates(&String::from_utf8_lossy(&output.stdout))
         .map_err(|error| node.garbled(Stage::Resolve, &error))
 }
 
@@ -112,12 +117,12 @@ pub async fn download(
     deadlines: &Deadlines,
     proxy: Option<&str>,
 ) -> Result<(), Fault> {
-    let command = debian::download(set, proxy, deadlines.download.0);
+    let command = node.family.updates.fetch(set, proxy, deadlines.download.0);
     let output = node.exec(Stage::Download, &command).await?;
     if output.exit == Some(0) {
         return Ok(());
     }
-    let what = if linux::is_timeout(output.exit) {
+    let what = if node.system().is_timeout(output.exit) {
         format!("the update set was not fetched within {}", deadlines.download)
     } else {
         format!(
@@ -131,10 +136,11 @@ pub async fn download(
     Err(fault)
 }
 
-/// Installs the set. dpkg's state is the truth: apt's exit code alone is not believed.
+/// Installs the set. The packages' state is the truth: an exit code alone is not believed.
 pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<(), Fault> {
+    let updates = node.family.updates;
     let output = node
-        .exec(Stage::Apply, &debian::apply(set, deadlines.apply.0))
+        .exec(Stage::Apply, &updates.apply(set, deadlines.apply.0))
         .await?;
     let states = packages(node, Stage::Apply).await?;
     let unfinished: Vec<String> = states
@@ -144,21 +150,23 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
         .collect();
     if output.exit != Some(0) || !unfinished.is_empty() {
         let text = output_text(&output);
-        let (cause, mut message) = if linux::is_timeout(output.exit) {
+        let (cause, mut message) = if node.system().is_timeout(output.exit) {
             (
                 Cause::Deadline,
                 format!("the update set was not installed within {}", deadlines.apply),
             )
-        } else if text.contains("No space left on device") {
-            (Cause::GuestDisk, "the guest's disk is full".to_owned())
+        } else if let Some((cause, message)) = updates.blame(&text) {
+            (cause, message.to_owned())
         } else {
+            let manager = updates.words().manager;
             (
                 Cause::UpdateFailed,
-                format!("apt-get ended with exit code {}", exit_words(output.exit)),
+                format!("{manager} ended with exit code {}", exit_words(output.exit)),
             )
         };
         if !unfinished.is_empty() {
-            message = format!("{message}; in dpkg's state: {}", unfinished.join(", "));
+            let database = updates.words().database;
+            message = format!("{message}; in {database}'s state: {}", unfinished.join(", "));
         }
         let mut fault = node.fault(Stage::Apply, cause, message);
         fault.detail = tail(&text);
@@ -169,12 +177,15 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
 
 /// Why a node needs a reboot after its set is installed; `None` where it needs none.
 pub async fn reboot_reason(node: &Node<'_>, set: &UpdateSet) -> Result<Option<String>, Fault> {
-    let hints = node.ask(Stage::Apply, &debian::reboot_hints()).await?;
-    Ok(debian::reboot_reason(&hints, set))
+    let hints = node
+        .ask(Stage::Apply, &node.family.updates.reboot_hints())
+        .await?;
+    Ok(node.family.updates.reboot_reason(&hints, set))
 }
 
-/// dpkg's word on every package.
+/// The package manager's word on every package.
 pub async fn packages(node: &Node<'_>, stage: Stage) -> Result<PackageStates, Fault> {
-    let output = node.ask(stage, &debian::packages()).await?;
-    debian::parse_packages(&output).map_err(|error| node.garbled(stage, &error))
+    let output = node.ask(stage, &node.family.updates.packages()).await?;
+    let packages = node.family.updates.parse_packages(&output);
+    packages.map_err(|error| node.garbled(stage, &error))
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::guest::identity::{self, Answer};
-use crate::guest::linux;
+use crate::guest::identity::Answer;
 use crate::image::warm::{Found, Kept, WarmStore};
 use crate::input::hex;
 use crate::model::outcome::{Cause, Fault, Stage};
@@ -63,7 +62,9 @@ fn set(arm: &ArmRun<'_>) -> String {
         })
         .collect();
     let network = arm.site.host.has_networks().then(|| arm.hosts());
-    let said = serde_json::json!([nodes, network, linux::identify("", None).argv]);
+    let family = arm.setup().families.of(&arm.cell.os);
+    let named = family.map(|family| family.system.identify("", None).argv);
+    let said = serde_json::json!([nodes, network, named]);
     hex(&Sha256::digest(said.to_string()))[..16].to_owned()
 }
 
@@ -234,8 +235,9 @@ async fn save(
     };
     let mut who = Vec::new();
     for node in &nodes {
-        let answer = node.ask(Stage::Warm, &identity::ask()).await?;
-        let said = identity::parse(&answer).map_err(|error| node.garbled(Stage::Warm, &error))?;
+        let answer = node.ask(Stage::Warm, &node.system().who()).await?;
+        let said = node.system().parse_who(&answer);
+        let said = said.map_err(|error| node.garbled(Stage::Warm, &error))?;
         arm.site.warm.is_unique(&said);
         who.push(said);
     }

@@ -61,10 +61,12 @@ async fn renew(
         macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
     };
     let now = || u64::try_from((arm.setup().now)().as_millisecond()).unwrap_or(0);
-    node.ask(Stage::Boot, &identity::renew(&identity, now())).await?;
+    node.ask(Stage::Boot, &node.system().renew(&identity, now()))
+        .await?;
     arm.identify(at, node).await?;
-    let answer = node.ask(Stage::Boot, &identity::ask()).await?;
-    let said = identity::parse(&answer).map_err(|error| node.garbled(Stage::Boot, &error))?;
+    let answer = node.ask(Stage::Boot, &node.system().who()).await?;
+    let said = node.system().parse_who(&answer);
+    let said = said.map_err(|error| node.garbled(Stage::Boot, &error))?;
     let wrong = identity::fault(&identity, &node.plan.host, &said, origin, now());
     let twice = || {
         let unique = arm.site.warm.is_unique(&said);

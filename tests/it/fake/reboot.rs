@@ -74,6 +74,7 @@ async fn where_an_update_needs_it_both_arms_reboot() {
         from: Some("6.1.76-1".into()),
         to: Some("6.1.85-1".into()),
         origin: "Debian-Security:12/oldstable-security".into(),
+        kernel: true,
     };
     let mut with_kernel = GuestScript {
         pending: vec![kernel],

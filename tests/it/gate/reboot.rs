@@ -45,6 +45,7 @@ fn pin_too(story: &mut Story, role_is: &str, name: &str) {
             let mut updates = set.updates.clone();
             updates.push(Update {
                 name: name.to_owned(),
+                kernel: true,
                 ..updates[0].clone()
             });
             *set = UpdateSet::pin(updates);

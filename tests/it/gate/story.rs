@@ -173,6 +173,7 @@ pub fn update(name: &str, from: &str, to: &str) -> Update {
         from: Some(from.to_owned()),
         to: Some(to.to_owned()),
         origin: "Debian-Security:12/oldstable-security".to_owned(),
+        kernel: false,
     }
 }
 

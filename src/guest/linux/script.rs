@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::guest::{GuestCommand, linux};
+use crate::guest::command::GuestCommand;
+use crate::guest::linux::command::{bounded, question, script};
+use crate::guest::what;
 use crate::model::scenario::Script;
 
 /// Bytes that one command brings: a request to the agent is a text of libvirt's, which ends at 4 MiB.
@@ -19,14 +21,14 @@ pub fn place(file: &str, sha256: &str) -> String {
 
 /// Puts a file into the guest: commands in their order.
 pub fn put(path: &str, bytes: &[u8]) -> Vec<GuestCommand> {
-    const FIRST: &str = r#"set -e; umask 022; mkdir -p -- "${1%/*}"; cat > "$1""#;
-    const NEXT: &str = r#"set -e; cat >> "$1""#;
+    const FIRST: &str = include_str!("script_put.sh");
+    const NEXT: &str = include_str!("script_append.sh");
     let mut pieces = bytes.chunks(PIECE);
     let first = pieces.next().unwrap_or_default();
     std::iter::once((FIRST, first))
         .chain(pieces.map(|piece| (NEXT, piece)))
         .map(|(text, piece)| {
-            let mut command = linux::script("put a file into the guest", text, &[path]);
+            let mut command = script(what::PUT, text, &[path]);
             command.stdin = Some(piece.to_vec());
             command
         })
@@ -35,7 +37,7 @@ pub fn put(path: &str, bytes: &[u8]) -> Vec<GuestCommand> {
 
 /// Asks for the digest of a file that was put there, as sha256sum(1) prints it.
 pub fn check(path: &str) -> GuestCommand {
-    linux::question("check the file in the guest", &["/usr/bin/sha256sum", "--", path])
+    question(what::CHECK, &["/usr/bin/sha256sum", "--", path])
 }
 
 /// Whether the answer to [`check`] is that digest.
@@ -45,32 +47,32 @@ pub fn is_whole(output: &str, sha256: &str) -> bool {
 
 /// Removes a file that was put there, with its folder.
 pub fn remove(path: &str) -> GuestCommand {
-    const TEXT: &str = r#"rm -rf -- "${1%/*}""#;
-    linux::script("remove the file from the guest", TEXT, &[path])
+    const TEXT: &str = include_str!("script_remove.sh");
+    script(what::REMOVE, TEXT, &[path])
 }
 
 /// Runs a script that stands at `path`.
-pub fn run(script: &Script, path: &str, env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
+pub fn run(asked: &Script, path: &str, env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
     let mut argv: Vec<&str> = Vec::new();
-    if let Some(user) = &script.user {
+    if let Some(user) = &asked.user {
         argv.extend(["/sbin/runuser", "-u", user, "--"]);
     }
-    argv.extend(script.interpreter.iter().map(String::as_str));
+    argv.extend(asked.interpreter.iter().map(String::as_str));
     argv.push(path);
-    argv.extend(script.args.iter().map(String::as_str));
-    linux::bounded("script", &argv, env, timeout)
+    argv.extend(asked.args.iter().map(String::as_str));
+    bounded("script", &argv, env, timeout)
 }
 
 /// Removes results that were there before the script: they would be taken for its own.
 pub fn clear(path: &str) -> GuestCommand {
-    linux::question("remove old results", &["/bin/rm", "-f", "--", path])
+    question(what::CLEAR, &["/bin/rm", "-f", "--", path])
 }
 
 /// Reads and removes the file that a script wrote its results to; an exit code of 2 says that there is none.
 pub fn results(path: &str, timeout: Duration) -> GuestCommand {
-    const TEXT: &str = r#"[ -f "$1" ] || exit 2; cat -- "$1" && rm -f -- "$1""#;
-    linux::bounded(
-        "read the script's results",
+    const TEXT: &str = include_str!("script_results.sh");
+    bounded(
+        what::RESULTS,
         &["/bin/bash", "-c", TEXT, "patchgate", path],
         &[],
         timeout,

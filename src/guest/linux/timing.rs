@@ -3,32 +3,15 @@
 
 use std::time::Duration;
 
-use crate::guest::linux::BOUND;
-use crate::guest::{GuestCommand, ParseError};
+use crate::guest::command::{GuestCommand, ParseError};
+use crate::guest::linux::command::BOUND;
 
 /// As [`BOUND`], with the same arguments, and the action's time in microseconds as the last line of the error output.
 ///
 /// A script of our own is run in a fork of this shell, so that its start is not timed. `EPOCHREALTIME` (bash(1), since
 /// 5.0) has a comma in some locales. The error output's reader is waited for, so that nothing comes after the time; it
 /// must not hold the other output open meanwhile.
-const TIMED: &str = r#"limit=$1; shift
-exec 3> >(head -c "$limit"; cat >/dev/null)
-exec 4> >(exec 3>&-; head -c "$limit" >&2; cat >/dev/null)
-errors=$!
-if [ "$1" = /bin/bash ] && [ "$2" = -c ]; then
-  text=$3; shift 4
-  action() { (eval "$text"); }
-else
-  action() { "$@"; }
-fi
-begin=$EPOCHREALTIME
-action "$@" >&3 2>&4 3>&- 4>&-
-code=$?
-end=$EPOCHREALTIME
-exec 3>&- 4>&-
-wait "$errors"
-[ -z "$begin" ] || printf '\n%s\n' "$((10#${end//[!0-9]/} - 10#${begin//[!0-9]/}))" >&2
-exit "$code""#;
+const TIMED: &str = include_str!("timed.sh");
 
 /// Digits of a time that are read: a day has eleven.
 const DIGITS: usize = 12;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::guest::{GuestCommand, linux};
+use crate::guest::command::GuestCommand;
+use crate::guest::linux::command::bounded;
 use crate::model::scenario::{Engine, Sql};
 
 /// The client of an engine, in words.
@@ -48,7 +49,7 @@ fn psql(sql: &Sql, timeout: Duration) -> GuestCommand {
 
 /// mariadb(1): tab-separated rows with escapes, no headings.
 fn mysql(sql: &Sql, timeout: Duration) -> GuestCommand {
-    const TEXT: &str = r#"exec "$(command -v mariadb || command -v mysql || echo mysql)" "$@""#;
+    const TEXT: &str = include_str!("mysql.sh");
     let mut argv = [
         "/bin/bash",
         "-c",
@@ -74,7 +75,7 @@ fn mysql(sql: &Sql, timeout: Duration) -> GuestCommand {
 /// sqlcmd (<https://learn.microsoft.com/sql/tools/sqlcmd/sqlcmd-utility>): end at the first error, no headings, columns
 /// separated by `|` without padding, no `$(...)` of its own.
 fn sqlcmd(sql: &Sql, timeout: Duration) -> GuestCommand {
-    const TEXT: &str = r#"PATH="$PATH:/opt/mssql-tools18/bin:/opt/mssql-tools/bin"; exec sqlcmd "$@""#;
+    const TEXT: &str = include_str!("sqlcmd.sh");
     let host = sql.host.as_deref().unwrap_or("localhost");
     let server = sql
         .port
@@ -116,14 +117,17 @@ fn sqlcmd(sql: &Sql, timeout: Duration) -> GuestCommand {
 
 fn asked(argv: &[String], env: &[(&str, &str)], timeout: Duration, query: String) -> GuestCommand {
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let mut command = linux::bounded("sql", &argv, env, timeout);
+    let mut command = bounded("sql", &argv, env, timeout);
     command.stdin = Some(query.into_bytes());
     command
 }
 
-/// Rows of mariadb's batch form with columns separated by `|`: a tab inside a value is written `\t` there.
-pub fn mysql_rows(output: &str) -> String {
-    output.replace('\t', "|")
+/// The rows that a client printed, columns separated by `|`; in mariadb's batch form a tab inside a value is written `\t`.
+pub fn rows(engine: Engine, output: &str) -> String {
+    match engine {
+        Engine::Mysql => output.replace('\t', "|"),
+        Engine::Postgresql | Engine::Sqlserver => output.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn rows_have_one_form() {
         assert_eq!(
-            mysql_rows("1\tINV-1\t12.50\n2\ta\\tb\tNULL\n"),
+            rows(Engine::Mysql, "1\tINV-1\t12.50\n2\ta\\tb\tNULL\n"),
             "1|INV-1|12.50\n2|a\\tb|NULL\n"
         );
     }

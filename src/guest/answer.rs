@@ -1,0 +1,34 @@
+//! What guests answer to a scenario's questions, in no family's words.
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Whether it runs.
+    pub running: bool,
+    /// Its state in the guest's words, such as `inactive (dead)`.
+    pub state: String,
+    /// Whether it is started at every boot.
+    pub enabled: bool,
+    /// The same in the guest's words, such as `disabled`.
+    pub start: String,
+}
+
+/// A file or folder that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileState<'a> {
+    /// Its permission bits, octal.
+    pub mode: &'a str,
+    /// Its owner.
+    pub owner: &'a str,
+    /// What it holds; nothing where it is a folder.
+    pub content: &'a str,
+}
+
+/// A package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageState {
+    /// Its version, where it is fully installed.
+    pub version: Option<String>,
+    /// Its state in the words of the package manager's database, such as `ii`; `absent` where that knows none.
+    pub state: String,
+}

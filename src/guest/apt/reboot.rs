@@ -1,0 +1,115 @@
+//! Whether updates need a reboot, and which kernel it is to bring.
+
+use std::time::Duration;
+
+use crate::guest::apt::command::ENV;
+use crate::guest::command::GuestCommand;
+use crate::guest::linux::command::bounded;
+use crate::guest::what;
+use crate::input;
+use crate::model::update::{Update, UpdateSet};
+
+/// Asks what speaks for a reboot: Debian's flag file, the running kernel, the kernel that would be booted, and files that
+/// processes have mapped though they are deleted or replaced (proc_pid_maps(5)). The last line shows that it came to its
+/// end.
+pub fn hints() -> GuestCommand {
+    const TEXT: &str = include_str!("reboot_hints.sh");
+    bounded(
+        what::REBOOT_HINTS,
+        &["/bin/bash", "-c", TEXT],
+        &ENV,
+        Duration::from_secs(60),
+    )
+}
+
+/// Why the node wants a reboot, from [`hints`] and what was updated; `None` where it does not. Where that cannot be
+/// told it does.
+pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
+    /// Packages that every process has mapped, that are process 1 or hold others together, or that load only at boot.
+    const DEEP: [&str; 7] = [
+        "libc6",
+        "systemd",
+        "init",
+        "udev",
+        "dbus",
+        "intel-microcode",
+        "amd64-microcode",
+    ];
+    /// The same, by how the names start.
+    const DEEP_STARTS: [&str; 7] = [
+        "systemd-",
+        "libsystemd",
+        "libudev",
+        "dbus-",
+        "libdbus",
+        "libssl",
+        "firmware-",
+    ];
+    let value = |key: &str| {
+        output
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .map(|value| input::clip(value.trim()))
+    };
+    if output.lines().any(|line| line.trim_end() == "flag") || value("flag ").is_some() {
+        let packages = value("flag ").unwrap_or_default();
+        return Some(format!("/run/reboot-required: {packages}"));
+    }
+    let Some(running) = value("running ").filter(|running| !running.is_empty()) else {
+        return Some("it cannot be told which kernel is running".to_owned());
+    };
+    let next = value("next ").unwrap_or_default();
+    if !next.is_empty() && running != next {
+        return Some(format!("kernel {next} is installed, {running} is running"));
+    }
+    if set.has_kernel() {
+        return Some("a kernel was updated".to_owned());
+    }
+    let deep = |update: &&Update| {
+        let name = update.name.split(':').next().unwrap_or_default();
+        DEEP.contains(&name) || DEEP_STARTS.iter().any(|start| name.starts_with(start))
+    };
+    if let Some(update) = set.updates.iter().find(deep) {
+        return Some(format!("{} was updated", update.name));
+    }
+    if let Some(file) = output.lines().find_map(stale_file) {
+        return Some(format!("{} is replaced and still in use", input::clip(file)));
+    }
+    if output.lines().next_back() != Some("end") {
+        return Some("it cannot be told which replaced files are still in use".to_owned());
+    }
+    None
+}
+
+/// A file that a process has mapped and that is not on the disk any more: code wherever it is, and data where packages have
+/// theirs. Memory that only looks like a file is none.
+fn stale_file(line: &str) -> Option<&str> {
+    const MEMORY: [&str; 7] = [
+        "/memfd:",
+        "/SYSV",
+        "/dev/",
+        "/i915",
+        "/drm",
+        "/anon_hugepage",
+        "/[",
+    ];
+    const WORK: [&str; 6] = ["/tmp/", "/run/", "/var/", "/home/", "/root/", "/srv/"];
+    let (executable, path) = line.strip_prefix("stale ")?.split_once(' ')?;
+    let is_memory = MEMORY.iter().any(|start| path.starts_with(start));
+    let is_work = executable != "x" && WORK.iter().any(|start| path.starts_with(start));
+    (!is_memory && !is_work).then_some(path)
+}
+
+/// The release of a kernel that the set newly installs: `linux-image-6.1.0-56-cloud-amd64` is booted as
+/// `6.1.0-56-cloud-amd64`. A set with two of them says nothing certain.
+pub fn new_kernel(set: &UpdateSet) -> Option<&str> {
+    let mut kernels = set
+        .updates
+        .iter()
+        .filter(|update| update.from.is_none() && update.to.is_some())
+        .filter_map(|update| update.name.strip_prefix("linux-image-"))
+        .filter(|release| release.starts_with(|c: char| c.is_ascii_digit()))
+        .map(|release| release.trim_end_matches("-unsigned"));
+    let first = kernels.next()?;
+    kernels.next().is_none().then_some(first)
+}

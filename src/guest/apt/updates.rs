@@ -1,0 +1,92 @@
+//! What the contract asks of a package manager, answered by apt.
+
+use std::time::Duration;
+
+use crate::guest::answer::PackageState;
+use crate::guest::apt::{command, packages, reboot, simulation};
+use crate::guest::command::{GuestCommand, ParseError};
+use crate::guest::family::{Updates, Words};
+use crate::model::outcome::Cause;
+use crate::model::update::{PackageStates, Update, UpdateSet};
+
+/// Shell text that tells of the files below /etc, as [`Linux`](crate::guest::linux::Linux) takes it.
+pub const ETC: &str = include_str!("observe_etc.sh");
+
+/// apt with dpkg. It cannot roll back: archives keep no version but the newest.
+#[derive(Debug)]
+pub struct Apt;
+
+impl Updates for Apt {
+    fn words(&self) -> Words {
+        Words {
+            refresh: "apt-get update",
+            manager: "apt-get",
+            database: "dpkg",
+        }
+    }
+
+    fn refresh(&self, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
+        command::refresh(proxy, timeout)
+    }
+
+    fn refresh_errors(&self, stderr: &str) -> Vec<String> {
+        command::refresh_errors(stderr)
+    }
+
+    fn pending(&self, timeout: Duration) -> GuestCommand {
+        command::simulate_all(timeout)
+    }
+
+    fn resolve(&self, updates: &[Update], timeout: Duration) -> GuestCommand {
+        command::simulate(updates, timeout)
+    }
+
+    fn parse_updates(&self, output: &str) -> Result<Vec<Update>, ParseError> {
+        simulation::parse_simulation(output)
+    }
+
+    fn is_security(&self, update: &Update) -> bool {
+        simulation::is_security(&update.origin)
+    }
+
+    fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
+        command::download(set, proxy, timeout)
+    }
+
+    fn apply(&self, set: &UpdateSet, timeout: Duration) -> GuestCommand {
+        command::apply(set, timeout)
+    }
+
+    fn blame(&self, output: &str) -> Option<(Cause, &'static str)> {
+        let full = output.contains("No space left on device");
+        full.then_some((Cause::GuestDisk, "the guest's disk is full"))
+    }
+
+    fn packages(&self) -> GuestCommand {
+        packages::packages()
+    }
+
+    fn parse_packages(&self, output: &str) -> Result<PackageStates, ParseError> {
+        packages::parse_packages(output)
+    }
+
+    fn package(&self, name: &str, timeout: Duration) -> GuestCommand {
+        packages::package(name, timeout)
+    }
+
+    fn parse_package(&self, output: &str) -> PackageState {
+        packages::parse_package(output)
+    }
+
+    fn reboot_hints(&self) -> GuestCommand {
+        reboot::hints()
+    }
+
+    fn reboot_reason(&self, hints: &str, set: &UpdateSet) -> Option<String> {
+        reboot::reason(hints, set)
+    }
+
+    fn new_kernel<'s>(&self, set: &'s UpdateSet) -> Option<&'s str> {
+        reboot::new_kernel(set)
+    }
+}

@@ -1,0 +1,35 @@
+//! The families that patchgate knows.
+
+use crate::guest::debian::DEBIAN;
+use crate::guest::family::Family;
+
+/// Families to be found by OS version.
+#[derive(Debug, Clone)]
+pub struct Families(Vec<Family>);
+
+impl Default for Families {
+    /// All that are built in.
+    fn default() -> Self {
+        Self(vec![DEBIAN])
+    }
+}
+
+impl Families {
+    /// These, and one more.
+    #[must_use]
+    pub fn with(mut self, family: Family) -> Self {
+        self.0.push(family);
+        self
+    }
+
+    /// The family of an OS version such as `debian-12`; `None` where patchgate cannot update it yet.
+    pub fn of(&self, os: &str) -> Option<Family> {
+        self.0.iter().find(|family| (family.covers)(os)).copied()
+    }
+
+    /// What can be updated, in words: `Debian (debian-11, debian-12, debian-13)`.
+    pub fn words(&self) -> String {
+        let words = |family: &Family| format!("{} ({})", family.name, family.versions.join(", "));
+        self.0.iter().map(words).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,54 @@
+//! Commands for a Linux guest: programs with their arguments, and shell scripts of our own.
+
+use std::time::Duration;
+
+use crate::guest::command::{GuestCommand, OUTPUT_LIMIT};
+
+/// How long a question that a live guest answers at once may take, under TCG and load.
+pub(super) const QUESTION: Duration = Duration::from_secs(60);
+
+/// A command of our own: its output is small by nature.
+pub(in crate::guest) fn question(what: &str, argv: &[&str]) -> GuestCommand {
+    GuestCommand {
+        what: what.to_owned(),
+        argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
+        env: Vec::new(),
+        stdin: None,
+        timeout: QUESTION,
+    }
+}
+
+/// A shell script of our own with arguments `$1`, `$2`, ...
+pub(in crate::guest) fn script(what: &str, text: &str, args: &[&str]) -> GuestCommand {
+    let mut line = vec!["/bin/bash", "-c", text, "patchgate"];
+    line.extend(args);
+    question(what, &line)
+}
+
+/// Runs the command after the limit, `$1`, with each of its outputs cut there.
+pub(in crate::guest) const BOUND: &str = include_str!("bound.sh");
+
+/// Bounds a command inside the guest: in time by `timeout` (coreutils), and in output by `head`, with the rest read
+/// and dropped so that the command neither blocks nor dies of a closed pipe. The exit code is the command's own.
+pub fn bounded(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
+    let mut all: Vec<String> = ["/usr/bin/timeout", "-k", "5"].map(str::to_owned).into();
+    all.push(format!("{:.1}", timeout.as_secs_f64()));
+    all.extend(["/bin/bash", "-c", BOUND, "patchgate"].map(str::to_owned));
+    all.push(OUTPUT_LIMIT.to_string());
+    all.extend(argv.iter().map(|&arg| arg.to_owned()));
+    GuestCommand {
+        what: what.to_owned(),
+        argv: all,
+        env: env
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        stdin: None,
+        timeout: timeout + Duration::from_secs(10),
+    }
+}
+
+/// Whether an exit code is `timeout`'s own word for "too long" (timeout(1): 124, or 137 after `-k`).
+pub fn is_timeout(exit: Option<i32>) -> bool {
+    matches!(exit, Some(124 | 137))
+}

@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+set -e
+name=$1 mac=$2 address=$3; shift 3
+printf '%s\n' "$name" > /etc/hostname
+printf '%s' "$name" > /proc/sys/kernel/hostname
+hosts=$(sed '/# patchgate$/d' /etc/hosts 2>/dev/null || true)
+printf '%s\n' "$hosts" > /etc/hosts
+for line in "$@"; do printf '%s # patchgate\n' "$line"; done >> /etc/hosts
+[ -n "$mac" ] || exit 0
+mkdir -p /etc/patchgate /etc/systemd/system/multi-user.target.wants
+printf 'mac=%s\naddress=%s\n' "$mac" "$address" > /etc/patchgate/network
+cat >> /etc/patchgate/network <<'END'
+tries=0
+while [ $tries -lt 100 ]; do
+  for dir in /sys/class/net/*; do
+    read -r is < $dir/address || continue
+    if [ "$is" = "$mac" ]; then
+      ip link set "${dir##*/}" up
+      exec ip address replace "$address" dev "${dir##*/}"
+    fi
+  done
+  tries=$((tries + 1))
+  sleep 0.1
+done
+exit 1
+END
+cat > /etc/systemd/system/patchgate-network.service <<'END'
+[Unit]
+Description=Address in the network of the cell
+DefaultDependencies=no
+After=local-fs.target
+Before=network-pre.target
+Wants=network-pre.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh /etc/patchgate/network
+END
+ln -sf ../patchgate-network.service /etc/systemd/system/multi-user.target.wants/
+exec /bin/sh /etc/patchgate/network

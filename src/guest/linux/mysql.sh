@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+exec "$(command -v mariadb || command -v mysql || echo mysql)" "$@"

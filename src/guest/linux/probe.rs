@@ -1,0 +1,65 @@
+//! Trying from inside a Linux guest what it can reach.
+
+use std::time::Duration;
+
+use crate::guest::command::GuestCommand;
+use crate::guest::linux::command::bounded;
+use crate::guest::probe::{Probe, UNLISTED};
+use crate::guest::what;
+
+/// The command. It first gives the guest a route by way of the host, since a missing route is not what isolates it.
+pub fn command(probe: &Probe) -> GuestCommand {
+    const TEXT: &str = include_str!("probe.sh");
+    let (address, port) = (&probe.proxy.0, probe.proxy.1.to_string());
+    let mut argv = vec![
+        "/bin/bash",
+        "-c",
+        TEXT,
+        UNLISTED,
+        address,
+        &port,
+        probe.source.as_deref().unwrap_or(""),
+        probe.name.as_deref().unwrap_or(""),
+    ];
+    let targets: Vec<String> = probe
+        .tcp
+        .iter()
+        .map(|target| format!("tcp/{target}"))
+        .chain(probe.udp.iter().map(|target| format!("udp/{target}")))
+        .collect();
+    argv.extend(targets.iter().map(String::as_str));
+    bounded(what::PROBE, &argv, &[], Duration::from_secs(120))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(source: Option<&str>) -> Probe {
+        Probe {
+            proxy: ("10.213.0.1".into(), 3128),
+            source: source.map(str::to_owned),
+            tcp: vec!["10.213.0.1/4711".into()],
+            udp: vec!["10.213.0.1/4712".into()],
+            name: Some("deb.debian.org".into()),
+        }
+    }
+
+    #[test]
+    fn what_is_tried_is_handed_over_as_arguments() {
+        let command = command(&probe(Some("http://deb.debian.org/debian")));
+        let end = &command.argv[command.argv.len() - 7..];
+        assert_eq!(
+            end,
+            [
+                UNLISTED,
+                "10.213.0.1",
+                "3128",
+                "http://deb.debian.org/debian",
+                "deb.debian.org",
+                "tcp/10.213.0.1/4711",
+                "udp/10.213.0.1/4712"
+            ]
+        );
+    }
+}

@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+set -e; cat >> "$1"

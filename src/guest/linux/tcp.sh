@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+exec 3<>"/dev/tcp/$1/$2"
