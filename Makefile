@@ -20,7 +20,7 @@ setup: ## system packages and a libvirt daemon, where they are missing
 build: setup ## the binary target/release/patchgate
 	cargo build --release --locked
 
-check: setup ## format, lints, docs, scripts, spelling, licences, and the shipped lab's own lint
+check: setup ## format, lints, docs, scripts, spelling, licences, a build without libvirt, and the shipped lab's own lint
 	cargo fmt --check
 	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 	git ls-files -z | xargs -0 -r codespell
@@ -29,7 +29,7 @@ check: setup ## format, lints, docs, scripts, spelling, licences, and the shippe
 	@if cargo deny --version >/dev/null 2>&1; \
 	then cargo deny --locked --workspace check --hide-inclusion-graph licenses bans sources; \
 	else echo "cargo deny: not installed, left out (cargo install cargo-deny)"; fi
-	tests/without-libvirt.sh
+	@./tests/without-libvirt.sh
 	cargo run --quiet --locked -- check
 
 test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones: LIVE=no leaves these out

@@ -15,12 +15,13 @@ cargo clippy --quiet --locked --no-default-features --lib --bins -- -D warnings
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/without" "$work/whole"
 cargo build --quiet --locked --no-default-features
-cp "${CARGO_TARGET_DIR:-target}/debug/patchgate" "$work/without"
+cp "${CARGO_TARGET_DIR:-target}/debug/patchgate" "$work/without/"
 # Last, so that this is the one that stays.
 cargo build --quiet --locked
-cp "${CARGO_TARGET_DIR:-target}/debug/patchgate" "$work/whole"
-ldd "$work/without" | grep libvirt && fail "the library is linked"
+cp "${CARGO_TARGET_DIR:-target}/debug/patchgate" "$work/whole/"
+ldd "$work/without/patchgate" | grep libvirt && fail "the library is linked"
 
 export PATCHGATE_STATE=$work/state PATCHGATE_IMAGES=$work/images NO_COLOR=1
 run=20261123-140912-7c1f
@@ -37,17 +38,17 @@ said() {
 for arguments in "gate $run" "report $run" "report $run --format json" "report $run --format junit" \
     "report $run --format markdown" history check plan "scenario schema" "completion bash" --help; do
     # shellcheck disable=SC2086 # several words
-    diff <(said "$work/whole" $arguments) <(said "$work/without" $arguments) ||
+    diff <(said "$work/whole/patchgate" $arguments) <(said "$work/without/patchgate" $arguments) ||
         fail "\`patchgate $arguments\` is not as with it"
 done
-said "$work/without" gate "$run" >"$work/gate"
+said "$work/without/patchgate" gate "$run" >"$work/gate"
 tail -n 2 "$work/gate" | head -n 1 | grep -q "^gate: CLOSED run=$run " || fail "the gate's line is not the last"
 [[ $(tail -n 1 "$work/gate") == "exit code 1" ]] || fail "the gate does not decide"
-said "$work/without" init "$work/lab" | grep -qx "exit code 0" || fail "no lab is made"
+said "$work/without/patchgate" init "$work/lab" | grep -qx "exit code 0" || fail "no lab is made"
 
 for arguments in run "run --dry-run" "scenario try shop/order" clean doctor; do
     # shellcheck disable=SC2086 # several words
-    said "$work/without" $arguments >"$work/stdout"
+    said "$work/without/patchgate" $arguments >"$work/stdout"
     [[ $(tail -n 1 "$work/stdout") == "exit code 2" ]] || fail "\`patchgate $arguments\` does not end with 2"
     grep -q "this patchgate was built without libvirt" "$work/stdout" "$work/stderr" ||
         fail "\`patchgate $arguments\` does not say why"

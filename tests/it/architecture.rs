@@ -111,9 +111,9 @@ fn planted_violations_are_found() {
         ("run.rs", "use virt::connect::Connect;"),
         ("run/outlet.rs", "use crate::host::proxy::SquidLauncher;"),
         ("host/proxy.rs", "use crate::host::libvirt::LibvirtHost;"),
-        ("host/libvirt.rs", "use qapi::qga;"),
         ("host/agent.rs", "use super::libvirt::LibvirtHost;"),
         ("cli/run.rs", "fn f() { crate::host::libvirt::connect(); }"),
+        ("host/libvirt.rs", "use qapi::qga;"),
         ("host/agent.rs", "fn f() { let c: ::virt::connect::Connect; }"),
         (
             "gate.rs",
