@@ -1,14 +1,19 @@
 //! What files say, as far as it does not matter whose: places and findings, the TOML reader, and texts made safe.
 
 mod clip;
+pub mod decode;
 pub mod finding;
 pub mod json;
+pub mod keys;
 pub mod names;
 pub mod number;
 pub mod read;
 pub mod safe;
+pub mod schema;
+pub mod section;
 pub mod template;
 pub mod url;
+mod values;
 pub mod words;
 
 pub use clip::clip;

@@ -4,10 +4,12 @@
 pub mod build;
 pub mod disk;
 pub mod file;
+pub mod keys;
 pub mod lint;
 pub mod load;
 pub mod names;
 pub mod recipe;
 pub mod scenario;
+pub mod schema;
 mod sections;
 pub mod select;

@@ -39,9 +39,6 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    /// The names in files.
-    pub const WORDS: [(&'static str, Self); 2] = [("p95", Self::P95), ("median", Self::Median)];
-
     /// Its name in files and reports.
     pub fn word(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::{block_on, report, scenario_try};
 use crate::error::UserError;
 use crate::exit_code;
-use crate::lab::scenario::schema::schema;
+use crate::lab::schema;
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub fn run(args: ScenarioArgs, lab: Option<&Path>) -> Result<u8, UserError> {
     match args.command {
         ScenarioCommand::Try(args) => block_on(scenario_try::run(args, lab)),
         ScenarioCommand::Schema => {
-            let text = serde_json::to_string_pretty(&schema()).map_err(|error| {
+            let text = serde_json::to_string_pretty(&schema::scenario()).map_err(|error| {
                 UserError::usage(format!("the schema cannot be written as JSON: {error}"))
             })?;
             report::print(&format!("{text}\n"))?;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::input::decode::decode;
 use crate::input::finding::{Finding, Source};
 use crate::input::hex;
-use crate::input::read::{decode, unplaced};
+use crate::input::read::unplaced;
 
 /// Reads a file of at most `limit` bytes.
 ///

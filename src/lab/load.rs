@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::UserError;
+use crate::input::decode;
 use crate::input::finding::{Finding, Severity, Source};
-use crate::input::read::{self, Reader, Section};
+use crate::input::read::Reader;
 use crate::input::words::{self, nearest, show};
 use crate::lab::file::Lab;
+use crate::lab::keys::LAB_FILE;
 use crate::lab::{disk, sections};
 
 /// The lab file's name.
@@ -53,9 +55,9 @@ pub fn load(path: &Path) -> Result<Lab, Vec<Finding>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the file; never empty.
 pub fn parse(source: Source, dir: PathBuf) -> Result<Lab, Vec<Finding>> {
-    let table = read::table(&source)?;
-    let root = Section::new("the lab file", 0..0, table.get_ref());
+    let table = decode::table(&source)?;
     let mut reader = Reader::new(&source);
+    let root = reader.enter("the lab file", 0..0, &LAB_FILE, table.get_ref());
     let file = sections::read(&mut reader, &root);
     let findings = reader.finish();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {

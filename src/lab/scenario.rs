@@ -11,7 +11,6 @@ pub mod load;
 mod measure;
 pub mod parse;
 mod programs;
-pub mod schema;
 mod step;
 mod values;
 mod variables;

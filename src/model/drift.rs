@@ -20,15 +20,6 @@ pub enum Effect {
     Ignore,
 }
 
-impl Effect {
-    /// The effects with their words, for lab files.
-    pub const WORDS: [(&str, Self); 3] = [
-        ("fail", Self::Fail),
-        ("warn", Self::Warn),
-        ("ignore", Self::Ignore),
-    ];
-}
-
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -80,7 +80,7 @@ impl Class {
     ];
 
     /// The class's word in lab files, patterns and reports.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Listening => "listening",

@@ -5,7 +5,7 @@ use std::path::Path;
 use patchgate::input::finding::{Severity, Source};
 use patchgate::lab as config;
 use patchgate::lab::scenario::load::load_file;
-use patchgate::lab::scenario::schema::schema;
+use patchgate::lab::schema::scenario as schema;
 use serde_json::Value;
 
 /// The TOML examples of a Markdown text, their indentation taken away.

@@ -1,57 +1,23 @@
 //! Reading what a step does: exactly one action, with expectations that can fail.
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::words::list;
 use crate::lab::scenario::expect::expected;
-use crate::lab::scenario::keys::ACTIONS;
+use crate::lab::scenario::keys::STEP;
 use crate::lab::scenario::values::user;
 use crate::lab::scenario::{guest, http, programs};
 use crate::model::scenario::{Action, Run};
 
-/// Keys that are often written beside an action instead of inside it.
-pub const MISPLACED: &[(&str, &str)] = &[
-    ("exit", "it belongs inside `expect`: expect = { exit = 0 }"),
-    (
-        "stdout",
-        "it belongs inside `expect`: expect = { stdout = \"...\" }",
-    ),
-    (
-        "stderr",
-        "it belongs inside `expect`: expect = { stderr = \"...\" }",
-    ),
-    ("url", "it belongs inside `http`: http = { url = \"...\" }"),
-    (
-        "status",
-        "it belongs inside `http`: http = { url = \"...\", status = 200 }",
-    ),
-    (
-        "contains",
-        "it belongs inside the action or `expect`: expect = { stdout = { contains = \"...\" } }",
-    ),
-    (
-        "matches",
-        "it belongs inside the action or `expect`: expect = { stdout = { matches = \"...\" } }",
-    ),
-    (
-        "equals",
-        "it belongs inside the action or `expect`: expect = { stdout = \"...\" }",
-    ),
-    ("command", "it is called `run`"),
-    ("role", "it is called `on`"),
-];
-
 /// Reads the one action of a step; complains where there is none, or more.
 pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
-    let given: Vec<&str> = ACTIONS
-        .into_iter()
-        .filter(|kind| step.get(kind).is_some())
-        .collect();
+    let given: Vec<&str> = STEP.one_of().into_iter().filter(|kind| step.has(kind)).collect();
     let [kind] = given.as_slice() else {
         match given.last() {
             None => reader.hinted(
                 step.span.clone(),
                 format!("{} does nothing", step.what),
-                format!("give it one of {}", list(ACTIONS)),
+                format!("give it one of {}", list(step.keys.one_of())),
             ),
             Some(last) => reader.hinted(
                 step.key_span(last),
@@ -67,12 +33,12 @@ pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
     };
     if !matches!(*kind, "run" | "script") {
         for key in ["user", "expect"] {
-            if step.get(key).is_some() {
+            if step.has(key) {
                 reader.hinted(
                     step.key_span(key),
                     format!(
-                        "`{key}` of {} belongs to `run` or `script`, and this step has `{kind}`",
-                        step.what
+                        "{} belongs to `run` or `script`, and this step has `{kind}`",
+                        step.what_of(key)
                     ),
                     match (key, *kind) {
                         ("user", "sql") => "write the user inside `sql = { ... }`".to_owned(),
@@ -83,28 +49,25 @@ pub fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
             }
         }
     }
-    let what = format!("`{kind}` of {}", step.what);
-    let value = step.get(kind)?;
     match *kind {
+        // A table that has fewer actions has been told of this one.
+        other if !step.keys.names().contains(&other) => None,
         "run" => run(reader, step).map(Action::Run),
-        "http" => {
-            let table = reader.section(what, value, "http = { url = \"http://web/\", status = 200 }")?;
-            Some(Action::Http(http::read(reader, &table)))
-        }
-        "tcp" => guest::tcp(reader, what, value).map(Action::Tcp),
-        "service" => guest::service(reader, what, value).map(Action::Service),
-        "file" => guest::file(reader, what, value).map(Action::File),
-        "package" => guest::package(reader, what, value).map(Action::Package),
-        "script" => programs::script(reader, step, what, value).map(Action::Script),
-        "sql" => programs::sql(reader, what, value).map(Action::Sql),
-        "log" => programs::log(reader, what, value).map(Action::Log),
+        "http" => http::read(reader, step).map(Action::Http),
+        "tcp" => guest::tcp(reader, step).map(Action::Tcp),
+        "service" => guest::service(reader, step).map(Action::Service),
+        "file" => guest::file(reader, step).map(Action::File),
+        "package" => guest::package(reader, step).map(Action::Package),
+        "script" => programs::script(reader, step).map(Action::Script),
+        "sql" => programs::sql(reader, step).map(Action::Sql),
+        "log" => programs::log(reader, step).map(Action::Log),
         "wait" => programs::wait(reader, step).map(Action::Wait),
-        _ => programs::reboot(reader, &what, value),
+        _ => programs::reboot(reader, step),
     }
 }
 
 fn run(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Run> {
-    let command = reader.required(step, "run", "\"systemctl is-active nginx\"");
+    let command = reader.required(step, "run");
     let user = user(reader, step);
     let expected = expected(reader, step)?;
     Some(Run {

@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use crate::input::read::Section;
+use crate::input::section::Section;
 use crate::input::template::{self, ITEM};
 use crate::model::scenario::Step;
 

@@ -1,15 +1,17 @@
 //! Reading what is expected of a text.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use regex_lite::Regex;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::words::show;
 use crate::input::{json, number, template};
-use crate::lab::scenario::keys;
+use crate::lab::scenario::keys::TEXT;
 use crate::model::scenario::expect::TextExpectation;
 
 /// JSONPaths of one expectation.
@@ -25,33 +27,26 @@ pub(super) struct Expected {
 
 /// Reads `expect`; nothing where it is no table.
 pub(super) fn expected(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Expected> {
-    let Some(value) = step.get("expect") else {
+    if !step.has("expect") {
         return Some(Expected::default());
-    };
-    let example = "expect = { exit = 0, stdout = \"0.00\" }";
-    let expect = reader.section(format!("`expect` of {}", step.what), value, example)?;
-    reader.known(
-        &expect,
-        &keys::EXPECT.names(),
-        &[
-            ("status", "the exit code is called `exit`"),
-            ("contains", "say of what: stdout = { contains = \"...\" }"),
-            ("matches", "say of what: stdout = { matches = \"...\" }"),
-            ("equals", "say of what: stdout = \"...\""),
-            ("json", "say of what: stdout = { json = { \"$.id\" = \"...\" } }"),
-        ],
-    );
-    if expect.entries().next().is_none() {
-        let message = format!("{} expects nothing", expect.what);
-        reader.hinted(value.span(), message, format!("write it like this: {example}"));
+    }
+    let expect = reader.table(step, "expect")?;
+    if expect.is_empty() {
+        expects_nothing(reader, &expect.what, expect.span.clone(), &step.like("expect"));
     }
     Some(Expected {
-        exit: reader
-            .number(&expect, "exit", 0..=255)
-            .map_or(0, Spanned::into_inner),
+        exit: reader.number(&expect, "exit").map_or(0, Spanned::into_inner),
         stdout: expectation(reader, &expect, "stdout"),
         stderr: expectation(reader, &expect, "stderr"),
     })
+}
+
+fn expects_nothing(reader: &mut Reader<'_>, what: &str, span: Range<usize>, like: &str) {
+    reader.hinted(
+        span,
+        format!("{what} expects nothing"),
+        format!("write it like this: {like}"),
+    );
 }
 
 /// What is expected of the text under `key`.
@@ -60,7 +55,7 @@ pub(super) fn expectation(reader: &mut Reader<'_>, section: &Section<'_>, key: &
         return TextExpectation::default();
     };
     let what = format!("`{key}` in {}", section.what);
-    expectation_value(reader, what, value, &format!("{key} = {{ contains = \"...\" }}"))
+    expectation_value(reader, what, value, &section.like(key))
 }
 
 /// What is expected of a text: a text, which it equals, or a table.
@@ -68,26 +63,24 @@ pub(super) fn expectation_value(
     reader: &mut Reader<'_>,
     what: String,
     value: &Spanned<DeValue<'_>>,
-    example: &str,
+    like: &str,
 ) -> TextExpectation {
     if let DeValue::String(_) = value.get_ref() {
-        let text = reader.text_value(&what, value, example);
+        let text = reader.text_value(&what, value, like);
         return TextExpectation {
             equals: text.map(Spanned::into_inner),
             ..TextExpectation::default()
         };
     }
     let DeValue::Table(_) = value.get_ref() else {
-        reader.wrong_type(&what, value, "a text or a table", example);
+        reader.wrong_type(&what, value, "a text or a table", like);
         return TextExpectation::default();
     };
-    let Some(table) = reader.section(what, value, example) else {
+    let Some(table) = reader.open(what, value, &TEXT, like) else {
         return TextExpectation::default();
     };
-    reader.known(&table, &keys::TEXT.names(), &[]);
-    if table.entries().next().is_none() {
-        let message = format!("{} expects nothing", table.what);
-        reader.hinted(value.span(), message, format!("write it like this: {example}"));
+    if table.is_empty() {
+        expects_nothing(reader, &table.what, table.span.clone(), like);
     }
     let mut text = text_keys(reader, &table);
     text.json = json_paths(reader, &table, "json");
@@ -110,7 +103,7 @@ pub(super) fn text_keys(reader: &mut Reader<'_>, section: &Section<'_>) -> TextE
 }
 
 fn text(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<String> {
-    let text = reader.text(section, key, "\"...\"")?;
+    let text = reader.text(section, key)?;
     if key != "equals" && text.get_ref().is_empty() {
         let message = format!("`{key} = \"\"` in {} is true of every text", section.what);
         reader.hinted(
@@ -146,8 +139,12 @@ fn bound(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<St
         DeValue::Float(float) => float.as_str().replace('_', ""),
         DeValue::String(text) => text.to_string(),
         _ => {
-            let what = format!("`{key}` of {}", section.what);
-            reader.wrong_type(&what, value, "a decimal number", &format!("{key} = 12.50"));
+            reader.wrong_type(
+                &section.what_of(key),
+                value,
+                "a decimal number",
+                &section.like(key),
+            );
             return None;
         }
     };
@@ -155,7 +152,7 @@ fn bound(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<St
         reader.hinted(
             value.span(),
             format!("{} is not a decimal number of at most 28 digits", show(&text)),
-            format!("write it like this: {key} = 12.50"),
+            format!("write it like this: {}", section.like(key)),
         );
     }
     Some(text)
@@ -167,23 +164,16 @@ pub(super) fn json_paths(
     section: &Section<'_>,
     key: &str,
 ) -> BTreeMap<String, TextExpectation> {
-    let example = format!("{key} = {{ \"$.lines[0].total\" = \"12.50\" }}");
     let mut paths = BTreeMap::new();
-    let Some(value) = section.get(key) else {
+    let like = section.like(key);
+    let Some(table) = reader.names(section, key) else {
         return paths;
     };
-    let Some(table) = reader.section(format!("`{key}` of {}", section.what), value, &example) else {
-        return paths;
-    };
-    if table.entries().next().is_none() {
-        let message = format!("{} expects nothing", table.what);
-        reader.hinted(value.span(), message, format!("write it like this: {example}"));
+    if table.count() == 0 {
+        expects_nothing(reader, &table.what, table.span.clone(), &like);
     }
-    if table.entries().count() > PATHS {
-        reader.error(
-            value.span(),
-            format!("{} has more than {PATHS} paths", table.what),
-        );
+    if table.count() > PATHS {
+        reader.error(table.span, format!("{} has more than {PATHS} paths", table.what));
         return paths;
     }
     for (path, value) in table.entries() {
@@ -208,7 +198,7 @@ pub(super) fn json_paths(
                 equals: Some(flag.to_string()),
                 ..TextExpectation::default()
             },
-            _ => expectation_value(reader, what, value, &example),
+            _ => expectation_value(reader, what, value, &like),
         };
         paths.insert(path.into_inner(), expected);
     }

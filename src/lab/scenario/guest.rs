@@ -5,16 +5,18 @@ use toml::de::DeValue;
 
 use crate::input::names::{PACKAGE, UNIT, is_host, is_port};
 use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::template::has_variables;
 use crate::input::words::show;
 use crate::lab::scenario::expect::{expectation, json_paths, text_keys};
-use crate::lab::scenario::keys;
-use crate::lab::scenario::values::{absolute, given, text_or_table, thing_name};
+use crate::lab::scenario::values::{absolute, given, thing_name};
 use crate::model::scenario::expect::TextExpectation;
 use crate::model::scenario::{File, Package, Service, Tcp};
 
-pub(super) fn tcp(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Tcp> {
-    let example = "tcp = \"web:80\" or tcp = { host = \"web\", port = 80 }";
+/// Reads `tcp`.
+pub(super) fn tcp(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Tcp> {
+    let like = step.like("tcp");
+    let value = step.get("tcp")?;
     if let DeValue::String(text) = value.get_ref() {
         let tcp = text.rsplit_once(':').and_then(|(host, port)| {
             let port = Some(port).filter(|port| is_port(port))?.parse().ok()?;
@@ -25,48 +27,48 @@ pub(super) fn tcp(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue
             })
         });
         if tcp.is_none() {
-            let message = format!("{what}: {} is not a host and a port from 1 to 65535", show(text));
-            reader.hinted(value.span(), message, format!("write it like this: {example}"));
+            let message = format!(
+                "{}: {} is not a host and a port from 1 to 65535",
+                step.what_of("tcp"),
+                show(text)
+            );
+            reader.hinted(value.span(), message, format!("write it like this: {like}"));
         }
         return tcp;
     }
-    let table = text_or_table(reader, what, value, example)?;
-    reader.known(&table, &keys::TCP.names(), &[]);
-    let host = reader.required(&table, "host", "\"web\"");
+    let table = reader.text_or_table(step, "tcp")?;
+    let host = reader.required(&table, "host");
     if !host.get_ref().is_empty() && !is_host(host.get_ref()) && !has_variables(host.get_ref()) {
         let message = format!("{} is not a host's name or address", show(host.get_ref()));
-        reader.hinted(host.span(), message, format!("write it like this: {example}"));
+        reader.hinted(host.span(), message, format!("write it like this: {like}"));
     }
-    if table.get("port").is_none() {
-        reader.missing(&table, "port", "80");
+    if !table.has("port") {
+        reader.missing(&table, "port");
     }
     Some(Tcp {
         host: host.into_inner(),
-        port: reader.number(&table, "port", 1..=u16::MAX)?.into_inner(),
+        port: reader.number(&table, "port")?.into_inner(),
         open: reader.flag(&table, "open").unwrap_or(true),
     })
 }
 
-pub(super) fn service(
-    reader: &mut Reader<'_>,
-    what: String,
-    value: &Spanned<DeValue<'_>>,
-) -> Option<Service> {
-    let example = "service = \"nginx\" or service = { name = \"nginx\", enabled = true }";
+/// Reads `service`.
+pub(super) fn service(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Service> {
+    let like = step.like("service");
+    let value = step.get("service")?;
     let (name, running, enabled) = if value.get_ref().is_str() {
-        (Some(reader.text_value(&what, value, example)?), true, None)
+        (Some(reader.text(step, "service")?), true, None)
     } else {
-        let table = text_or_table(reader, what, value, example)?;
-        reader.known(&table, &keys::SERVICE.names(), &[]);
+        let table = reader.text_or_table(step, "service")?;
         let running = reader.flag(&table, "running").unwrap_or(true);
         (
-            given(reader, &table, "name", "\"nginx\""),
+            given(reader, &table, "name"),
             running,
             reader.flag(&table, "enabled"),
         )
     };
     let name = name?;
-    thing_name(reader, &name, "service", UNIT, example);
+    thing_name(reader, &name, "service", UNIT, &like);
     Some(Service {
         name: name.into_inner(),
         running,
@@ -74,10 +76,11 @@ pub(super) fn service(
     })
 }
 
-pub(super) fn file(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<File> {
-    let example = "file = { path = \"/etc/nginx/nginx.conf\", contains = \"...\" }";
+/// Reads `file`.
+pub(super) fn file(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<File> {
+    let value = step.get("file")?;
     if let DeValue::String(_) = value.get_ref() {
-        let path = reader.text_value(&what, value, example)?;
+        let path = reader.text(step, "file")?;
         return Some(File {
             path: absolute(reader, path),
             exists: true,
@@ -86,19 +89,19 @@ pub(super) fn file(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValu
             text: TextExpectation::default(),
         });
     }
-    let table = text_or_table(reader, what, value, example)?;
-    reader.known(&table, &keys::FILE.names(), &[]);
-    let path = given(reader, &table, "path", "\"/etc/nginx/nginx.conf\"");
+    let table = reader.text_or_table(step, "file")?;
+    let path = given(reader, &table, "path");
     let exists = reader.flag(&table, "exists").unwrap_or(true);
-    let mode = reader.text(&table, "mode", "\"0644\"");
+    let mode = reader.text(&table, "mode");
     let octal = mode.as_ref().and_then(|mode| octal(mode.get_ref()));
     if let Some(mode) = &mode
         && octal.is_none()
     {
         let message = format!("{} is not a file's mode", show(mode.get_ref()));
-        reader.hinted(mode.span(), message, "write its octal digits: mode = \"0644\"");
+        let hint = format!("write its octal digits: {}", table.like("mode"));
+        reader.hinted(mode.span(), message, hint);
     }
-    let owner = reader.text(&table, "owner", "\"root\"");
+    let owner = reader.text(&table, "owner");
     let mut text = text_keys(reader, &table);
     text.json = json_paths(reader, &table, "json");
     if !exists && (mode.is_some() || owner.is_some() || !text.is_empty()) {
@@ -126,22 +129,19 @@ fn octal(mode: &str) -> Option<String> {
     (digits && matches!(mode.len(), 3 | 4)).then(|| format!("{mode:0>4}"))
 }
 
-pub(super) fn package(
-    reader: &mut Reader<'_>,
-    what: String,
-    value: &Spanned<DeValue<'_>>,
-) -> Option<Package> {
-    let example = "package = \"nginx\" or package = { name = \"nginx\", version = { contains = \"1.22\" } }";
+/// Reads `package`.
+pub(super) fn package(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Package> {
+    let like = step.like("package");
+    let value = step.get("package")?;
     let (name, installed, version) = if value.get_ref().is_str() {
         (
-            Some(reader.text_value(&what, value, example)?),
+            Some(reader.text(step, "package")?),
             true,
             TextExpectation::default(),
         )
     } else {
-        let table = text_or_table(reader, what, value, example)?;
-        reader.known(&table, &keys::PACKAGE.names(), &[]);
-        let name = given(reader, &table, "name", "\"nginx\"");
+        let table = reader.text_or_table(step, "package")?;
+        let name = given(reader, &table, "name");
         let installed = reader.flag(&table, "installed").unwrap_or(true);
         let version = expectation(reader, &table, "version");
         if !installed && !version.is_empty() {
@@ -157,7 +157,7 @@ pub(super) fn package(
         (name, installed, version)
     };
     let name = name?;
-    thing_name(reader, &name, "package", PACKAGE, example);
+    thing_name(reader, &name, "package", PACKAGE, &like);
     Some(Package {
         name: name.into_inner(),
         installed,

@@ -7,41 +7,24 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::input::names::is_name;
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::template::has_variables;
 use crate::input::url::Url;
 use crate::input::words::{list, show};
 use crate::lab::scenario::expect::{expectation_value, json_paths, text_keys};
-use crate::lab::scenario::keys;
 use crate::lab::scenario::values::{absolute, department_file};
 use crate::model::scenario::expect::TextExpectation;
 use crate::model::scenario::{Auth, Authority, Http};
 
-/// Reads the table of an `http` step.
-pub(super) fn read(reader: &mut Reader<'_>, http: &Section<'_>) -> Http {
-    reader.known(
-        http,
-        &keys::HTTP.names(),
-        &[
-            (
-                "header",
-                "it is called `headers`; those of the answer are `response`",
-            ),
-            (
-                "insecure",
-                "a certificate is always verified; give its authority with `ca`",
-            ),
-            (
-                "user",
-                "it belongs inside `auth`: auth = { user = \"...\", password = \"...\" }",
-            ),
-        ],
-    );
-    let url = reader.required(http, "url", "\"http://web/\"");
+/// Reads `http`.
+pub(super) fn read(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Http> {
+    let http = &reader.table(step, "http")?;
+    let url = reader.required(http, "url");
     let address = address(reader, &url);
     let sent: Vec<&str> = ["body", "form", "json"]
         .into_iter()
-        .filter(|key| http.get(key).is_some())
+        .filter(|key| http.has(key))
         .collect();
     if let [_, second, ..] = sent.as_slice() {
         reader.hinted(
@@ -54,9 +37,10 @@ pub(super) fn read(reader: &mut Reader<'_>, http: &Section<'_>) -> Http {
             "keep one of them",
         );
     }
-    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(|method| (method, method));
     let usual = if sent.is_empty() { "GET" } else { "POST" };
-    let method = reader.choice(http, "method", &methods).unwrap_or(usual);
+    let method = reader
+        .choice::<String>(http, "method")
+        .unwrap_or_else(|| usual.to_owned());
     let mut text = text_keys(reader, http);
     text.json = json_paths(reader, http, "response_json");
     if method == "HEAD" && !text.is_empty() {
@@ -71,34 +55,26 @@ pub(super) fn read(reader: &mut Reader<'_>, http: &Section<'_>) -> Http {
         && !url.secure
     {
         reader.hinted(
-            url_span(http),
+            http.span_of("url"),
             format!("{} has an authority, and http:// has no certificate", http.what),
             "write https://, or take the authority away",
         );
     }
-    Http {
+    Some(Http {
         url: address,
-        method: method.to_owned(),
+        method,
         headers: headers(reader, http),
-        body: reader.text(http, "body", "\"...\"").map(Spanned::into_inner),
+        body: reader.text(http, "body").map(Spanned::into_inner),
         form: form(reader, http),
         json: json(reader, http),
         auth: auth(reader, http),
         cookies: reader.flag(http, "cookies").unwrap_or(true),
-        follow: reader
-            .number(http, "follow", 0..=10)
-            .map_or(0, Spanned::into_inner),
+        follow: reader.number(http, "follow").map_or(0, Spanned::into_inner),
         ca,
-        status: reader
-            .number(http, "status", 100..=599)
-            .map_or(200, Spanned::into_inner),
+        status: reader.number(http, "status").map_or(200, Spanned::into_inner),
         response_headers: response(reader, http),
         text,
-    }
-}
-
-fn url_span(http: &Section<'_>) -> std::ops::Range<usize> {
-    http.span_of("url")
+    })
 }
 
 /// The URL as it is sent, with its path; one with variables is looked at when they have values.
@@ -134,8 +110,8 @@ fn address(reader: &mut Reader<'_>, url: &Spanned<String>) -> String {
 }
 
 fn authority(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Authority> {
-    let file = reader.text(http, "ca", "\"ca.pem\"");
-    let guest = reader.text(http, "ca_in_guest", "\"/etc/ssl/certs/ca-certificates.crt\"");
+    let file = reader.text(http, "ca");
+    let guest = reader.text(http, "ca_in_guest");
     match (file, guest) {
         (None, None) => None,
         (Some(file), None) => {
@@ -155,11 +131,8 @@ fn authority(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Authority> {
 }
 
 fn auth(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Auth> {
-    let example = "auth = { user = \"clerk\", password = \"${CLERK_PASSWORD}\" }";
-    let value = http.get("auth")?;
-    let table = reader.section(format!("`auth` of {}", http.what), value, example)?;
-    reader.known(&table, &keys::AUTH.names(), &[("name", "it is called `user`")]);
-    let user = reader.required(&table, "user", "\"clerk\"");
+    let table = reader.table(http, "auth")?;
+    let user = reader.required(&table, "user");
     if user.get_ref().contains(':') {
         reader.hinted(
             user.span(),
@@ -172,32 +145,27 @@ fn auth(reader: &mut Reader<'_>, http: &Section<'_>) -> Option<Auth> {
     }
     Some(Auth {
         user: user.into_inner(),
-        password: reader
-            .required(&table, "password", "\"${CLERK_PASSWORD}\"")
-            .into_inner(),
+        password: reader.required(&table, "password").into_inner(),
     })
 }
 
 fn form(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, String> {
-    let example = "form = { user = \"clerk\", lines = \"2\" }";
-    let Some(value) = http.get("form") else {
+    let like = http.like("form");
+    let Some(table) = reader.names(http, "form") else {
         return BTreeMap::new();
     };
-    let Some(table) = reader.section(format!("`form` of {}", http.what), value, example) else {
-        return BTreeMap::new();
-    };
-    if table.entries().next().is_none() {
+    if table.count() == 0 {
         reader.hinted(
-            value.span(),
+            table.span.clone(),
             format!("{} has no field", table.what),
-            format!("write it like this: {example}"),
+            format!("write it like this: {like}"),
         );
     }
     table
         .entries()
         .filter_map(|(name, value)| {
             let what = format!("field {}", show(name.get_ref()));
-            let text = reader.text_value(&what, value, example)?;
+            let text = reader.text_value(&what, value, &like)?;
             Some((name.into_inner(), text.into_inner()))
         })
         .collect()
@@ -258,12 +226,9 @@ fn as_json(value: &DeValue<'_>) -> Option<Value> {
 }
 
 fn headers(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, String> {
-    let example = "headers = { \"accept\" = \"text/html\" }";
+    let like = http.like("headers");
     let mut headers = BTreeMap::new();
-    let Some(value) = http.get("headers") else {
-        return headers;
-    };
-    let Some(table) = reader.section(format!("`headers` in {}", http.what), value, example) else {
+    let Some(table) = reader.names(http, "headers") else {
         return headers;
     };
     for (name, value) in table.entries() {
@@ -280,7 +245,7 @@ fn headers(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, Stri
             continue;
         }
         let what = format!("header {}", show(name.get_ref()));
-        let Some(text) = reader.text_value(&what, value, example) else {
+        let Some(text) = reader.text_value(&what, value, &like) else {
             continue;
         };
         if text.get_ref().chars().any(char::is_control) {
@@ -293,18 +258,15 @@ fn headers(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, Stri
 }
 
 fn response(reader: &mut Reader<'_>, http: &Section<'_>) -> BTreeMap<String, TextExpectation> {
-    let example = "response = { \"content-type\" = { contains = \"text/html\" } }";
+    let like = http.like("response");
     let mut expected = BTreeMap::new();
-    let Some(value) = http.get("response") else {
-        return expected;
-    };
-    let Some(table) = reader.section(format!("`response` in {}", http.what), value, example) else {
+    let Some(table) = reader.names(http, "response") else {
         return expected;
     };
     for (name, value) in table.entries() {
         if header_name(reader, &name) {
             let what = format!("response header {}", show(name.get_ref()));
-            let expectation = expectation_value(reader, what, value, example);
+            let expectation = expectation_value(reader, what, value, &like);
             expected.insert(name.get_ref().to_ascii_lowercase(), expectation);
         }
     }

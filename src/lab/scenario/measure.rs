@@ -2,33 +2,22 @@
 
 use toml::Spanned;
 
-use crate::input::read::{Reader, Section};
-use crate::lab::scenario::keys;
-use crate::measure::{REPEAT, Statistic, WARMUP};
-use crate::model::scenario::{Measure, When};
-
-/// The actions whose time can be compared.
-const KINDS: [&str; 5] = ["http", "run", "tcp", "script", "sql"];
+use crate::input::read::Reader;
+use crate::input::section::Section;
+use crate::model::scenario::{Action, Measure, When};
 
 /// Rounds before the samples where the file does not say.
 const DEFAULT_WARMUP: u32 = 3;
 
-const EXAMPLE: &str = "measure = { repeat = 20, warmup = 3 }";
-
 /// Reads `measure` of a step where it is given.
-pub(super) fn read(reader: &mut Reader<'_>, step: &Section<'_>, when: When) -> Option<Measure> {
-    let value = step.get("measure")?;
-    let table = reader.section(format!("`measure` of {}", step.what), value, EXAMPLE)?;
-    reader.known(
-        &table,
-        &keys::MEASURE.names(),
-        &[
-            ("confidence", "it belongs below [performance] of the lab file"),
-            ("times", "it is called `repeat`"),
-            ("samples", "it is called `repeat`"),
-        ],
-    );
-    if !KINDS.iter().any(|kind| step.get(kind).is_some()) {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    step: &Section<'_>,
+    action: &Action,
+    when: When,
+) -> Option<Measure> {
+    let table = reader.table(step, "measure")?;
+    if !has_time(action) {
         reader.hinted(
             step.key_span("measure"),
             format!("{} has no action whose time can be compared", step.what),
@@ -42,21 +31,32 @@ pub(super) fn read(reader: &mut Reader<'_>, step: &Section<'_>, when: When) -> O
             "measure a step after the reboot",
         );
     }
-    if table.get("repeat").is_none() {
-        reader.missing(&table, "repeat", "20");
+    if !table.has("repeat") {
+        reader.missing(&table, "repeat");
     }
-    let repeat = reader.number(&table, "repeat", REPEAT.0..=REPEAT.1);
+    let repeat = reader.number(&table, "repeat");
     let warmup = reader
-        .number(&table, "warmup", 0..=WARMUP)
+        .number(&table, "warmup")
         .map_or(DEFAULT_WARMUP, Spanned::into_inner);
-    let statistic = reader.choice(&table, "statistic", &Statistic::WORDS);
-    let slower = reader
-        .parsed(&table, "slower", "\"30%\"")
-        .map(Spanned::into_inner);
+    let statistic = reader.choice(&table, "statistic");
+    let slower = reader.parsed(&table, "slower").map(Spanned::into_inner);
     Some(Measure {
         repeat: repeat?.into_inner(),
         warmup,
         statistic,
         slower,
     })
+}
+
+/// Whether the time of an action can be compared.
+fn has_time(action: &Action) -> bool {
+    match action {
+        Action::Http(_) | Action::Run(_) | Action::Tcp(_) | Action::Script(_) | Action::Sql(_) => true,
+        Action::Service(_)
+        | Action::File(_)
+        | Action::Package(_)
+        | Action::Log(_)
+        | Action::Wait(_)
+        | Action::Reboot => false,
+    }
 }

@@ -8,12 +8,14 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::input::finding::{Finding, Severity, Source};
-use crate::input::read::{self, Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::words::show;
-use crate::input::{hex, template};
+use crate::input::{decode, hex, template};
 use crate::lab::scenario::entry::Entry;
+use crate::lab::scenario::keys::SCENARIO;
 use crate::lab::scenario::values::period;
-use crate::lab::scenario::{keys, step, variables};
+use crate::lab::scenario::{step, variables};
 use crate::model::scenario::{Scenario, Step, When};
 use crate::units::Period;
 
@@ -47,39 +49,17 @@ pub struct ScenarioFile {
 /// Reads the scenario `<department>/<stem>`. The scenario is there where no finding is an error; its digest is that of
 /// the text alone.
 pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioFile>, Vec<Finding>) {
-    let table = match read::table(source) {
+    let table = match decode::table(source) {
         Ok(table) => table,
         Err(findings) => return (None, findings),
     };
-    let root = Section::new("the scenario", 0..0, table.get_ref());
     let mut reader = Reader::new(source);
-    reader.known(
-        &root,
-        &keys::SCENARIO.names(),
-        &[
-            ("steps", "write each step as [[step]]"),
-            (
-                "name",
-                "a scenario is named by its file; its first line is `title`",
-            ),
-            ("on", "it belongs to a step, below [[step]]"),
-            ("run", "it belongs to a step, below [[step]]"),
-            ("http", "it belongs to a step, below [[step]]"),
-            (
-                "secret",
-                "secrets belong in patchgate.toml; a step names those it needs: secrets = [\"NAME\"]",
-            ),
-            ("lab", "this is a scenario; [lab] belongs in patchgate.toml"),
-            ("group", "this is a scenario; groups belong in patchgate.toml"),
-        ],
-    );
-    let title = reader.required(&root, "title", "\"Post an invoice and find it in the ledger\"");
-    let owner = reader.required(&root, "owner", "\"finance-apps\"");
+    let root = reader.enter("the scenario", 0..0, &SCENARIO, table.get_ref());
+    let title = reader.required(&root, "title");
+    let owner = reader.required(&root, "owner");
     let required = reader.flag(&root, "required").unwrap_or(true);
-    let retries = reader
-        .number(&root, "retries", 0..=3)
-        .map_or(0, Spanned::into_inner);
-    let timeout = period(&mut reader, &root, "timeout", "\"2m\"").map_or(TIMEOUT, Spanned::into_inner);
+    let retries = reader.number(&root, "retries").map_or(0, Spanned::into_inner);
+    let timeout = period(&mut reader, &root, "timeout").map_or(TIMEOUT, Spanned::into_inner);
     let vars = vars(&mut reader, &root);
     let entries = steps(&mut reader, &root, timeout);
     let cleanup = cleanup(&mut reader, &root, timeout);
@@ -123,19 +103,14 @@ pub fn parse(department: &str, stem: &str, source: &Source) -> (Option<ScenarioF
 }
 
 fn vars(reader: &mut Reader<'_>, root: &Section<'_>) -> BTreeMap<String, String> {
-    let example = "vars = { customer = \"Window Ltd\" }";
     let mut vars = BTreeMap::new();
-    let Some(value) = root.get("vars") else {
+    let like = root.like("vars");
+    let value = root.get("vars");
+    let Some(table) = value.and_then(|value| reader.names_of("[vars]", value, &like)) else {
         return vars;
     };
-    let Some(table) = reader.section("[vars]", value, example) else {
-        return vars;
-    };
-    if table.entries().count() > VARS_LIMIT {
-        reader.error(
-            value.span(),
-            format!("[vars] has more than {VARS_LIMIT} constants"),
-        );
+    if table.count() > VARS_LIMIT {
+        reader.error(table.span, format!("[vars] has more than {VARS_LIMIT} constants"));
         return vars;
     }
     for (name, value) in table.entries() {
@@ -143,7 +118,7 @@ fn vars(reader: &mut Reader<'_>, root: &Section<'_>) -> BTreeMap<String, String>
         let text = match value.get_ref() {
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
             DeValue::Float(float) => float.as_str().to_owned(),
-            _ => match reader.text_value(&format!("constant {}", show(name.get_ref())), value, example) {
+            _ => match reader.text_value(&format!("constant {}", show(name.get_ref())), value, &like) {
                 Some(text) => text.into_inner(),
                 None => continue,
             },
@@ -168,17 +143,11 @@ fn entries<'a>(
     key: &str,
     whole: Period,
 ) -> Option<Vec<Entry<'a>>> {
-    let value = root.get(key)?;
-    let DeValue::Array(array) = value.get_ref() else {
-        reader.hinted(
-            value.span(),
-            "a step is an entry of a list",
-            format!("write [[{key}]] with two brackets"),
-        );
-        return None;
-    };
+    let span = root.span_of(key);
+    let array = reader.tables(root, key, "step")?;
+    let keys = root.key(key).shape.table();
     if array.len() > STEP_LIMIT {
-        too_many(reader, value.span(), array.len());
+        too_many(reader, span, array.len());
         return None;
     }
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
@@ -186,7 +155,7 @@ fn entries<'a>(
     let mut read_all = true;
     for (index, entry) in array.iter().enumerate() {
         let number = index + 1;
-        let Some(section) = reader.section(format!("{key} {number}"), entry, &format!("[[{key}]]")) else {
+        let Some(section) = reader.open(format!("{key} {number}"), entry, keys, &format!("[[{key}]]")) else {
             read_all = false;
             continue;
         };
@@ -212,7 +181,7 @@ fn entries<'a>(
     }
     let count = entries.iter().map(|entry| entry.steps().len()).sum();
     if count > STEP_LIMIT {
-        too_many(reader, value.span(), count);
+        too_many(reader, span, count);
         return None;
     }
     let size: usize = entries
@@ -224,7 +193,7 @@ fn entries<'a>(
         .fold(0, usize::saturating_add);
     if size > SIZE_LIMIT {
         reader.hinted(
-            value.span(),
+            span,
             format!(
                 "the steps have {} KiB with every entry of `each`; at most 1 MiB is taken",
                 size / 1024

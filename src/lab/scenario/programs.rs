@@ -4,46 +4,26 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::input::names::{UNIT, is_host, is_name};
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::template::has_variables;
 use crate::input::words::show;
 use crate::lab::scenario::expect::{expectation, expected, json_paths, regex, text_keys};
-use crate::lab::scenario::keys;
 use crate::lab::scenario::values::{absolute, department_file, given, period, thing_name, user};
-use crate::model::scenario::{Action, Engine, Log, LogSource, Results, Script, Sql};
+use crate::model::scenario::{Action, Log, LogSource, Results, Script, Sql};
 use crate::units::Period;
 
 /// Words of one command line that a scenario may give.
 const WORDS: usize = 50;
 
-pub(super) fn script(
-    reader: &mut Reader<'_>,
-    step: &Section<'_>,
-    what: String,
-    value: &Spanned<DeValue<'_>>,
-) -> Option<Script> {
-    let example = "script = { file = \"smoke.t\", interpreter = \"perl\", output = \"tap\" }";
-    let table = reader.section(what, value, example)?;
-    reader.known(
-        &table,
-        &keys::SCRIPT.names(),
-        &[
-            ("user", "it belongs to the step, beside `script`"),
-            ("path", "it is called `file`"),
-        ],
-    );
-    let file = given(reader, &table, "file", "\"smoke.t\"")?;
+/// Reads `script`.
+pub(super) fn script(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Script> {
+    let table = reader.table(step, "script")?;
+    let file = given(reader, &table, "file")?;
     department_file(reader, &file);
-    let outputs = [
-        ("exit", Results::Exit),
-        ("tap", Results::Tap),
-        ("junit", Results::Junit),
-    ];
-    let chosen = reader.choice(&table, "output", &outputs);
-    let means_nothing = chosen == Some(Results::Exit) || table.get("output").is_none();
-    let results = reader
-        .text(&table, "results", "\"/tmp/results.xml\"")
-        .map(|path| absolute(reader, path));
+    let chosen = reader.choice(&table, "output");
+    let means_nothing = chosen == Some(Results::Exit) || !table.has("output");
+    let results = reader.text(&table, "results").map(|path| absolute(reader, path));
     if results.is_some() && means_nothing {
         reader.hinted(
             table.key_span("results"),
@@ -55,7 +35,7 @@ pub(super) fn script(
     Some(Script {
         file: file.into_inner(),
         interpreter: interpreter(reader, &table)?,
-        args: words(reader, &table, "args", "[\"--verbose\"]"),
+        args: words(reader, &table, "args"),
         user: user(reader, step),
         output: chosen.unwrap_or_default(),
         results,
@@ -66,15 +46,14 @@ pub(super) fn script(
 }
 
 fn interpreter(reader: &mut Reader<'_>, table: &Section<'_>) -> Option<Vec<String>> {
-    let example = "\"perl\"";
     let Some(value) = table.get("interpreter") else {
-        reader.missing(table, "interpreter", example);
+        reader.missing(table, "interpreter");
         return None;
     };
     let words = if value.get_ref().is_str() {
-        vec![reader.text(table, "interpreter", example)?.into_inner()]
+        vec![reader.text(table, "interpreter")?.into_inner()]
     } else {
-        words(reader, table, "interpreter", "[\"python3\", \"-m\", \"pytest\"]")
+        words(reader, table, "interpreter")
     };
     let program = words.first().map_or("", String::as_str);
     let is_right = if program.starts_with('/') {
@@ -86,21 +65,24 @@ fn interpreter(reader: &mut Reader<'_>, table: &Section<'_>) -> Option<Vec<Strin
         reader.hinted(
             value.span(),
             format!("{} is not a program of the guest", show(program)),
-            format!("write its name or its absolute path: interpreter = {example}"),
+            format!(
+                "write its name or its absolute path: {}",
+                table.like("interpreter")
+            ),
         );
         return None;
     }
     Some(words)
 }
 
-fn words(reader: &mut Reader<'_>, table: &Section<'_>, key: &str, example: &str) -> Vec<String> {
-    let Some(texts) = reader.texts(table, key, example) else {
+fn words(reader: &mut Reader<'_>, table: &Section<'_>, key: &str) -> Vec<String> {
+    let Some(texts) = reader.texts(table, key) else {
         return Vec::new();
     };
     if texts.get_ref().len() > WORDS {
         reader.error(
             texts.span(),
-            format!("`{key}` of {} has more than {WORDS} entries", table.what),
+            format!("{} has more than {WORDS} entries", table.what_of(key)),
         );
     }
     for text in texts.get_ref() {
@@ -111,29 +93,13 @@ fn words(reader: &mut Reader<'_>, table: &Section<'_>, key: &str, example: &str)
     texts.into_inner().into_iter().map(Spanned::into_inner).collect()
 }
 
-pub(super) fn sql(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Sql> {
-    let example = "sql = { database = \"shop\", query = \"select count(*) from orders\", rows = \"3\" }";
-    let table = reader.section(what, value, example)?;
-    reader.known(
-        &table,
-        &keys::SQL.names(),
-        &[
-            (
-                "expect",
-                "write what is expected beside `query`: rows = \"3|124.95\"",
-            ),
-            ("db", "it is called `database`"),
-        ],
-    );
-    let engines = [
-        ("postgresql", Engine::Postgresql),
-        ("mysql", Engine::Mysql),
-        ("sqlserver", Engine::Sqlserver),
-    ];
-    let engine = reader.choice(&table, "engine", &engines).unwrap_or_default();
-    let database = reader.required(&table, "database", "\"shop\"");
-    let query = reader.required(&table, "query", "\"select count(*) from orders\"");
-    let host = reader.text(&table, "host", "\"database\"");
+/// Reads `sql`.
+pub(super) fn sql(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Sql> {
+    let table = reader.table(step, "sql")?;
+    let engine = reader.choice(&table, "engine").unwrap_or_default();
+    let database = reader.required(&table, "database");
+    let query = reader.required(&table, "query");
+    let host = reader.text(&table, "host");
     if let Some(host) = &host
         && !is_host(host.get_ref())
         && !has_variables(host.get_ref())
@@ -141,15 +107,19 @@ pub(super) fn sql(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue
         let message = format!("{} is not a host's name or address", show(host.get_ref()));
         reader.hinted(host.span(), message, "leave it out for the node's own server");
     }
-    let user = reader.text(&table, "user", "\"postgres\"");
+    let user = reader.text(&table, "user");
     if let Some(user) = &user
         && !is_name(user.get_ref(), "_-.@$", 128)
         && !has_variables(user.get_ref())
     {
         let message = format!("{} is not a database user's name", show(user.get_ref()));
-        reader.hinted(user.span(), message, "write it like this: user = \"postgres\"");
+        reader.hinted(
+            user.span(),
+            message,
+            format!("write it like this: {}", table.like("user")),
+        );
     }
-    let password = reader.text(&table, "password", "\"${SHOP_PASSWORD}\"");
+    let password = reader.text(&table, "password");
     if let (Some(password), None) = (&password, &user) {
         reader.hinted(
             password.span(),
@@ -176,45 +146,36 @@ pub(super) fn sql(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue
         database: database.into_inner(),
         query: query.into_inner(),
         host: host.map(Spanned::into_inner),
-        port: reader
-            .number(&table, "port", 1..=u16::MAX)
-            .map(Spanned::into_inner),
+        port: reader.number(&table, "port").map(Spanned::into_inner),
         user: user.map(Spanned::into_inner),
         password: password.map(Spanned::into_inner),
         rows,
     })
 }
 
-pub(super) fn log(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue<'_>>) -> Option<Log> {
-    let example = "log = { unit = \"nginx\", unexpected = '(?i)error' }";
-    let table = reader.section(what, value, example)?;
-    reader.known(
-        &table,
-        &keys::LOG.names(),
-        &[(
-            "matches",
-            "it is called `unexpected`: lines that must not be there",
-        )],
-    );
-    let unexpected = given(reader, &table, "unexpected", "'(?i)error'");
+/// Reads `log`.
+pub(super) fn log(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Log> {
+    let like = step.like("log");
+    let table = reader.table(step, "log")?;
+    let unexpected = given(reader, &table, "unexpected");
     if let Some(unexpected) = &unexpected {
         regex(reader, unexpected);
     }
-    let source = match (table.get("unit"), table.get("file")) {
-        (Some(_), None) => {
-            let unit = given(reader, &table, "unit", "\"nginx\"")?;
-            thing_name(reader, &unit, "unit", UNIT, example);
+    let source = match (table.has("unit"), table.has("file")) {
+        (true, false) => {
+            let unit = given(reader, &table, "unit")?;
+            thing_name(reader, &unit, "unit", UNIT, &like);
             LogSource::Unit(unit.into_inner())
         }
-        (None, Some(_)) => {
-            let file = given(reader, &table, "file", "\"/var/log/app.log\"")?;
+        (false, true) => {
+            let file = given(reader, &table, "file")?;
             LogSource::File(absolute(reader, file))
         }
-        (None, None) | (Some(_), Some(_)) => {
+        (false, false) | (true, true) => {
             reader.hinted(
-                value.span(),
+                table.span.clone(),
                 format!("{} must name a unit or a file, and one alone", table.what),
-                format!("write it like this: {example}"),
+                format!("write it like this: {like}"),
             );
             return None;
         }
@@ -225,14 +186,17 @@ pub(super) fn log(reader: &mut Reader<'_>, what: String, value: &Spanned<DeValue
     })
 }
 
+/// Reads `wait`.
 pub(super) fn wait(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Period> {
-    period(reader, step, "wait", "\"5s\"").map(Spanned::into_inner)
+    period(reader, step, "wait").map(Spanned::into_inner)
 }
 
-pub(super) fn reboot(reader: &mut Reader<'_>, what: &str, value: &Spanned<DeValue<'_>>) -> Option<Action> {
+/// Reads `reboot`.
+pub(super) fn reboot(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<Action> {
+    let value = step.get("reboot")?;
     if let DeValue::Boolean(true) = value.get_ref() {
         return Some(Action::Reboot);
     }
-    reader.wrong_type(what, value, "true", "reboot = true");
+    reader.wrong_type(&step.what_of("reboot"), value, "true", &step.like("reboot"));
     None
 }

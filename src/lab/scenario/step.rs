@@ -6,13 +6,15 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::input::json;
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::template::{self, ITEM, Piece};
 use crate::input::words::{list, show};
 use crate::lab::scenario::entry::Entry;
 use crate::lab::scenario::expect::regex;
-use crate::lab::scenario::values::{period, text_or_table};
-use crate::lab::scenario::{action, keys, measure, variables};
+use crate::lab::scenario::keys::CAPTURE;
+use crate::lab::scenario::values::period;
+use crate::lab::scenario::{action, measure, variables};
 use crate::model::scenario::{Action, Capture, Retry, Step, When};
 use crate::units::Period;
 
@@ -32,27 +34,17 @@ pub(super) fn read<'a>(
     is_cleanup: bool,
     whole: Period,
 ) -> Option<Entry<'a>> {
-    let table = if is_cleanup { &keys::CLEANUP } else { &keys::STEP };
-    let mut misplaced = action::MISPLACED.to_vec();
-    misplaced.push(("when", "cleanup steps run at the end"));
-    reader.known(&section, &table.names(), &misplaced);
-    let name = reader.required(&section, "name", "\"the ledger balances\"");
-    let on = reader.required(&section, "on", "\"web\"").into_inner();
-    let moments = [
-        ("after-reboot", When::AfterReboot),
-        ("before-updates", When::BeforeUpdates),
-    ];
+    let name = reader.required(&section, "name");
+    let on = reader.required(&section, "on").into_inner();
     let when = if is_cleanup {
         When::default()
     } else {
-        reader.choice(&section, "when", &moments).unwrap_or_default()
+        reader.choice(&section, "when").unwrap_or_default()
     };
     let timeout = timeout(reader, &section, whole);
-    let retry = section.get("retry").and_then(|value| {
-        let what = format!("`retry` of {}", section.what);
-        let table = reader.section(what, value, "retry = { window = \"30s\", every = \"2s\" }")?;
-        retry(reader, &table, whole)
-    });
+    let retry = reader
+        .table(&section, "retry")
+        .and_then(|table| retry(reader, &table, whole));
     let items = each(reader, &section);
     item_name(reader, &section, &name, !items.is_empty());
     let secrets = secrets(reader, &section);
@@ -68,7 +60,7 @@ pub(super) fn read<'a>(
             measure: if is_cleanup {
                 None
             } else {
-                measure::read(reader, &section, when)
+                measure::read(reader, &section, &action, when)
             },
             item: None,
             capture,
@@ -83,7 +75,7 @@ pub(super) fn read<'a>(
 }
 
 fn timeout(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Period {
-    let Some(timeout) = period(reader, section, "timeout", "\"30s\"") else {
+    let Some(timeout) = period(reader, section, "timeout") else {
         let usual = if section.get("reboot").is_some() {
             REBOOT_TIMEOUT
         } else if section.get("wait").is_some() {
@@ -124,7 +116,7 @@ fn item_name(reader: &mut Reader<'_>, section: &Section<'_>, name: &Spanned<Stri
 }
 
 fn each(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<String> {
-    let Some(items) = reader.texts(section, "each", "[\"EUR\", \"USD\"]") else {
+    let Some(items) = reader.texts(section, "each") else {
         return Vec::new();
     };
     let count = items.get_ref().len();
@@ -135,7 +127,7 @@ fn each(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<String> {
                 "`each` of {} has {count} entries; from 1 to {ENTRIES} are taken",
                 section.what
             ),
-            "write it like this: each = [\"EUR\", \"USD\"]",
+            format!("write it like this: {}", section.like("each")),
         );
     }
     for item in items.get_ref() {
@@ -150,7 +142,7 @@ fn each(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<String> {
 }
 
 fn secrets(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Spanned<String>> {
-    let Some(secrets) = reader.texts(section, "secrets", "[\"SHOP_PASSWORD\"]") else {
+    let Some(secrets) = reader.texts(section, "secrets") else {
         return Vec::new();
     };
     if secrets.get_ref().len() > ENTRIES {
@@ -176,12 +168,9 @@ fn capture(
     section: &Section<'_>,
     action: &Action,
 ) -> (BTreeMap<String, Capture>, Vec<Spanned<String>>) {
-    let example = "capture = { invoice = { json = \"$.id\" } }";
     let (mut captures, mut places) = (BTreeMap::new(), Vec::new());
-    let Some(value) = section.get("capture") else {
-        return (captures, places);
-    };
-    let Some(table) = reader.section(format!("`capture` of {}", section.what), value, example) else {
+    let like = section.like("capture");
+    let Some(table) = reader.names(section, "capture") else {
         return (captures, places);
     };
     let has_output = match action {
@@ -193,7 +182,7 @@ fn capture(
         | Action::Wait(_)
         | Action::Reboot => false,
     };
-    let count = table.entries().count();
+    let count = table.count();
     if !has_output || count == 0 || count > ENTRIES {
         let message = if has_output {
             format!("{} has {count} names; from 1 to {ENTRIES} are taken", table.what)
@@ -207,13 +196,13 @@ fn capture(
         reader.hinted(
             section.key_span("capture"),
             message,
-            format!("write it like this: {example}"),
+            format!("write it like this: {like}"),
         );
     }
     for (name, value) in table.entries() {
         variables::name(reader, &name);
         let what = format!("`{}` of {}", name.get_ref().escape_debug(), table.what);
-        if let Some(capture) = one_capture(reader, what, value, matches!(action, Action::Http(_))) {
+        if let Some(capture) = one_capture(reader, what, value, &like, matches!(action, Action::Http(_))) {
             captures.insert(name.get_ref().clone(), capture);
         }
         places.push(name);
@@ -225,9 +214,10 @@ fn one_capture(
     reader: &mut Reader<'_>,
     what: String,
     value: &Spanned<DeValue<'_>>,
+    like: &str,
     is_http: bool,
 ) -> Option<Capture> {
-    let example = "capture = { invoice = { json = \"$.id\" } }, or \"output\" for all of the output";
+    let like = format!("{like}, or \"output\" for all of the output");
     if let DeValue::String(text) = value.get_ref() {
         if text == "output" {
             return Some(Capture::Output);
@@ -235,18 +225,17 @@ fn one_capture(
         reader.hinted(
             value.span(),
             format!("{what} cannot be {}", show(text)),
-            format!("write it like this: {example}"),
+            format!("write it like this: {like}"),
         );
         return None;
     }
-    let table = text_or_table(reader, what, value, example)?;
-    let known = keys::CAPTURE.names();
-    reader.known(&table, &known, &[("regex", "it is called `matches`")]);
-    let given: Vec<&str> = known
-        .iter()
-        .copied()
-        .filter(|key| table.get(key).is_some())
-        .collect();
+    if !value.get_ref().is_table() {
+        reader.wrong_type(&what, value, "a text or a table", &like);
+        return None;
+    }
+    let table = reader.open(what, value, &CAPTURE, &like)?;
+    let known = CAPTURE.one_of();
+    let given: Vec<&str> = known.iter().copied().filter(|key| table.has(key)).collect();
     let [key] = given.as_slice() else {
         reader.hinted(
             value.span(),
@@ -255,7 +244,7 @@ fn one_capture(
         );
         return None;
     };
-    let text = reader.text(&table, key, "\"...\"")?;
+    let text = reader.text(&table, key)?;
     match *key {
         "json" => {
             if let Err(problem) = json::check_path(text.get_ref()) {
@@ -304,20 +293,13 @@ pub(super) fn logs_follow_a_step(reader: &mut Reader<'_>, entries: &[Entry<'_>])
 }
 
 fn retry(reader: &mut Reader<'_>, section: &Section<'_>, whole: Period) -> Option<Retry> {
-    reader.known(
-        section,
-        &keys::RETRY.names(),
-        &[("timeout", "it is called `window`")],
-    );
-    let missing = |reader: &mut Reader<'_>, key: &str, example: &str| {
-        if section.get(key).is_none() {
-            reader.missing(section, key, example);
+    for key in section.keys.names() {
+        if !section.has(key) {
+            reader.missing(section, key);
         }
-    };
-    missing(reader, "window", "\"30s\"");
-    missing(reader, "every", "\"2s\"");
-    let window = period(reader, section, "window", "\"30s\"")?;
-    let every = period(reader, section, "every", "\"2s\"")?;
+    }
+    let window = period(reader, section, "window")?;
+    let every = period(reader, section, "every")?;
     let mut refuse = |place: &Spanned<Period>, message: String, hint: &str| {
         reader.hinted(place.span(), format!("{}: {message}", section.what), hint);
     };

@@ -1,10 +1,10 @@
 //! Values that several actions have: names, paths, time spans, and what has a short form.
 
 use toml::Spanned;
-use toml::de::DeValue;
 
 use crate::input::names::{is_absolute, is_name};
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::template::has_variables;
 use crate::input::words::show;
 use crate::units::Period;
@@ -13,22 +13,17 @@ use crate::units::Period;
 const SHORTEST: Period = Period::seconds(1);
 
 /// A time span that is long enough to mean something.
-pub(super) fn period(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    key: &str,
-    example: &str,
-) -> Option<Spanned<Period>> {
-    let period = reader.parsed::<Period>(section, key, example)?;
+pub(super) fn period(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Spanned<Period>> {
+    let period = reader.parsed::<Period>(section, key)?;
     if *period.get_ref() < SHORTEST {
         reader.hinted(
             period.span(),
             format!(
-                "`{key}` of {} is {}; the shortest is {SHORTEST}",
-                section.what,
+                "{} is {}; the shortest is {SHORTEST}",
+                section.what_of(key),
                 period.get_ref()
             ),
-            format!("write it like this: {key} = {example}"),
+            format!("write it like this: {}", section.like(key)),
         );
         return None;
     }
@@ -44,28 +39,9 @@ pub(super) fn absolute(reader: &mut Reader<'_>, path: Spanned<String>) -> String
     path.into_inner()
 }
 
-/// The long form of an action that has a short one too.
-pub(super) fn text_or_table<'a>(
-    reader: &mut Reader<'_>,
-    what: String,
-    value: &'a Spanned<DeValue<'a>>,
-    example: &str,
-) -> Option<Section<'a>> {
-    if !value.get_ref().is_table() {
-        reader.wrong_type(&what, value, "a text or a table", example);
-        return None;
-    }
-    reader.section(what, value, example)
-}
-
 /// A text that must be given, where it is.
-pub(super) fn given(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    key: &str,
-    example: &str,
-) -> Option<Spanned<String>> {
-    Some(reader.required(section, key, example)).filter(|text| !text.get_ref().is_empty())
+pub(super) fn given(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Spanned<String>> {
+    Some(reader.required(section, key)).filter(|text| !text.get_ref().is_empty())
 }
 
 /// Complains of a name with characters that no such thing has.
@@ -74,24 +50,24 @@ pub(super) fn thing_name(
     name: &Spanned<String>,
     what: &str,
     also: &str,
-    example: &str,
+    like: &str,
 ) {
     let text = name.get_ref();
     if is_name(text, also, 255) || has_variables(text) {
         return;
     }
     let message = format!("{} is not a {what}'s name", show(text));
-    reader.hinted(name.span(), message, format!("write it like this: {example}"));
+    reader.hinted(name.span(), message, format!("write it like this: {like}"));
 }
 
 /// The guest's user who runs a command.
 pub(super) fn user(reader: &mut Reader<'_>, step: &Section<'_>) -> Option<String> {
-    let user = reader.text(step, "user", "\"postgres\"")?;
+    let user = reader.text(step, "user")?;
     if !is_name(user.get_ref(), "_-.", 32) {
         reader.hinted(
             user.span(),
             format!("{} is not a user's name", show(user.get_ref())),
-            "write a user of the guest, such as user = \"postgres\"",
+            format!("write a user of the guest, such as {}", step.like("user")),
         );
     }
     Some(user.into_inner())

@@ -10,14 +10,8 @@ use crate::input::read::Reader;
 use crate::input::template::{self, ITEM, Piece};
 use crate::input::words::{did_you_mean, show};
 use crate::lab::scenario::entry::Entry;
-use crate::model::scenario::When;
+use crate::model::scenario::{Action, When};
 use crate::step::render;
-
-/// The keys of a step whose texts may have variables. `run` and `script` get them as environment variables: what a guest
-/// answered never becomes a part of a command line.
-const TEMPLATES: [&str; 8] = [
-    "expect", "http", "tcp", "service", "file", "package", "sql", "log",
-];
 
 /// Variables of one scenario: a guest's command gets them all in its environment, which the kernel bounds (execve(2)).
 const LIMIT: usize = 200;
@@ -122,7 +116,10 @@ impl Scope<'_, '_> {
                 "secrets are handed to run, script, http and sql",
             );
         }
-        for key in TEMPLATES {
+        // `run` and `script` get variables in their environment: what a guest answered never becomes a part of a command
+        // line.
+        let own = (!matches!(self.entry.step.action, Action::Run(_) | Action::Script(_))).then_some(kind);
+        for key in ["expect"].into_iter().chain(own) {
             if let Some(value) = self.entry.section.get(key) {
                 self.walk(reader, &mut vec![key], value);
             }

@@ -2,24 +2,18 @@
 
 use toml::Spanned;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::lab::file::DeadlinesSection;
+use crate::lab::sections::values::once;
 use crate::units::Period;
 
 /// Reads `[deadlines]`.
 pub(super) fn deadlines(reader: &mut Reader<'_>, root: &Section<'_>) -> DeadlinesSection {
-    let section = root
-        .get("deadlines")
-        .and_then(|value| reader.section("[deadlines]", value, "[deadlines]"));
-    let Some(section) = section else {
+    let Some(section) = once(reader, root, "deadlines") else {
         return DeadlinesSection::default();
     };
-    reader.known(&section, &["boot", "resolve", "download", "apply", "reboot"], &[]);
-    let mut deadline = |key: &str| {
-        reader
-            .parsed::<Period>(&section, key, "\"10m\"")
-            .map(Spanned::into_inner)
-    };
+    let mut deadline = |key: &str| reader.parsed::<Period>(&section, key).map(Spanned::into_inner);
     DeadlinesSection {
         boot: deadline("boot"),
         resolve: deadline("resolve"),

@@ -2,10 +2,10 @@
 
 use glob::Pattern;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::words::{did_you_mean, show};
 use crate::lab::file::DriftSection;
-use crate::model::drift::Effect;
 use crate::model::observation::Class;
 
 /// Patterns of one list.
@@ -17,17 +17,14 @@ const PATTERN_BYTES: usize = 500;
 /// Reads the `drift` section of a lab file or a group, named `what`; `None` where it has none.
 pub(super) fn section(reader: &mut Reader<'_>, parent: &Section<'_>, what: &str) -> Option<DriftSection> {
     let value = parent.get("drift")?;
-    let section = reader.section(what, value, what)?;
-    let mut known = Class::ALL.map(Class::word).to_vec();
-    known.push("ignore");
-    reader.known(&section, &known, MEANT);
+    let section = reader.open(what, value, parent.key("drift").shape.table(), what)?;
     let mut drift = DriftSection::default();
     for class in Class::ALL {
-        if let Some(effect) = reader.choice(&section, class.word(), &Effect::WORDS) {
+        if let Some(effect) = reader.choice(&section, class.word()) {
             drift.effects.insert(class, effect);
         }
     }
-    let patterns = reader.texts(&section, "ignore", "[\"service:foo.service\", \"journal:*\"]");
+    let patterns = reader.texts(&section, "ignore");
     if let Some(patterns) = &patterns
         && patterns.get_ref().len() > PATTERNS
     {
@@ -42,17 +39,6 @@ pub(super) fn section(reader: &mut Reader<'_>, parent: &Section<'_>, what: &str)
     }
     Some(drift)
 }
-
-/// Keys that are often written for a class.
-const MEANT: &[(&str, &str)] = &[
-    ("services", "it is called `service`"),
-    ("ports", "it is called `listening`"),
-    ("port", "it is called `listening`"),
-    ("packages", "it is called `package`"),
-    ("files", "it is called `config`"),
-    ("errors", "it is called `journal`"),
-    ("users", "it is called `user`"),
-];
 
 /// What is wrong with a pattern, and its remedy.
 fn problem(pattern: &str) -> Option<(String, String)> {

@@ -2,19 +2,19 @@
 
 use toml::Spanned;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::lab::file::LabSection;
-use crate::lab::sections::values::{absent, list, path};
+use crate::lab::sections::values::{absent, once};
 use crate::model::policy::{CloneMode, RebootPolicy, UpdateMode};
 
 /// Reads `[lab]`.
 pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
-    if root.get("lab").is_none() {
-        reader.hinted(0..0, "there is no [lab]", "add: [lab] and below it name = \"hq\"");
+    if !root.has("lab") {
+        let name = root.key("lab").shape.table().key("name").like();
+        let hint = format!("add: [lab] and below it {name}");
+        reader.hinted(0..0, "there is no [lab]", hint);
     }
-    let section = root
-        .get("lab")
-        .and_then(|value| reader.section("[lab]", value, "[lab]"));
     let mut lab = LabSection {
         name: absent(String::new()),
         updates: absent(UpdateMode::Security),
@@ -25,46 +25,21 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         reboot: RebootPolicy::Always,
         scenarios: absent("scenarios".into()),
     };
-    let Some(section) = section else { return lab };
-    reader.known(
-        &section,
-        &[
-            "name",
-            "updates",
-            "listed",
-            "exclude",
-            "expect_updates",
-            "clone",
-            "reboot",
-            "scenarios",
-        ],
-        &[
-            ("os", "it belongs below [group.NAME]"),
-            ("uri", "it belongs below [[host]]"),
-        ],
-    );
-    lab.name = reader.required(&section, "name", "\"hq\"");
-    let modes = [
-        ("security", UpdateMode::Security),
-        ("all", UpdateMode::All),
-        ("listed", UpdateMode::Listed),
-    ];
-    if let Some(mode) = reader.choice(&section, "updates", &modes) {
+    let Some(section) = once(reader, root, "lab") else {
+        return lab;
+    };
+    lab.name = reader.required(&section, "name");
+    if let Some(mode) = reader.choice(&section, "updates") {
         lab.updates = Spanned::new(section.span_of("updates"), mode);
     }
-    lab.listed = list(reader, &section, "listed", "[\"openssl\"]");
-    lab.exclude = list(reader, &section, "exclude", "[\"mariadb-server\"]");
+    lab.listed = reader.list(&section, "listed");
+    lab.exclude = reader.list(&section, "exclude");
     lab.expect_updates = reader.flag(&section, "expect_updates").unwrap_or(true);
-    let clones = [("warm", CloneMode::Warm), ("cold", CloneMode::Cold)];
-    lab.clone = reader.choice(&section, "clone", &clones).unwrap_or(lab.clone);
-    let reboots = [
-        ("always", RebootPolicy::Always),
-        ("when-needed", RebootPolicy::WhenNeeded),
-    ];
-    if let Some(policy) = reader.choice(&section, "reboot", &reboots) {
+    lab.clone = reader.choice(&section, "clone").unwrap_or(lab.clone);
+    if let Some(policy) = reader.choice(&section, "reboot") {
         lab.reboot = policy;
     }
-    if let Some(folder) = path(reader, &section, "scenarios", "\"scenarios\"") {
+    if let Some(folder) = reader.path(&section, "scenarios") {
         lab.scenarios = folder;
     }
     lab

@@ -2,10 +2,11 @@
 
 use toml::Spanned;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::words::show;
 use crate::lab::file::NetworkSection;
-use crate::lab::sections::values::{absent, list};
+use crate::lab::sections::values::{absent, once};
 use crate::model::policy::NetworkMode;
 use crate::model::update;
 
@@ -15,27 +16,13 @@ pub(super) fn network(reader: &mut Reader<'_>, root: &Section<'_>) -> NetworkSec
         mode: absent(NetworkMode::Isolated),
         sources: Vec::new(),
     };
-    let section = root
-        .get("network")
-        .and_then(|value| reader.section("[network]", value, "[network]"));
-    let Some(section) = section else { return network };
-    reader.known(
-        &section,
-        &["mode", "sources"],
-        &[
-            (
-                "proxy",
-                "patchgate starts a proxy of its own; list what it may let through as `sources`",
-            ),
-            ("allow", "it is called `sources`"),
-        ],
-    );
-    let modes = [("isolated", NetworkMode::Isolated), ("open", NetworkMode::Open)];
-    if let Some(mode) = reader.choice(&section, "mode", &modes) {
+    let Some(section) = once(reader, root, "network") else {
+        return network;
+    };
+    if let Some(mode) = reader.choice(&section, "mode") {
         network.mode = Spanned::new(section.span_of("mode"), mode);
     }
-    let example = "[\"http://deb.debian.org/debian\"]";
-    network.sources = list(reader, &section, "sources", example);
+    network.sources = reader.list(&section, "sources");
     for source in &network.sources {
         if update::Source::parse(source.get_ref()).is_none() {
             reader.hinted(
@@ -44,7 +31,10 @@ pub(super) fn network(reader: &mut Reader<'_>, root: &Section<'_>) -> NetworkSec
                     "{} is not the address of an update source",
                     show(source.get_ref())
                 ),
-                format!("write it like this: sources = {example}; the proxy speaks http and https"),
+                format!(
+                    "write it like this: {}; the proxy speaks http and https",
+                    section.like("sources")
+                ),
             );
         }
     }

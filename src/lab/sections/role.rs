@@ -1,12 +1,12 @@
 //! `[role.NAME]`: the layer of its nodes, their size, and when they are ready.
 
 use toml::Spanned;
-use toml::de::DeValue;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::lab::file::RoleSection;
 use crate::lab::scenario::action;
-use crate::lab::sections::values::{absent, path};
+use crate::lab::sections::values::absent;
 use crate::model::plan::Ready;
 use crate::units::{Mib, Period};
 
@@ -21,16 +21,7 @@ const MOST_MEMORY: Mib = Mib(16 * 1024 * 1024);
 
 /// Reads the section.
 pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> RoleSection {
-    reader.known(
-        section,
-        &["recipe", "memory", "vcpus", "host", "ready"],
-        &[
-            ("build", "it is called `recipe`"),
-            ("cpus", "it is called `vcpus`"),
-            ("hostname", "it is called `host`"),
-        ],
-    );
-    let memory = reader.parsed(section, "memory", "\"512MiB\"");
+    let memory = reader.parsed(section, "memory");
     if let Some(memory) = &memory
         && !(LEAST_MEMORY..=MOST_MEMORY).contains(memory.get_ref())
     {
@@ -44,27 +35,18 @@ pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> RoleSectio
         );
     }
     RoleSection {
-        recipe: path(reader, section, "recipe", "\"images/roles/web.toml\""),
+        recipe: reader.path(section, "recipe"),
         memory: memory.map_or(Mib(512), Spanned::into_inner),
-        vcpus: reader
-            .number(section, "vcpus", 1..=1024)
-            .unwrap_or_else(|| absent(1)),
-        host: reader.text(section, "host", "\"app\""),
-        ready: section
-            .get("ready")
-            .and_then(|value| ready(reader, section, value)),
+        vcpus: reader.number(section, "vcpus").unwrap_or_else(|| absent(1)),
+        host: reader.text(section, "host"),
+        ready: ready(reader, section),
     }
 }
 
 /// A condition is written like the action of a scenario's step, and looked at in the same way.
-fn ready(reader: &mut Reader<'_>, role: &Section<'_>, value: &Spanned<DeValue<'_>>) -> Option<Ready> {
-    let example = "ready = { tcp = \"localhost:5432\" }";
-    let section = reader.section(format!("`ready` of {}", role.what), value, example)?;
-    let known = [
-        "within", "user", "expect", "run", "http", "tcp", "service", "file", "package",
-    ];
-    reader.known(&section, &known, &[("timeout", "it is called `within`")]);
-    let within = reader.parsed::<Period>(&section, "within", "\"3m\"");
+fn ready(reader: &mut Reader<'_>, role: &Section<'_>) -> Option<Ready> {
+    let section = reader.table(role, "ready")?;
+    let within = reader.parsed::<Period>(&section, "within");
     Some(Ready {
         check: action::read(reader, &section)?,
         within: within.map_or(READY_WITHIN, Spanned::into_inner),

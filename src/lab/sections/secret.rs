@@ -2,11 +2,11 @@
 
 use toml::Spanned;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::template::is_secret;
 use crate::input::words::show;
 use crate::lab::file::SecretSection;
-use crate::lab::sections::values::path;
 
 /// Names that a shell or the loader of programs takes for its own.
 const RESERVED: [&str; 14] = [
@@ -37,34 +37,12 @@ pub(super) fn name(reader: &mut Reader<'_>, name: &Spanned<String>) {
 
 /// Reads the section.
 pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> SecretSection {
-    reader.known(
-        section,
-        &["env", "file", "departments"],
-        &[(
-            "value",
-            "a secret does not belong into a file that others read: name where it is with `env` or `file`",
-        )],
-    );
     let secret = SecretSection {
-        env: reader.text(section, "env", "\"ERP_PASSWORD\""),
-        file: path(reader, section, "file", "\"secrets/erp-password\""),
-        departments: reader
-            .texts(section, "departments", "[\"erp\"]")
-            .map(Spanned::into_inner)
-            .unwrap_or_default(),
+        env: reader.text(section, "env"),
+        file: reader.path(section, "file"),
+        departments: reader.list(section, "departments"),
     };
-    let remedy = "give one of them: env = \"ERP_PASSWORD\", or file = \"secrets/erp-password\"";
-    match (section.get("env"), section.get("file")) {
-        (Some(_), Some(_)) => {
-            let message = format!("{} has both `env` and `file`", section.what);
-            reader.hinted(section.key_span("file"), message, remedy);
-        }
-        (None, None) => {
-            let message = format!("{} has neither `env` nor `file`", section.what);
-            reader.hinted(section.span.clone(), message, remedy);
-        }
-        (Some(_), None) | (None, Some(_)) => {}
-    }
+    reader.one_of_two(section, "env", "file");
     if let Some(env) = &secret.env
         && (env.get_ref().is_empty() || env.get_ref().contains(['=', '\0']))
     {
@@ -72,20 +50,21 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> SecretSect
             "{} is not the name of an environment variable",
             show(env.get_ref())
         );
-        reader.hinted(env.span(), message, "write it like this: env = \"ERP_PASSWORD\"");
-    }
-    if section.get("departments").is_none() {
-        reader.missing(
-            section,
-            "departments",
-            "[\"erp\"]   (whose scenarios may ask for it)",
+        reader.hinted(
+            env.span(),
+            message,
+            format!("write it like this: {}", section.like("env")),
         );
+    }
+    let departments = section.key("departments");
+    if !section.has("departments") {
+        let example = format!("{}   ({})", departments.example(), departments.meaning());
+        reader.missing_like(section, "departments", &example);
     } else if secret.departments.is_empty() {
-        let message = format!("{} is for no department", section.what);
         reader.hinted(
             section.span_of("departments"),
-            message,
-            "name those whose scenarios may ask for it: departments = [\"erp\"]",
+            format!("{} is for no department", section.what),
+            format!("name those {}: {}", departments.meaning(), departments.like()),
         );
     }
     secret

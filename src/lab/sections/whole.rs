@@ -5,29 +5,14 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::input::read::{Reader, Section};
+use crate::input::read::Reader;
+use crate::input::section::Section;
 use crate::input::words::show;
 use crate::lab::file::LabFile;
 use crate::lab::sections::{deadlines, drift, group, host, image, lab, network, performance, role, secret};
 
 /// Reads the file.
 pub fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
-    reader.known(
-        root,
-        &[
-            "lab",
-            "network",
-            "host",
-            "image",
-            "role",
-            "group",
-            "secret",
-            "deadlines",
-            "performance",
-            "drift",
-        ],
-        MISPLACED,
-    );
     let file = LabFile {
         lab: lab::lab(reader, root),
         network: network::network(reader, root),
@@ -46,23 +31,6 @@ pub fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
     file
 }
 
-/// Keys that are often written at the top of the file.
-const MISPLACED: &[(&str, &str)] = &[
-    ("name", "it belongs below [lab]"),
-    ("updates", "it belongs below [lab]"),
-    ("exclude", "it belongs below [lab]"),
-    ("listed", "it belongs below [lab]"),
-    (
-        "scenarios",
-        "it belongs below [lab] (the folder) or [group.NAME] (the list)",
-    ),
-    ("uri", "it belongs below [[host]]"),
-    (
-        "step",
-        "this is a lab file; steps belong in scenarios/<department>/<name>.toml",
-    ),
-];
-
 /// The sections `[kind.NAME]`.
 fn named<T>(
     reader: &mut Reader<'_>,
@@ -72,10 +40,11 @@ fn named<T>(
     read: fn(&mut Reader<'_>, &Section<'_>) -> T,
 ) -> BTreeMap<Spanned<String>, T> {
     let example = format!("[{kind}.{example}]");
+    let keys = root.key(kind).shape.table();
     let Some(value) = root.get(kind) else {
         return BTreeMap::new();
     };
-    let Some(sections) = reader.section(format!("[{kind}]"), value, &example) else {
+    let Some(sections) = reader.names_of(format!("[{kind}]"), value, &example) else {
         return BTreeMap::new();
     };
     sections
@@ -93,7 +62,8 @@ fn named<T>(
                 );
                 return None;
             };
-            let content = read(reader, &Section::new(what, name.span(), table));
+            let section = reader.enter(what, name.span(), keys, table);
+            let content = read(reader, &section);
             Some((name, content))
         })
         .collect()
