@@ -11,17 +11,7 @@ mod rules;
 mod source;
 
 /// Rooms whose files still name each other in circles; none may come in.
-const UNTIED: [&str; 9] = [
-    "cli",
-    "fake",
-    "gate",
-    "guest",
-    "host::libvirt",
-    "image",
-    "lab",
-    "step",
-    "verdict",
-];
+const UNTIED: [&str; 6] = ["cli", "fake", "gate", "host::libvirt", "image", "verdict"];
 
 /// Lines that a source file may have.
 const LINES: usize = 500;
