@@ -1,10 +1,10 @@
 //! From a run's journal alone to its gate.
 
-use crate::error::UserError;
-use crate::exit_code;
-use crate::gate::{self, Decision, Gate};
+pub mod history;
+
+use crate::gate::{self, Decision};
 use crate::model::id::RunId;
-use crate::record::journal::{self, Loaded};
+use crate::record::journal::{self, JournalError, Loaded};
 use crate::record::state::{self, State};
 use crate::verdict::{self, Judgement};
 
@@ -21,22 +21,39 @@ pub struct Decided {
     pub live: bool,
 }
 
+/// Why nothing can be decided of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// It is none.
+    #[error("{0} tried scenarios without updates: it has no gate")]
+    Trial(RunId),
+    /// Its journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl DecideError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Trial(_) => "`patchgate history` lists the runs",
+            Self::Journal(_) => "a journal that cannot be read decides nothing; run again",
+        }
+    }
+}
+
 impl Decided {
     /// Reads a run's journal and decides by it alone.
-    pub fn load(state: &State, run: &RunId) -> Result<Self, UserError> {
+    ///
+    /// # Errors
+    /// It is that of a trial, or cannot be read.
+    pub fn load(state: &State, run: &RunId) -> Result<Self, DecideError> {
         if state.is_trial(run) {
-            return Err(
-                UserError::usage(format!("{run} tried scenarios without updates: it has no gate"))
-                    .with_hint("`patchgate history` lists the runs"),
-            );
+            return Err(DecideError::Trial(run.clone()));
         }
         // Asked for before the journal is read: a run that ends in between is then called live, never dead.
         let live = state::is_live(&state.run_dir(run));
-        let journal = journal::read(&state.journal(run)).map_err(|error| {
-            UserError::usage(error.to_string())
-                .with_hint("a journal that cannot be read decides nothing; run again")
-                .with_exit(exit_code::UNDECIDED)
-        })?;
+        let journal = journal::read(&state.journal(run))?;
         Ok(Self::of(journal, live))
     }
 
@@ -49,15 +66,6 @@ impl Decided {
             judgement,
             decision,
             live,
-        }
-    }
-
-    /// The exit code that stands for its decision.
-    pub fn exit_code(&self) -> u8 {
-        match self.decision.gate {
-            Gate::Open => exit_code::OPEN,
-            Gate::Closed => exit_code::CLOSED,
-            Gate::Undecided => exit_code::UNDECIDED,
         }
     }
 }

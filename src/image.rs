@@ -1,5 +1,6 @@
 //! Images: recipes, the catalogue of sealed disks, building and importing them.
 
+pub mod batch;
 pub mod build;
 pub mod catalogue;
 pub mod disk;

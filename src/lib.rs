@@ -17,8 +17,6 @@
 
 pub mod cli;
 pub mod decide;
-pub mod error;
-pub mod exit_code;
 pub mod fake;
 pub mod gate;
 pub mod guest;
@@ -33,6 +31,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod secret;
+pub mod session;
 pub mod step;
 pub mod units;
 pub mod verdict;

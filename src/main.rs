@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(patchgate::cli::main())
+    ExitCode::from(patchgate::cli::dispatch::main())
 }

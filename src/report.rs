@@ -11,18 +11,21 @@ use crate::model::id::{Arm, CellId, RunId};
 use crate::model::observation::{Moment, Observation};
 use crate::model::plan::Plan;
 use crate::model::policy::{NetworkMode, RebootPolicy};
-use crate::record::journal::Loaded;
+use crate::record::journal::{self, Loaded};
 use crate::verdict::{CellJudgement, Judgement, standing};
 
 mod clones;
 mod drift;
 mod evidence;
+pub mod history;
 pub mod json;
 pub mod junit;
 mod learned;
 pub mod markdown;
 mod measured;
-pub(crate) mod table;
+pub mod plan;
+pub mod render;
+mod table;
 pub mod text;
 mod times;
 
@@ -80,10 +83,7 @@ impl<'a> Summary<'a> {
 
     /// From the first record to the last.
     pub fn wall(&self) -> Duration {
-        match (self.records.first(), self.records.last()) {
-            (Some(first), Some(last)) => last.at.duration_since(first.at).try_into().unwrap_or_default(),
-            (Some(_) | None, _) => Duration::ZERO,
-        }
+        journal::wall(self.records)
     }
 
     fn started(&self) -> String {

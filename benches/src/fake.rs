@@ -12,9 +12,8 @@ use patchgate::decide::Decided;
 use patchgate::fake::{self, FakeLab, FakeProxies, GuestScript};
 use patchgate::gate::Gate;
 use patchgate::guest::families::Families;
-use patchgate::lab::build::{ImageChoice, build};
-use patchgate::lab::load;
-use patchgate::lab::scenario::load::load_dir;
+use patchgate::lab::build::ImageChoice;
+use patchgate::lab::file::Lab;
 use patchgate::model::event::{Event, Record};
 use patchgate::model::expected::Expected;
 use patchgate::model::plan::{HostPlan, ImagePin, Plan};
@@ -88,10 +87,9 @@ fn plan(folder: &Path, groups: usize) -> Result<Plan, Failed> {
         recipes: BTreeMap::new(),
         sources: vec!["deb http://deb.debian.org/debian bookworm main".to_owned()],
     });
-    let findings = |findings| Failed(format!("the lab cannot be planned: {findings:?}"));
-    let lab = load::load(&file).map_err(findings)?;
-    let scenarios = load_dir(&scenarios).scenarios().map_err(findings)?;
-    build(&lab, &scenarios, &images).map_err(findings)
+    Lab::open(&file, &Families::default())
+        .and_then(|checked| checked.plan(None, &images))
+        .map_err(|refused| Failed(format!("{refused}: {:?}", refused.findings())))
 }
 
 struct Quiet;
@@ -106,7 +104,9 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
     let plan = plan(folder, groups)?;
     let state = State::at(folder.join("state"));
     let run = RUN.parse().map_err(Failed)?;
-    let run_dir = state.create_run(&run).map_err(|error| Failed(error.message))?;
+    let run_dir = state
+        .create_run(&run)
+        .map_err(|error| Failed(error.to_string()))?;
     let lab = FakeLab::default();
     lab.script("web", GuestScript::default());
     let setup = Setup {

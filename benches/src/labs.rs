@@ -128,11 +128,12 @@ reboot = "90m"
 mod tests {
     use std::collections::BTreeMap;
 
-    use patchgate::cli::check::Format;
-    use patchgate::cli::plan::{self, PlanArgs};
+    use patchgate::guest::families::Families;
     use patchgate::lab::build::ImageChoice;
-    use patchgate::model::expected::Expected;
+    use patchgate::lab::file::Lab;
+    use patchgate::lab::select::Selection;
     use patchgate::model::plan::ImagePin;
+    use patchgate::report;
 
     use super::*;
 
@@ -164,23 +165,15 @@ mod tests {
             ),
             (WIDE, None, "lab wide: 16 cells, 32 arms, 32 VMs"),
         ] {
-            let args = PlanArgs {
-                select: select.map(str::to_owned),
-                format: Format::Text,
-            };
-            let plan = plan::run(
-                &args,
-                &labs.join(file),
-                |_| {
-                    let os = ["debian-11", "debian-12"];
-                    Ok(os
-                        .iter()
-                        .flat_map(|os| ["web", "database"].map(|role| choice(os, role)))
-                        .collect())
-                },
-                |_| Expected::default(),
-            )
-            .expect(file);
+            let os = ["debian-11", "debian-12"];
+            let images: Vec<ImageChoice> = os
+                .iter()
+                .flat_map(|os| ["web", "database"].map(|role| choice(os, role)))
+                .collect();
+            let selection = select.map(|text| Selection::parse(text).expect("a selection"));
+            let checked = Lab::open(&labs.join(file), &Families::default()).expect(file);
+            let plan = checked.plan(selection.as_ref(), &images).expect(file);
+            let plan = report::plan::text(&plan, "not known");
             assert!(plan.contains(cells), "{plan}");
             assert!(
                 plan.contains("updates: of house-rules\n"),

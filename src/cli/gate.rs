@@ -1,11 +1,12 @@
 //! `patchgate gate`: the decision again, from the journal alone.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use crate::cli::Colour;
-use crate::cli::report::{print, style};
+use crate::cli::args::{Colour, Format};
+use crate::cli::error::UserError;
+use crate::cli::exit_code;
+use crate::cli::print::{print, style};
 use crate::decide::Decided;
-use crate::error::UserError;
 use crate::record::state::State;
 use crate::report::{Summary, json, text};
 
@@ -17,17 +18,7 @@ pub struct GateArgs {
     pub run: String,
     /// The form
     #[arg(long, value_enum, default_value_t)]
-    pub format: GateFormat,
-}
-
-/// A form of the decision.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum GateFormat {
-    /// Reasons and the line
-    #[default]
-    Text,
-    /// For programs
-    Json,
+    pub format: Format,
 }
 
 /// Prints the reasons and the line; the exit code is the decision.
@@ -35,15 +26,12 @@ pub fn run(args: &GateArgs, state: &State, lab: Option<&str>, colour: Colour) ->
     let run = state.resolve(&args.run, lab)?;
     let decided = Decided::load(state, &run)?;
     let summary = Summary::of(&decided);
-    match args.format {
-        GateFormat::Text => print(&text::render_gate(&summary, style(colour)))?,
-        GateFormat::Json => {
-            let text = json::render_gate(&summary)
-                .map_err(|error| UserError::usage(format!("cannot print the decision: {error}")))?;
-            print(&text)?;
-        }
-    }
-    Ok(decided.exit_code())
+    print(&match args.format {
+        Format::Text => text::render_gate(&summary, style(colour)),
+        Format::Json => json::render_gate(&summary)
+            .map_err(|error| UserError::usage(format!("cannot print the decision: {error}")))?,
+    })?;
+    Ok(exit_code::of_gate(decided.decision.gate))
 }
 
 #[cfg(test)]
@@ -51,7 +39,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::exit_code;
     use crate::model::event::Event;
     use crate::model::id::RunId;
     use crate::model::plan::Plan;
@@ -84,7 +71,7 @@ mod tests {
         ] {
             journal.append(Timestamp::UNIX_EPOCH, event).expect("append");
         }
-        for format in [GateFormat::Text, GateFormat::Json] {
+        for format in [Format::Text, Format::Json] {
             let args = GateArgs {
                 run: "2026".to_owned(),
                 format,
@@ -98,7 +85,7 @@ mod tests {
         std::fs::write(dir.journal(), "what?\n").expect("damage");
         let args = GateArgs {
             run: run_id.to_string(),
-            format: GateFormat::Text,
+            format: Format::Text,
         };
         let error = run(&args, &state, None, Colour::Never).expect_err("damaged");
         assert_eq!(error.exit, exit_code::UNDECIDED);

@@ -1,30 +1,21 @@
 //! `patchgate image`: build, list, verify, import and remove.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-mod progress;
-mod table;
-
-use crate::error::UserError;
-use crate::exit_code;
+use crate::cli::args::Format;
+use crate::cli::error::UserError;
+use crate::cli::{builds, exit_code, image_list};
 use crate::guest::families::Families;
-use crate::image::build::{build, ready};
-use crate::image::catalogue::{ImageDef, Origin, Store, image_name, named, needed};
-use crate::image::error::BuildError;
+use crate::image::catalogue::{ImageDef, Store, image_name, named, needed};
 use crate::image::import::{Import, KNOWN_OS, closest_os, import, lab_lines};
 use crate::image::manifest::Sealed;
 use crate::input::words::count;
 use crate::lab::file::Lab;
-use progress::Progress;
-
-/// How many images are built at once: each is bound by one CPU or by the mirror for most of its time.
-const BUILDERS: usize = 2;
+use crate::lab::open;
 
 /// `patchgate image ...`
 #[derive(Debug, Args)]
@@ -50,7 +41,7 @@ enum ImageCommand {
     List {
         /// How to write it
         #[arg(long, value_enum, default_value_t)]
-        format: ListFormat,
+        format: Format,
     },
     /// Compare sealed disks with their manifests, byte for byte
     Verify {
@@ -82,16 +73,9 @@ enum ImageCommand {
     },
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
-    #[default]
-    Text,
-    Json,
-}
-
 impl ImageArgs {
     /// Whether the command reads the lab file; the others work without one.
-    pub fn needs_lab(&self) -> bool {
+    fn needs_lab(&self) -> bool {
         match &self.command {
             ImageCommand::Build { .. }
             | ImageCommand::List { .. }
@@ -103,13 +87,19 @@ impl ImageArgs {
     }
 }
 
-/// Runs the command; gives the exit code. `lab` may be `None` where [`ImageArgs::needs_lab`] says so.
-pub fn run(args: ImageArgs, lab: Option<&Lab>) -> Result<u8, UserError> {
+/// Runs the command; gives the exit code. `lab` is the lab file that is given.
+pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
+    let lab = if args.needs_lab() {
+        Some(Lab::load(&open::find(lab)?)?)
+    } else {
+        None
+    };
     let store = Store::open().map_err(|error| {
         UserError::usage(format!("the image store cannot be opened: {error}")).with_hint(STORE_HINT)
     })?;
     let lab = || {
-        lab.ok_or_else(|| UserError::usage("this command needs a lab file").with_hint("name it with --lab"))
+        lab.as_ref()
+            .ok_or_else(|| UserError::usage("this command needs a lab file").with_hint("name it with --lab"))
     };
     match args.command {
         ImageCommand::Build {
@@ -119,7 +109,8 @@ pub fn run(args: ImageArgs, lab: Option<&Lab>) -> Result<u8, UserError> {
         } => {
             let cancel = CancellationToken::new();
             interrupts(&cancel)?;
-            run_build(&wanted(lab()?, &store, &names)?, &store, rebuild, &cancel)
+            builds::build(&wanted(lab()?, &store, &names)?, &store, rebuild, &cancel)?;
+            Ok(exit_code::OPEN)
         }
         ImageCommand::List { format } => {
             run_list(&with_bases(wanted(lab()?, &store, &[])?, &store), &store, format)
@@ -184,100 +175,6 @@ fn with_bases(images: Vec<ImageDef>, store: &Store) -> Vec<ImageDef> {
     all
 }
 
-/// Builds those images that are not sealed, and the bases that they stand on.
-pub fn run_build(
-    images: &[ImageDef],
-    store: &Store,
-    rebuild: bool,
-    cancel: &CancellationToken,
-) -> Result<u8, UserError> {
-    let due = |image: &&ImageDef| rebuild || image.sealed.is_none();
-    let todo: Vec<&ImageDef> = images.iter().filter(due).collect();
-    for image in images.iter().filter(|image| !due(image)) {
-        println!("image {}: sealed already", image.name);
-    }
-    if todo.is_empty() {
-        return Ok(exit_code::OPEN);
-    }
-    if todo
-        .iter()
-        .any(|image| matches!(image.origin, Origin::Build { .. }))
-    {
-        ready().map_err(|error| error.about(&todo[0].name))?;
-    }
-    let progress = Progress::new();
-    // Bases first: a role layer that waits for its base would hold a builder.
-    let asked: BTreeSet<&str> = todo.iter().map(|image| image.name.as_str()).collect();
-    let mut bases: Vec<ImageDef> = Vec::new();
-    for base in todo.iter().filter_map(|image| image.base(store)) {
-        if base.sealed.is_none() && !asked.contains(base.name.as_str()) && !bases.contains(&base) {
-            bases.push(base);
-        }
-    }
-    let (asked_bases, layers): (Vec<&ImageDef>, Vec<&ImageDef>) =
-        todo.iter().partition(|image| image.role.is_none());
-    let results = in_parallel(&bases.iter().collect::<Vec<_>>(), store, false, &progress, cancel)
-        .and_then(|_| in_parallel(&asked_bases, store, rebuild, &progress, cancel))
-        .and_then(|mut made| {
-            made.extend(in_parallel(&layers, store, rebuild, &progress, cancel)?);
-            Ok(made)
-        });
-    progress.clear();
-    for sealed in results? {
-        println!(
-            "image {}: sealed, {}",
-            sealed.manifest.name,
-            table::summary(&sealed.manifest)
-        );
-    }
-    Ok(exit_code::OPEN)
-}
-
-/// Builds these images, [`BUILDERS`] at once. The first failure stops what has not begun; what runs is ended.
-fn in_parallel(
-    images: &[&ImageDef],
-    store: &Store,
-    rebuild: bool,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<Vec<Sealed>, UserError> {
-    let next = AtomicUsize::new(0);
-    let stop = cancel.child_token();
-    let made = Mutex::new(Vec::new());
-    let failed: Mutex<Option<(String, BuildError)>> = Mutex::new(None);
-    let worker = || {
-        while let Some(image) = images.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match build(image, store, rebuild, progress, &stop) {
-                Ok(sealed) => locked(&made).push(sealed),
-                Err(error) => {
-                    // The ones that are ended because of the first say no more than that.
-                    locked(&failed).get_or_insert((image.name.clone(), error));
-                    stop.cancel();
-                    return;
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..BUILDERS.min(images.len()) {
-            scope.spawn(worker);
-        }
-    });
-    match failed
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-    {
-        Some((name, error)) => Err(error.about(&name)),
-        None => Ok(made
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)),
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// The first interrupt or termination cancels; a second ends the process at once, and the kernel ends its children.
 #[expect(clippy::disallowed_methods, reason = "a second signal refuses the clean-up")]
 fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
@@ -310,14 +207,14 @@ fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
     Ok(())
 }
 
-fn run_list(images: &[ImageDef], store: &Store, format: ListFormat) -> Result<u8, UserError> {
+fn run_list(images: &[ImageDef], store: &Store, format: Format) -> Result<u8, UserError> {
     let listing = store.list().map_err(|error| {
         UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
     })?;
-    let rows = table::rows(images, &listing);
+    let rows = image_list::rows(images, &listing);
     match format {
-        ListFormat::Text => print!("{}", table::text(&rows, store.dir())),
-        ListFormat::Json => println!("{}", table::json(&rows, store.dir())),
+        Format::Text => print!("{}", image_list::text(&rows, store.dir())),
+        Format::Json => println!("{}", image_list::json(&rows, store.dir())),
     }
     Ok(exit_code::OPEN)
 }
@@ -343,7 +240,10 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
             continue;
         }
         match store.verify(sealed) {
-            Ok(()) => println!("image {name}: unchanged, {}", table::summary(&sealed.manifest)),
+            Ok(()) => println!(
+                "image {name}: unchanged, {}",
+                image_list::summary(&sealed.manifest)
+            ),
             Err(error) => damaged.push(error.to_string()),
         }
     }
@@ -379,8 +279,8 @@ fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
     let cancel = CancellationToken::new();
     interrupts(&cancel)?;
     eprintln!("image {name}: converting and sealing {}", wanted.file.display());
-    let sealed = import(&wanted, store, &cancel).map_err(|error| error.about(&name))?;
-    println!("image {name}: sealed, {}", table::summary(&sealed.manifest));
+    let sealed = import(&wanted, store, &cancel).map_err(|error| UserError::of_image(&name, &error))?;
+    println!("image {name}: sealed, {}", image_list::summary(&sealed.manifest));
     if Families::default().of(os).is_none() {
         println!("note: patchgate cannot apply updates to {os} yet; a group on it stays undecided");
     }
@@ -404,7 +304,7 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
         println!(
             "image {}: removed, {}",
             sealed.manifest.name,
-            table::summary(&sealed.manifest)
+            image_list::summary(&sealed.manifest)
         );
     }
     if gone.is_empty() {

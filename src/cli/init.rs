@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::error::UserError;
+use crate::cli::error::UserError;
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]

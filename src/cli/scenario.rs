@@ -4,10 +4,12 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{block_on, report, scenario_try};
-use crate::error::UserError;
-use crate::exit_code;
+use crate::cli::error::UserError;
+use crate::cli::{exit_code, print, runtime};
 use crate::lab::schema;
+
+pub mod show;
+mod trial;
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]
@@ -31,7 +33,7 @@ impl ScenarioArgs {
 #[derive(Debug, Subcommand)]
 pub enum ScenarioCommand {
     /// Run a scenario on fresh clones without updates, show each step as it goes, and remove the clones.
-    Try(scenario_try::TryArgs),
+    Try(trial::TryArgs),
     /// Print the JSON Schema of a scenario file, for editors: `#:schema scenario.schema.json` as its first line.
     Schema,
 }
@@ -39,12 +41,9 @@ pub enum ScenarioCommand {
 /// Runs the verb.
 pub fn run(args: ScenarioArgs, lab: Option<&Path>) -> Result<u8, UserError> {
     match args.command {
-        ScenarioCommand::Try(args) => block_on(scenario_try::run(args, lab)),
+        ScenarioCommand::Try(args) => runtime::block_on(trial::run(args, lab)),
         ScenarioCommand::Schema => {
-            let text = serde_json::to_string_pretty(&schema::scenario()).map_err(|error| {
-                UserError::usage(format!("the schema cannot be written as JSON: {error}"))
-            })?;
-            report::print(&format!("{text}\n"))?;
+            print::print(&print::json("the schema", &schema::scenario())?)?;
             Ok(exit_code::OPEN)
         }
     }

@@ -14,6 +14,7 @@ use crate::image::manifest::Sealed;
 pub use crate::image::store::{Listing, Store};
 use crate::input::finding::{Finding, Severity};
 use crate::input::hex;
+use crate::lab::build::ImageChoice;
 use crate::lab::file::{ImageSection, Lab};
 use crate::lab::recipe::{self, OsRecipe, RoleRecipe};
 use crate::model::plan::ImagePin;
@@ -72,6 +73,25 @@ impl ImageDef {
             Origin::Build { role: None, .. } | Origin::Imported { .. } => None,
         }
     }
+}
+
+/// What a plan may choose from.
+pub fn choices(images: &[ImageDef]) -> Vec<ImageChoice> {
+    images
+        .iter()
+        .filter_map(|image| {
+            Some(ImageChoice {
+                os: image.os.clone(),
+                role: image.role.clone()?,
+                pin: image.pin(),
+                recipes: image.recipes.clone(),
+                sources: match &image.origin {
+                    Origin::Build { os, .. } => os.sources.clone(),
+                    Origin::Imported { .. } => Vec::new(),
+                },
+            })
+        })
+        .collect()
 }
 
 fn base_of(os: &OsRecipe, recipes: BTreeMap<String, String>, store: &Store) -> ImageDef {

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::error::UserError;
-use crate::exit_code;
 use crate::image::manifest::DamagedImage;
 use crate::image::process::{Job, last_lines};
 
@@ -172,19 +170,6 @@ impl BuildError {
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
             Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
             Self::Interrupted | Self::Io { .. } | Self::Unfit { .. } => None,
-        }
-    }
-
-    /// The error as the user sees it, about the image `name`.
-    pub fn about(&self, name: &str) -> UserError {
-        let error = UserError::usage(format!("image {name}: {self}"));
-        let error = match self {
-            Self::Interrupted => error.with_exit(exit_code::UNDECIDED),
-            _ => error,
-        };
-        match self.hint() {
-            Some(hint) => error.with_hint(hint),
-            None => error,
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Finding and loading the lab file.
+//! Loading the lab file.
 
 use std::path::{Path, PathBuf};
 
-use crate::error::UserError;
 use crate::input::decode;
 use crate::input::finding::{Finding, Severity, Source};
 use crate::input::read::Reader;
@@ -19,21 +18,6 @@ pub const LIMIT: u64 = 1024 * 1024;
 
 /// Entries of a folder that are looked at for a name that was meant.
 const FOLDER_LIMIT: usize = 1000;
-
-/// The lab file of a folder or of the nearest of its parents that has one.
-pub fn find(folder: &Path) -> Result<PathBuf, UserError> {
-    folder
-        .ancestors()
-        .map(|folder| folder.join(FILE_NAME))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            UserError::usage(format!(
-                "no {FILE_NAME} in {} or a folder above it",
-                folder.display()
-            ))
-            .with_hint("`patchgate init` writes one; run patchgate in the lab's folder")
-        })
-}
 
 /// Loads a lab file; recipes that it names exist.
 ///

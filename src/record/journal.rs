@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -206,6 +207,14 @@ pub struct Loaded {
     pub records: Vec<Record>,
     /// Whether the last line was torn and is left out.
     pub truncated: bool,
+}
+
+/// From the first record to the last.
+pub fn wall(records: &[Record]) -> Duration {
+    match (records.first(), records.last()) {
+        (Some(first), Some(last)) => last.at.duration_since(first.at).try_into().unwrap_or_default(),
+        (Some(_) | None, _) => Duration::ZERO,
+    }
 }
 
 /// Reads a whole journal. A torn last line is left out; anything else that is wrong is an error that names the line.

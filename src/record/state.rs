@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::UserError;
 use crate::model::id::RunId;
 use crate::record::journal;
 
@@ -15,8 +14,97 @@ pub const JOURNAL: &str = "journal.jsonl";
 const TRIAL: &str = "trial.jsonl";
 /// The ledger's name in a run's folder.
 pub const RESOURCES: &str = "resources.jsonl";
+/// A file in a run's folder that says that VMs were left on purpose.
+const KEPT: &str = "kept";
 /// The lock's name in a run's folder.
 const LOCK: &str = "lock";
+
+/// What may be wrong with the state folder, or with the name of a run in it.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Nothing says where the folder is.
+    #[error("no place for runs: neither PATCHGATE_STATE, XDG_STATE_HOME nor HOME is set")]
+    NoPlace,
+    /// Its path cannot be used.
+    #[error("{}: not a usable state folder: {source}", path.display())]
+    NotUsable {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A new run's folder cannot be made.
+    #[error("{}: cannot make the run's folder: {source}", path.display())]
+    NotMade {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// That VMs are left on purpose cannot be written down.
+    #[error("{}: {source}", path.display())]
+    NotKept {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The runs cannot be listed.
+    #[error("{}: cannot list the runs: {source}", path.display())]
+    NotListed {
+        /// The folder of runs.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no run yet, of a lab or at all.
+    #[error("no run {}yet", lab.as_ref().map_or_else(String::new, |lab| format!("of lab `{lab}` ")))]
+    NoRun {
+        /// The lab whose newest run was asked for.
+        lab: Option<String>,
+    },
+    /// No run has an id that begins like this.
+    #[error("no run `{text}`")]
+    Unknown {
+        /// What was asked for.
+        text: String,
+        /// Runs that there are, the newest first.
+        newest: Vec<RunId>,
+    },
+    /// More than one run has an id that begins like this.
+    #[error("`{text}` begins more than one run")]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Two that begin so.
+        runs: [RunId; 2],
+    },
+}
+
+impl StateError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        const START: &str = "start one with `patchgate run`";
+        match self {
+            Self::NoPlace => Some("set PATCHGATE_STATE to a folder of yours".to_owned()),
+            Self::NotMade { .. } => Some(
+                "check the folder's permissions and free space, or set PATCHGATE_STATE to another".to_owned(),
+            ),
+            Self::NoRun { .. } => Some(START.to_owned()),
+            Self::Unknown { newest, .. } if newest.is_empty() => {
+                Some(format!("there is no run yet; {START}"))
+            }
+            Self::Unknown { newest, .. } => {
+                let newest: Vec<&str> = newest.iter().map(RunId::as_str).collect();
+                Some(format!("the newest runs are {}", newest.join(", ")))
+            }
+            Self::Ambiguous {
+                runs: [one, other], ..
+            } => Some(format!("write more of it: {one}, {other}, ...")),
+            Self::NotUsable { .. } | Self::NotKept { .. } | Self::NotListed { .. } => None,
+        }
+    }
+}
 
 /// The state folder.
 #[derive(Debug, Clone)]
@@ -47,6 +135,12 @@ impl RunDir {
         self.path.join(TRIAL)
     }
 
+    /// Writes down that VMs are left on purpose.
+    pub fn keep(&self) -> Result<(), StateError> {
+        let path = self.path.join(KEPT);
+        fs::write(&path, "").map_err(|source| StateError::NotKept { path, source })
+    }
+
     /// The ledger's file.
     pub fn resources(&self) -> PathBuf {
         self.path.join(RESOURCES)
@@ -56,7 +150,7 @@ impl RunDir {
 impl State {
     /// The state folder of this user: `$PATCHGATE_STATE`, else `$XDG_STATE_HOME/patchgate`, else
     /// `~/.local/state/patchgate` (XDG Base Directory Specification 0.8). It need not exist.
-    pub fn open() -> Result<Self, UserError> {
+    pub fn open() -> Result<Self, StateError> {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         // The specification has relative paths in XDG_STATE_HOME ignored.
         let xdg = || {
@@ -69,10 +163,7 @@ impl State {
             .map(PathBuf::from)
             .or_else(|| xdg().or_else(home).map(|folder| folder.join("patchgate")))
             .map(Self::at)
-            .ok_or_else(|| {
-                UserError::usage("no place for runs: neither PATCHGATE_STATE, XDG_STATE_HOME nor HOME is set")
-                    .with_hint("set PATCHGATE_STATE to a folder of yours")
-            })
+            .ok_or(StateError::NoPlace)
             .and_then(Self::absolute)
     }
 
@@ -82,13 +173,13 @@ impl State {
     }
 
     /// libvirt wants absolute paths, and marks on hosts name the run's folder.
-    fn absolute(self) -> Result<Self, UserError> {
+    fn absolute(self) -> Result<Self, StateError> {
         match std::path::absolute(&self.root) {
             Ok(root) => Ok(Self { root }),
-            Err(error) => Err(UserError::usage(format!(
-                "{}: not a usable state folder: {error}",
-                self.root.display()
-            ))),
+            Err(source) => Err(StateError::NotUsable {
+                path: self.root,
+                source,
+            }),
         }
     }
 
@@ -113,45 +204,40 @@ impl State {
     }
 
     /// Makes and locks the folder of a new run, readable by its user alone: journals hold guests' output.
-    pub fn create_run(&self, run: &RunId) -> Result<RunDir, UserError> {
+    pub fn create_run(&self, run: &RunId) -> Result<RunDir, StateError> {
         let path = self.run_dir(run);
-        let fail = |error: &io::Error| {
-            UserError::usage(format!(
-                "{}: cannot make the run's folder: {error}",
-                path.display()
-            ))
-            .with_hint("check the folder's permissions and free space, or set PATCHGATE_STATE to another")
+        let fail = |source: io::Error| StateError::NotMade {
+            path: path.clone(),
+            source,
         };
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder
             .recursive(true)
             .create(self.root.join("runs"))
-            .map_err(|error| fail(&error))?;
-        builder
-            .recursive(false)
-            .create(&path)
-            .map_err(|error| fail(&error))?;
-        let lock = File::create_new(path.join(LOCK)).map_err(|error| fail(&error))?;
+            .map_err(fail)?;
+        builder.recursive(false).create(&path).map_err(fail)?;
+        let lock = File::create_new(path.join(LOCK)).map_err(fail)?;
         // It waits only for a moment: nobody else holds more than the shared lock of `is_live`.
-        lock.lock().map_err(|error| fail(&error))?;
+        lock.lock().map_err(fail)?;
         Ok(RunDir { path, _lock: lock })
     }
 
     /// Every run that has a folder, oldest first.
-    pub fn runs(&self) -> Result<Vec<RunId>, UserError> {
+    pub fn runs(&self) -> Result<Vec<RunId>, StateError> {
         let folder = self.root.join("runs");
-        let fail = |error: &io::Error| {
-            UserError::usage(format!("{}: cannot list the runs: {error}", folder.display()))
+        let fail = |source: io::Error| StateError::NotListed {
+            path: folder.clone(),
+            source,
         };
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(&error)),
+            Err(error) => return Err(fail(error)),
         };
         let mut runs = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(|error| fail(&error))?;
+            let entry = entry.map_err(fail)?;
             if let Some(run) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
                 runs.push(run);
             }
@@ -161,7 +247,7 @@ impl State {
     }
 
     /// The newest run with a journal, of one lab or of any.
-    pub fn latest(&self, lab: Option<&str>) -> Result<Option<RunId>, UserError> {
+    pub fn latest(&self, lab: Option<&str>) -> Result<Option<RunId>, StateError> {
         let mut runs = self.runs()?;
         runs.reverse();
         Ok(runs.into_iter().find(|run| {
@@ -171,14 +257,10 @@ impl State {
     }
 
     /// The run that a text means: `latest`, an id, or a prefix that only one id has.
-    pub fn resolve(&self, text: &str, lab: Option<&str>) -> Result<RunId, UserError> {
-        const START: &str = "start one with `patchgate run`";
+    pub fn resolve(&self, text: &str, lab: Option<&str>) -> Result<RunId, StateError> {
         if text == "latest" {
-            return self.latest(lab)?.ok_or_else(|| {
-                let what = lab.map_or("no run yet".to_owned(), |lab| {
-                    format!("no run of lab `{lab}` yet")
-                });
-                UserError::usage(what).with_hint(START)
+            return self.latest(lab)?.ok_or_else(|| StateError::NoRun {
+                lab: lab.map(str::to_owned),
             });
         }
         let runs = self.runs()?;
@@ -187,19 +269,27 @@ impl State {
             .filter(|run| !text.is_empty() && run.as_str().starts_with(text));
         match (fitting.next(), fitting.next()) {
             (Some(run), None) => Ok(run.clone()),
-            (Some(one), Some(other)) => Err(UserError::usage(format!("`{text}` begins more than one run"))
-                .with_hint(format!("write more of it: {one}, {other}, ..."))),
-            (None, _) => {
-                let newest: Vec<&str> = runs.iter().rev().take(5).map(RunId::as_str).collect();
-                let hint = if newest.is_empty() {
-                    format!("there is no run yet; {START}")
-                } else {
-                    format!("the newest runs are {}", newest.join(", "))
-                };
-                Err(UserError::usage(format!("no run `{text}`")).with_hint(hint))
-            }
+            (Some(one), Some(other)) => Err(StateError::Ambiguous {
+                text: text.to_owned(),
+                runs: [one.clone(), other.clone()],
+            }),
+            (None, _) => Err(StateError::Unknown {
+                text: text.to_owned(),
+                newest: runs.iter().rev().take(5).cloned().collect(),
+            }),
         }
     }
+}
+
+/// Whether a run left VMs on purpose.
+pub fn is_kept(run_dir: &Path) -> bool {
+    run_dir.join(KEPT).exists()
+}
+
+/// Says that nothing of a run is left on purpose any more.
+pub fn forget_kept(run_dir: &Path) {
+    // A missing file is what is wanted.
+    let _ = fs::remove_file(run_dir.join(KEPT));
 }
 
 /// Whether the process that made a run still lives. Where that cannot be told it is taken to live, so that nothing

@@ -11,7 +11,7 @@ mod rules;
 mod source;
 
 /// Rooms whose files still name each other in circles; none may come in.
-const UNTIED: [&str; 6] = ["cli", "fake", "gate", "host::libvirt", "image", "verdict"];
+const UNTIED: [&str; 5] = ["fake", "gate", "host::libvirt", "image", "verdict"];
 
 /// Lines that a source file may have.
 const LINES: usize = 500;
@@ -86,7 +86,9 @@ fn planted_violations_are_found() {
         ("guest/debian.rs", "use super::super::host::libvirt::Domain;"),
         ("model/scenario.rs", "use crate::{lab::scenario::load, units};"),
         ("input/read.rs", "use crate::lab::disk;"),
-        ("error.rs", "use crate::gate::Gate;"),
+        ("lab/build.rs", "use crate::lab::open::Checked;"),
+        ("record/state.rs", "use crate::cli::error::UserError;"),
+        ("session/ready.rs", "use crate::cli::print;"),
         ("secret.rs", "use crate::step::render;"),
         ("lab.rs", "use crate::verdict;"),
         ("step/render.rs", "pub use super::super::lab::scenario::keys;"),

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use patchgate::cli::check::Format;
 use patchgate::cli::init::{self, InitArgs};
-use patchgate::cli::plan::time::predict;
-use patchgate::cli::plan::{PlanArgs, run};
 use patchgate::guest::families::Families;
 use patchgate::input::decode::decode;
 use patchgate::input::finding::{Finding, Severity, Source};
@@ -22,15 +19,16 @@ use patchgate::model::expected::Expected;
 use patchgate::model::id::{Arm, CellId};
 use patchgate::model::plan::{HostPlan, ImagePin, Plan};
 use patchgate::model::scenario::Scenario;
+use patchgate::report;
+use patchgate::report::plan::Expecting;
+use patchgate::session::predict::predict;
 use patchgate::units::Mib;
 use proptest::prelude::*;
 
 fn demo() -> (Lab, Vec<Scenario>) {
-    let lab = load::load(Path::new("patchgate.toml")).expect("the demo lab is right");
-    let scenarios = load_dir(Path::new("scenarios"))
-        .scenarios()
-        .expect("its scenarios are right");
-    (lab, scenarios)
+    let checked =
+        Lab::open(Path::new("patchgate.toml"), &Families::default()).expect("the demo lab is right");
+    (checked.lab, checked.scenarios)
 }
 
 /// The cells that `make demo` runs.
@@ -95,20 +93,10 @@ fn the_demo_plan_has_every_choice_made() {
 
 #[test]
 fn the_plan_is_shown_as_a_table_with_what_is_not_built() {
-    let args = PlanArgs {
-        select: Some(DEMO.into()),
-        format: Format::Text,
-    };
-    let shown = |expected: Expected| {
-        run(
-            &args,
-            Path::new("patchgate.toml"),
-            |lab| Ok(images(lab)),
-            |_| expected,
-        )
-        .expect("a plan")
-    };
-    let text = shown(Expected::default());
+    let (lab, scenarios) = demo();
+    let plan = demo_plan(&lab, &scenarios, &images(&lab)).expect("a plan");
+    let shown = |expected: &Expected| report::plan::text(&plan, &predict(&plan, expected).text());
+    let text = shown(&Expected::default());
     let shown_digest = text
         .lines()
         .find(|line| line.starts_with("plan: "))
@@ -128,23 +116,17 @@ fn the_plan_is_shown_as_a_table_with_what_is_not_built() {
             .map(str::to_owned)
     };
     assert_eq!(
-        time(&shown(expected.clone())).as_deref(),
+        time(&shown(&expected)).as_deref(),
         Some(
             "time: about 2m 30s, by the last runs of 2 of 4 cells; longer where the hosts have not room for all arms at \
              once"
         )
     );
-    let args = PlanArgs {
-        format: Format::Json,
-        ..args
-    };
-    let json = run(
-        &args,
-        Path::new("patchgate.toml"),
-        |lab| Ok(images(lab)),
-        |_| expected,
-    )
-    .expect("a plan");
+    let json = serde_json::to_string_pretty(&Expecting {
+        plan: &plan,
+        expected: predict(&plan, &expected),
+    })
+    .expect("JSON");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(
         json["expected"],

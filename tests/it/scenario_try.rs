@@ -4,14 +4,16 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use patchgate::cli::clean::KEPT;
-use patchgate::cli::scenario_try::{Outcome, Show, TryResult, carry_out};
+use patchgate::cli::exit_code;
+use patchgate::cli::scenario::show::Show;
 use patchgate::decide::Decided;
-use patchgate::exit_code;
 use patchgate::fake::{Agent, GuestScript};
 use patchgate::model::scenario::When;
 use patchgate::record::ledger::Ledger;
+use patchgate::record::state::is_kept;
 use patchgate::run::Trial;
+use patchgate::session::outcome::{Outcome, TryResult};
+use patchgate::session::ready::Ready;
 
 use crate::support::{Lab, exit};
 
@@ -39,9 +41,8 @@ async fn tried(lab: &Lab, trial: Trial) -> (Outcome, String) {
     let shown = Shared::default();
     let show = Arc::new(Show::new(Box::new(shown.clone())));
     let setup = lab.setup(show.clone());
-    let outcome = carry_out(setup, &lab.state(), trial)
-        .await
-        .expect("the try starts");
+    let ready = Ready::of(setup, lab.state()).await.expect("the host takes it");
+    let outcome = ready.attempt(trial, |_| ()).await.expect("the try starts");
     show.end(&outcome);
     let text = String::from_utf8(shown.0.lock().expect("unpoisoned").clone()).expect("text");
     (outcome, text)
@@ -62,7 +63,7 @@ async fn a_passing_scenario_is_shown_step_by_step_and_leaves_nothing() {
     seed.name = "an order is written".into();
     lab.scenario().steps.insert(0, seed);
     let (outcome, text) = tried(&lab, TRIAL).await;
-    assert_eq!(outcome.exit(), exit_code::OPEN);
+    assert_eq!(exit_code::of_trial(outcome.result), exit_code::OPEN);
     assert_eq!(
         text,
         "trying web/page on fresh clones of web/debian-12, without updates
@@ -92,7 +93,7 @@ async fn a_failed_step_is_shown_with_all_that_helps_and_exits_1() {
         ..GuestScript::default()
     });
     let (outcome, text) = tried(&lab, TRIAL).await;
-    assert_eq!(outcome.exit(), exit_code::CLOSED);
+    assert_eq!(exit_code::of_trial(outcome.result), exit_code::CLOSED);
     for part in [
         "  FAIL  1/1 it answers (on web), 0.0s\n        true\n",
         "        not met: exit code is 7, expected 0\n",
@@ -131,7 +132,7 @@ async fn a_scenario_that_fails_before_the_updates_is_not_taken_through_the_reboo
         ..GuestScript::default()
     });
     let (outcome, text) = tried(&lab, TRIAL).await;
-    assert_eq!(outcome.exit(), exit_code::CLOSED);
+    assert_eq!(exit_code::of_trial(outcome.result), exit_code::CLOSED);
     assert!(!text.contains("reboot took"), "{text}");
     assert!(outcome.scenarios[0].steps[1].report.is_none());
     left_nothing(&lab);
@@ -146,7 +147,11 @@ async fn a_fault_of_the_lab_is_told_apart_from_a_failed_step() {
             ..GuestScript::default()
         });
         let (outcome, text) = tried(&lab, TRIAL).await;
-        assert_eq!(outcome.exit(), exit_code::UNDECIDED, "{what}");
+        assert_eq!(
+            exit_code::of_trial(outcome.result),
+            exit_code::UNDECIDED,
+            "{what}"
+        );
         assert!(text.contains("the lab failed in "), "{text}");
         assert!(
             text.ends_with("try: UNDECIDED cell=web/debian-12 scenarios=0/1\n"),
@@ -164,7 +169,7 @@ async fn an_interrupt_removes_even_what_was_to_be_kept() {
         ..GuestScript::default()
     });
     let (outcome, _) = tried(&lab, Trial { keep: true, ..TRIAL }).await;
-    assert_eq!(outcome.exit(), exit_code::UNDECIDED);
+    assert_eq!(exit_code::of_trial(outcome.result), exit_code::UNDECIDED);
     assert!(outcome.kept.is_empty());
     left_nothing(&lab);
 }
@@ -173,7 +178,7 @@ async fn an_interrupt_removes_even_what_was_to_be_kept() {
 async fn what_is_kept_can_be_entered_and_cleaned_and_is_no_run() {
     let lab = Lab::default();
     let (outcome, text) = tried(&lab, Trial { keep: true, ..TRIAL }).await;
-    assert_eq!(outcome.exit(), exit_code::OPEN);
+    assert_eq!(exit_code::of_trial(outcome.result), exit_code::OPEN);
     let id = outcome.run.as_str();
     assert!(
         text.contains(&format!(
@@ -188,12 +193,12 @@ async fn what_is_kept_can_be_entered_and_cleaned_and_is_no_run() {
     let dir = state.run_dir(&outcome.run);
     let left = Ledger::left(&dir.join(patchgate::record::state::RESOURCES)).expect("ledger");
     assert_eq!(left.len(), lab.fake.present().len(), "`clean` finds all of it");
-    assert!(dir.join(KEPT).exists(), "`clean` without its id leaves it alone");
+    assert!(is_kept(&dir), "`clean` without its id leaves it alone");
     assert_eq!(state.resolve(id, None).expect("`clean ID` finds it"), outcome.run);
 
     assert_eq!(state.latest(None).expect("latest"), None);
     let error = Decided::load(&state, &outcome.run).expect_err("no gate");
-    assert!(error.message.contains("tried scenarios"), "{error}");
+    assert!(error.to_string().contains("tried scenarios"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,35 +3,14 @@
 use super::source;
 
 /// The rooms from the ground up: a room names only rooms before it. The crate's root names them all.
-pub const ORDER: [&str; 21] = [
-    "exit_code",
-    "input",
-    "error",
-    "units",
-    "measure",
-    "secret",
-    "model",
-    "guest",
-    "step",
-    "lab",
-    "verdict",
-    "gate",
-    "record",
-    "decide",
-    "report",
-    "port",
-    "image",
-    "run",
-    "host",
-    "fake",
-    "cli",
+pub const ORDER: [&str; 20] = [
+    "input", "units", "measure", "secret", "model", "guest", "step", "lab", "verdict", "gate", "record",
+    "decide", "report", "port", "image", "run", "host", "session", "fake", "cli",
 ];
 
 /// Rooms without input, output or clock.
-pub const PURE: [&str; 19] = [
-    "exit_code",
+pub const PURE: [&str; 17] = [
     "input",
-    "error",
     "units",
     "measure",
     "secret",
@@ -50,7 +29,7 @@ pub const PURE: [&str; 19] = [
     "run::queue",
 ];
 /// What a pure room may not name.
-const IMPURE: [&str; 21] = [
+const IMPURE: [&str; 23] = [
     "tokio",
     "tokio_util",
     "virt",
@@ -69,7 +48,9 @@ const IMPURE: [&str; 21] = [
     "std::time::SystemTime",
     "crate::lab::disk",
     "crate::lab::load",
+    "crate::lab::open",
     "crate::lab::scenario::load",
+    "crate::lab::survey",
     "crate::record::journal",
     "tracing",
 ];

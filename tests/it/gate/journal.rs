@@ -224,12 +224,15 @@ fn runs_are_found_by_latest_lab_and_prefix() {
         ("", None, "no run ``", "newest"),
     ] {
         let error = state.resolve(text, lab).expect_err(text);
-        assert_eq!(error.message, message);
-        let found = error.hint.unwrap_or_default();
+        assert_eq!(error.to_string(), message);
+        let found = error.hint().unwrap_or_default();
         assert!(found.contains(hint), "{found}");
     }
     let error = state.create_run(&ids[0]).expect_err("twice");
-    assert!(error.message.contains("cannot make the run's folder"), "{error}");
+    assert!(
+        error.to_string().contains("cannot make the run's folder"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use crate::cli::doctor::show::Check;
 use crate::host::connected::Connected;
 use crate::host::proxy;
 use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::Cause;
-use crate::model::resource::{Resource, ResourceKind};
+use crate::model::resource::ResourceKind;
 use crate::port::{FilterSpec, LabError, NetworkSpec, OutletSpec, Tag};
+use crate::session::doctor::check::Check;
+use crate::session::doctor::removal::remove;
 
 /// A network between nodes, made and removed.
 pub(super) async fn networks(lab: &dyn Connected, run: &RunId) -> Check {
@@ -89,13 +90,4 @@ async fn tried(lab: &dyn Connected, run: &RunId) -> Result<String, LabError> {
 
 fn nowhere(run: &RunId) -> std::path::PathBuf {
     std::env::temp_dir().join(format!("patchgate-{run}"))
-}
-
-pub(super) async fn remove(lab: &dyn Connected, kind: ResourceKind, name: &str) -> Result<(), LabError> {
-    let resource = Resource {
-        kind,
-        name: name.into(),
-        uri: lab.uri().into(),
-    };
-    lab.remove(&resource).await
 }

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::exit_code;
 use crate::model::event::{Event, StepReport};
 use crate::model::id::RunId;
 use crate::model::outcome::{Fault, ScenarioOutcome};
@@ -13,7 +12,7 @@ use crate::run::Tried;
 /// How a trial ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Result {
+pub enum TryResult {
     /// Every scenario passed.
     Passed,
     /// A step failed.
@@ -30,7 +29,7 @@ pub struct Outcome {
     /// The cell that was cloned.
     pub cell: String,
     /// How it ended.
-    pub result: Result,
+    pub result: TryResult,
     /// The scenarios, in order.
     pub scenarios: Vec<Scenario>,
     /// What ended it before its time.
@@ -134,11 +133,11 @@ impl Outcome {
             .iter()
             .all(|tried| tried.outcome == Some(ScenarioOutcome::Passed));
         let result = if ended(ScenarioOutcome::Failed) {
-            Result::Failed
+            TryResult::Failed
         } else if all_passed && !scenarios.is_empty() && faults.is_empty() && !interrupted {
-            Result::Passed
+            TryResult::Passed
         } else {
-            Result::Undecided
+            TryResult::Undecided
         };
         Self {
             run: loaded.run.clone(),
@@ -163,14 +162,5 @@ impl Outcome {
     pub fn passed(&self) -> usize {
         let passed = |tried: &&Scenario| tried.outcome == Some(ScenarioOutcome::Passed);
         self.scenarios.iter().filter(passed).count()
-    }
-
-    /// The process's exit code.
-    pub fn exit(&self) -> u8 {
-        match self.result {
-            Result::Passed => exit_code::OPEN,
-            Result::Failed => exit_code::CLOSED,
-            Result::Undecided => exit_code::UNDECIDED,
-        }
     }
 }

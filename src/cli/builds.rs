@@ -1,16 +1,65 @@
-//! How builds are shown: one spinner per image on a terminal, plain lines elsewhere.
+//! How builds are shown: one spinner per image on a terminal, plain lines elsewhere; then what was sealed.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::error::UserError;
+use crate::cli::image_list::summary;
+use crate::image::batch::{build_due, is_due};
 use crate::image::build::{BuildProgress, Stage};
+use crate::image::catalogue::{ImageDef, Store};
+use crate::image::manifest::Sealed;
+use crate::session::images;
+
+/// Builds those images that are not sealed, or all of them anew, and says what came of it.
+pub fn build(
+    images: &[ImageDef],
+    store: &Store,
+    rebuild: bool,
+    cancel: &CancellationToken,
+) -> Result<(), UserError> {
+    tell_spared(images, rebuild);
+    let progress = Progress::new();
+    let made = build_due(images, store, rebuild, &progress, cancel);
+    progress.clear();
+    tell(&made?);
+    Ok(())
+}
+
+/// Builds the images of a plan that are missing; an interrupt ends it.
+pub async fn build_missing(images: Vec<ImageDef>, store: Store) -> Result<(), UserError> {
+    tell_spared(&images, false);
+    let progress = Arc::new(Progress::new());
+    let made = images::build_missing(images, store, progress.clone()).await;
+    progress.clear();
+    tell(&made?);
+    Ok(())
+}
+
+fn tell_spared(images: &[ImageDef], rebuild: bool) {
+    for image in images.iter().filter(|image| !is_due(image, rebuild)) {
+        println!("image {}: sealed already", image.name);
+    }
+}
+
+fn tell(made: &[Sealed]) {
+    for sealed in made {
+        println!(
+            "image {}: sealed, {}",
+            sealed.manifest.name,
+            summary(&sealed.manifest)
+        );
+    }
+}
 
 /// A display of builds, on standard error.
-pub struct Progress {
+struct Progress {
     bars: Option<MultiProgress>,
     builds: Mutex<BTreeMap<String, Build>>,
 }
@@ -22,7 +71,7 @@ struct Build {
 
 impl Progress {
     /// A display that fits standard error.
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self {
             bars: std::io::stderr().is_terminal().then(MultiProgress::new),
             builds: Mutex::default(),
@@ -30,7 +79,7 @@ impl Progress {
     }
 
     /// Takes the spinners away.
-    pub fn clear(&self) {
+    fn clear(&self) {
         if let Some(bars) = &self.bars {
             // A terminal that is gone has nothing to clear.
             let _ = bars.clear();

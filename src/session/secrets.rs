@@ -7,17 +7,33 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::error::UserError;
 use crate::lab::file::Lab;
 use crate::lab::file::SecretSection;
 use crate::model::plan::Plan;
 use crate::secret::{LONGEST, Secrets};
 
+/// A secret that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("secret {name}: {problem}; nothing was started")]
+pub struct SecretError {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub problem: String,
+}
+
+impl SecretError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        format!("[secret.{}] of the lab file says where it is", self.name)
+    }
+}
+
 /// The secrets that the plan's steps ask for.
 ///
 /// # Errors
 /// One is not to be had; nothing was started.
-pub fn read(lab: &Lab, plan: &Plan) -> Result<Secrets, UserError> {
+pub fn read(lab: &Lab, plan: &Plan) -> Result<Secrets, SecretError> {
     let asked: BTreeSet<&str> = plan
         .scenarios
         .values()
@@ -26,9 +42,9 @@ pub fn read(lab: &Lab, plan: &Plan) -> Result<Secrets, UserError> {
         .collect();
     let mut secrets = Secrets::default();
     for name in asked {
-        let refuse = |problem: String| {
-            UserError::usage(format!("secret {name}: {problem}; nothing was started"))
-                .with_hint(format!("[secret.{name}] of the lab file says where it is"))
+        let refuse = |problem: String| SecretError {
+            name: name.to_owned(),
+            problem,
         };
         let section = lab.file.secret.get(name);
         let section = section.ok_or_else(|| refuse("it is not in the lab file".to_owned()))?;

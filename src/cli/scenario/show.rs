@@ -5,13 +5,13 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::cli::scenario_try::outcome::{Outcome, Result};
 use crate::model::event::{Event, Record, StepReport};
 use crate::model::outcome::{Fault, Stage, StepOutcome};
 use crate::model::plan::Plan;
 use crate::model::scenario::When;
 use crate::port::Observer;
 use crate::report::{length, safe_excerpt, safe_line};
+use crate::session::outcome::{Outcome, TryResult};
 
 /// Writes a trial's events as they happen.
 pub struct Show(Mutex<Inner>);
@@ -50,9 +50,9 @@ impl Show {
             let _ = writeln!(text, "try again with: patchgate clean {}", outcome.run);
         }
         let word = match outcome.result {
-            Result::Passed => "PASSED",
-            Result::Failed => "FAILED",
-            Result::Undecided => "UNDECIDED",
+            TryResult::Passed => "PASSED",
+            TryResult::Failed => "FAILED",
+            TryResult::Undecided => "UNDECIDED",
         };
         let _ = writeln!(
             text,

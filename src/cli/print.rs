@@ -1,0 +1,109 @@
+//! What verbs print and write.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::args::Colour;
+use crate::cli::error::UserError;
+use crate::decide::Decided;
+use crate::input::finding::draw;
+use crate::report::Summary;
+use crate::report::render::{Format, render};
+use crate::report::text::Style;
+
+/// Columns where the terminal does not say how many it has.
+const DEFAULT_WIDTH: usize = 120;
+
+/// Writes to standard output; a reader that has gone away is no error.
+pub fn print(text: &str) -> Result<(), UserError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(UserError::usage(format!(
+            "cannot write to standard output: {error}"
+        ))),
+    }
+}
+
+/// A document for programs; `what` names it where it cannot be written.
+pub fn json(what: &str, document: &impl Serialize) -> Result<String, UserError> {
+    serde_json::to_string_pretty(document)
+        .map(|text| text + "\n")
+        .map_err(|error| UserError::usage(format!("{what} cannot be written as JSON: {error}")))
+}
+
+/// How standard output wants its text.
+pub fn style(colour: Colour) -> Style {
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    Style {
+        width: columns.unwrap_or(DEFAULT_WIDTH).clamp(40, 400),
+        colour: colour.on(&io::stdout()),
+    }
+}
+
+/// Prints the report of a run.
+pub fn report(decided: &Decided, format: Format, colour: Colour) -> Result<(), UserError> {
+    print(&render(&Summary::of(decided), format, style(colour))?)
+}
+
+/// Writes the report of a run to a file, without colour.
+pub fn report_to(path: &Path, decided: &Decided, format: Format) -> Result<(), UserError> {
+    let style = Style {
+        width: DEFAULT_WIDTH,
+        colour: false,
+    };
+    write_file(path, &render(&Summary::of(decided), format, style)?)
+}
+
+/// Replaces a file whole: a reader sees the old one or the new one.
+fn write_file(path: &Path, text: &str) -> Result<(), UserError> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".patchgate-report-")
+            // As any new file: the user's mask takes away from it.
+            .permissions(std::fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| {
+        UserError::usage(format!("{}: cannot write the report: {error}", path.display()))
+            .with_hint("name a file in a folder that exists and that you may write to")
+    })
+}
+
+/// Prints an error with its findings and its remedy.
+pub fn error(error: &UserError, colour: bool) {
+    for finding in &error.findings {
+        eprint!("{}", draw(finding, colour));
+    }
+    eprintln!("error: {error}");
+    if let Some(hint) = &error.hint {
+        eprintln!(" hint: {hint}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_replaces_the_file_whole() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("report.json");
+        std::fs::write(&path, "old and longer than the new").expect("old");
+        write_file(&path, "new").expect("new");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "new");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+
+        let error = write_file(&folder.path().join("no/folder"), "x").expect_err("no folder");
+        assert!(error.message.contains("no/folder"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Everything that is wrong with a lab's files, however many there are and wherever they are named.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::guest::families::Families;
+use crate::input::finding::Finding;
+use crate::input::read::unplaced;
+use crate::input::words::count;
+use crate::lab::disk;
+use crate::lab::file::Lab;
+use crate::lab::lint::{lint, tally};
+use crate::lab::load::{self, FILE_NAME};
+use crate::lab::scenario::load::{Loaded, load_department, load_dir, load_file};
+
+/// What was looked at, and what was found.
+pub struct Survey<'a> {
+    families: &'a Families,
+    recipes: &'a dyn Fn(&Lab) -> Vec<Finding>,
+    /// What is wrong, file by file.
+    pub findings: Vec<Finding>,
+    /// How many files were looked at.
+    pub files: usize,
+}
+
+impl<'a> Survey<'a> {
+    /// Of nothing yet; `families` can be updated, and `recipes` has the findings of the recipes that a lab names.
+    pub fn new(families: &'a Families, recipes: &'a dyn Fn(&Lab) -> Vec<Finding>) -> Self {
+        Self {
+            families,
+            recipes,
+            findings: Vec::new(),
+            files: 0,
+        }
+    }
+
+    /// Looks at a lab file, a scenario file, or a folder of either.
+    pub fn path(&mut self, path: &Path) {
+        if path.is_dir() {
+            let lab_file = path.join(FILE_NAME);
+            if lab_file.is_file() {
+                self.lab(&lab_file);
+            } else if has_toml(path) {
+                self.scenarios(load_department(path), path);
+            } else {
+                self.scenarios(load_dir(path), path);
+            }
+        } else if is_lab_file(path) {
+            self.lab(path);
+        } else {
+            self.scenarios(load_file(path), path);
+        }
+    }
+
+    /// Looks at a lab and all that it names. The lab is there where its file is right.
+    pub fn lab(&mut self, path: &Path) -> Option<(Lab, Loaded)> {
+        self.files += 1;
+        let lab = match load::load(path) {
+            Ok(lab) => lab,
+            Err(findings) => {
+                self.findings.extend(findings);
+                // The usual folder: mistakes in scenarios need not wait until those in the lab file are mended.
+                let folder = path.parent().unwrap_or(Path::new("")).join("scenarios");
+                if folder.is_dir() {
+                    let loaded = load_dir(&folder);
+                    self.files += loaded.read;
+                    self.findings.extend(loaded.findings);
+                }
+                return None;
+            }
+        };
+        let loaded = load_dir(&lab.dir.join(lab.file.lab.scenarios.get_ref()));
+        self.files += loaded.read + recipe_paths(&lab).len();
+        self.findings
+            .extend(lint(&lab, &loaded.files, &loaded.broken, self.families));
+        self.findings.extend((self.recipes)(&lab));
+        self.findings.extend(loaded.findings.iter().cloned());
+        Some((lab, loaded))
+    }
+
+    fn scenarios(&mut self, loaded: Loaded, path: &Path) {
+        if loaded.read == 0 && loaded.findings.is_empty() {
+            let finding = unplaced(format!("{}: has no lab file and no scenario", path.display()));
+            self.findings
+                .push(finding.with_hint("name a lab file, a scenario file, or a folder of either"));
+        }
+        self.files += loaded.read;
+        self.findings.extend(loaded.findings);
+    }
+
+    /// Whether nothing is wrong; there may be warnings.
+    pub fn is_right(&self) -> bool {
+        tally(&self.findings).0 == 0
+    }
+
+    /// How much is wrong, in a line: `2 errors, 1 warning in 3 files`.
+    pub fn summary(&self) -> String {
+        let (errors, warnings) = tally(&self.findings);
+        let files = count(self.files, "file");
+        match (errors, warnings) {
+            (0, 0) => format!("ok: {files}"),
+            (0, warnings) => format!("ok: {} in {files}", count(warnings, "warning")),
+            (errors, 0) => format!("{} in {files}", count(errors, "error")),
+            (errors, warnings) => {
+                format!(
+                    "{}, {} in {files}",
+                    count(errors, "error"),
+                    count(warnings, "warning")
+                )
+            }
+        }
+    }
+}
+
+/// The recipes that a lab names, each once.
+fn recipe_paths(lab: &Lab) -> BTreeSet<&Path> {
+    let builds = lab.file.image.values().filter_map(|image| image.build.as_ref());
+    let recipes = lab.file.role.values().filter_map(|role| role.recipe.as_ref());
+    builds
+        .chain(recipes)
+        .map(|path| path.get_ref().as_path())
+        .collect()
+}
+
+fn has_toml(folder: &Path) -> bool {
+    let is_toml =
+        |path: &Path| path.is_file() && path.extension().is_some_and(|extension| extension == "toml");
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_toml(&entry.path())))
+}
+
+/// Whether a file is a lab file: by its name, or by a section that only lab files have.
+fn is_lab_file(path: &Path) -> bool {
+    if path.file_name().is_some_and(|name| name == FILE_NAME) {
+        return true;
+    }
+    disk::source(path, load::LIMIT).is_ok_and(|source| {
+        source.text.lines().any(|line| {
+            let line = line.trim();
+            line == "[lab]" || line.starts_with("[group.")
+        })
+    })
+}
