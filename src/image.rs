@@ -10,5 +10,4 @@ pub mod manifest;
 pub mod process;
 pub mod sparse;
 pub mod store;
-pub mod tree;
 pub mod warm;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::error::UserError;
 use crate::cli::image_list::summary;
 use crate::image::batch::{build_due, is_due};
-use crate::image::build::{BuildProgress, Stage};
+use crate::image::build::stage::{BuildProgress, Stage};
 use crate::image::catalogue::{ImageDef, Store};
 use crate::image::manifest::Sealed;
 use crate::session::images;

@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::image::build::{BuildProgress, build, ready};
-use crate::image::catalogue::{ImageDef, Origin, Store};
+use crate::image::build::stage::BuildProgress;
+use crate::image::build::whole::{build, ready};
+use crate::image::catalogue::{ImageDef, Store};
 use crate::image::error::BuildError;
 use crate::image::manifest::Sealed;
 
@@ -38,15 +39,9 @@ pub fn build_due(
     cancel: &CancellationToken,
 ) -> Result<Vec<Sealed>, NotBuilt> {
     let todo: Vec<&ImageDef> = images.iter().filter(|image| is_due(image, rebuild)).collect();
-    let Some(first) = todo.first() else {
-        return Ok(Vec::new());
-    };
-    if todo
-        .iter()
-        .any(|image| matches!(image.origin, Origin::Build { .. }))
-    {
-        ready().map_err(|error| NotBuilt {
-            image: first.name.clone(),
+    for image in &todo {
+        ready(image).map_err(|error| NotBuilt {
+            image: image.name.clone(),
             error,
         })?;
     }

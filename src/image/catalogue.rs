@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use crate::image::build::FORMAT;
-use crate::image::disk;
+use crate::image::build::key::{base_key, layer_key};
 use crate::image::manifest::Sealed;
 pub use crate::image::store::{Listing, Store};
 use crate::input::finding::{Finding, Severity};
-use crate::input::hex;
 use crate::lab::build::ImageChoice;
 use crate::lab::file::{ImageSection, Lab};
 use crate::lab::recipe::{self, OsRecipe, RoleRecipe};
@@ -381,48 +377,4 @@ fn finding(lab: &Lab, span: Option<Range<usize>>, message: String, hint: String)
             hint: Some(hint),
         },
     }
-}
-
-/// The key of a base: everything that decides its disk but the mirror's content of the day.
-fn base_key(os: &OsRecipe) -> String {
-    #[derive(Serialize)]
-    struct Decides<'a> {
-        format: u32,
-        builder: &'a [&'a str],
-        os: &'a OsRecipe,
-    }
-    digest(&Decides {
-        format: FORMAT,
-        builder: disk::DECIDES,
-        os,
-    })
-}
-
-/// The key of a role layer on the base of that key. Packages for other OS versions do not matter to it.
-fn layer_key(role: &RoleRecipe, os: &str, base: &str) -> String {
-    #[derive(Serialize)]
-    struct Decides<'a> {
-        base: &'a str,
-        packages: &'a [String],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        fetch: Option<&'a [String]>,
-        debs: Vec<&'a str>,
-        changes: &'a recipe::Changes,
-    }
-    digest(&Decides {
-        base,
-        packages: role.packages_on(os),
-        fetch: Some(role.fetch.as_slice()).filter(|fetch| !fetch.is_empty()),
-        debs: role.debs.iter().map(|deb| deb.sha256.as_str()).collect(),
-        changes: &role.changes,
-    })
-}
-
-fn digest(decides: &impl Serialize) -> String {
-    let mut hasher = Sha256::new();
-    // Writing to a hasher cannot fail, and the keys of these structs are strings.
-    if let Ok(json) = serde_json::to_vec(decides) {
-        hasher.update(json);
-    }
-    hex(&hasher.finalize())
 }

@@ -2,11 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::image::manifest::DamagedImage;
-use crate::image::process::{Job, last_lines};
 
 /// A failure to make an image; nothing of it is left in the store but its log.
 #[derive(Debug, thiserror::Error)]
@@ -104,45 +102,6 @@ impl BuildError {
                 path: path.to_owned(),
                 source,
             }
-        }
-    }
-
-    /// The error of a command that ended with `status`, told apart by what its output says.
-    pub fn of_command(job: &Job, status: ExitStatus, output: &str, log: &Path) -> Self {
-        let says = |phrases: &[&str]| phrases.iter().any(|phrase| output.contains(phrase));
-        let what = job.what.clone();
-        let tail = last_lines(output);
-        if says(&["No space left on device", "Disk quota exceeded"]) {
-            return Self::DiskFull {
-                what,
-                path: log.parent().unwrap_or(log).to_owned(),
-            };
-        }
-        if says(&[
-            "Could not resolve",
-            "Temporary failure resolving",
-            "Could not connect",
-            "Unable to connect",
-            "Connection failed",
-            "Connection timed out",
-            "Failed to fetch",
-            "does not have a Release file",
-        ]) {
-            return Self::Mirror { what, tail };
-        }
-        let how = match (
-            status.code(),
-            std::os::unix::process::ExitStatusExt::signal(&status),
-        ) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "no exit code".into(),
-        };
-        Self::Command {
-            what,
-            how,
-            tail,
-            log: log.to_owned(),
         }
     }
 

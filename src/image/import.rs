@@ -11,7 +11,7 @@ use crate::image::catalogue::image_name;
 use crate::image::disk;
 use crate::image::error::BuildError;
 use crate::image::manifest::{DISK, Identity, ImageSource, Sealed, digest, seal};
-use crate::image::process::{Job, Runner, missing};
+use crate::image::process::{Dialect, Job, Runner, missing};
 use crate::image::store::Store;
 
 /// The OS versions that a disk can be imported as.
@@ -78,7 +78,7 @@ pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Res
     let lock = store.lock(&name, "import", cancel, &|| {})?;
     let work = store.work(&name, "import", &lock).map_err(in_store)?;
     let log = store.log(&name, "import");
-    let runner = Runner::new(&log, cancel).map_err(in_store)?;
+    let runner = Runner::new(&log, cancel, Dialect::default()).map_err(in_store)?;
     let info = disk::info(&runner, &file)?;
     if let Some(other) = info.other_file(&file) {
         return Err(unfit(format!(

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ impl Job {
 
     /// The command line that keeps the job apart. `--kill-child` and `--pdeathsig` make the kernel end it with its
     /// parent, however that ends (unshare(1), setpriv(1)).
-    fn command(&self) -> Command {
+    fn command(&self, env: &[(&str, &str)]) -> Command {
         let mut argv: Vec<&str> = vec!["setpriv", "--pdeathsig", "KILL"];
         let namespaces = [
             "unshare",
@@ -99,7 +99,7 @@ impl Job {
                     "--",
                     "sh",
                     "-c",
-                    "ip link set lo up && exec \"$@\"",
+                    include_str!("process/loopback.sh"),
                     "sh",
                 ]);
             }
@@ -113,12 +113,8 @@ impl Job {
                 name.to_str()
                     .is_some_and(|name| name.to_ascii_lowercase().ends_with("_proxy"))
             }))
-            .envs([
-                ("PATH", PATH),
-                ("HOME", "/root"),
-                ("LC_ALL", "C.UTF-8"),
-                ("DEBIAN_FRONTEND", "noninteractive"),
-            ])
+            .envs([("PATH", PATH), ("HOME", "/root"), ("LC_ALL", "C.UTF-8")])
+            .envs(env.iter().copied())
             .stdin(Stdio::null());
         // Ctrl-C on a terminal reaches the whole foreground group; the build ends its children itself, in order.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -126,9 +122,19 @@ impl Job {
     }
 }
 
+/// How the programs of a build want to be called, and what they say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Dialect {
+    /// Additional environment.
+    pub env: &'static [(&'static str, &'static str)],
+    /// What an output has in it where packages cannot be fetched.
+    pub unreachable: &'static [&'static str],
+}
+
 /// Runs the children of one build, and keeps their log.
 #[derive(Debug)]
 pub struct Runner {
+    dialect: Dialect,
     cancel: CancellationToken,
     log: Mutex<Log>,
     log_path: PathBuf,
@@ -142,8 +148,9 @@ struct Log {
 
 impl Runner {
     /// A runner that logs to a new file and ends its child when `cancel` says so.
-    pub fn new(log_path: &Path, cancel: &CancellationToken) -> io::Result<Self> {
+    pub fn new(log_path: &Path, cancel: &CancellationToken, dialect: Dialect) -> io::Result<Self> {
         Ok(Self {
+            dialect,
             cancel: cancel.clone(),
             log: Mutex::new(Log {
                 file: File::create(log_path)?,
@@ -151,11 +158,6 @@ impl Runner {
             }),
             log_path: log_path.to_owned(),
         })
-    }
-
-    /// Where the log is.
-    pub fn log_path(&self) -> &Path {
-        &self.log_path
     }
 
     /// Whether the build was asked to stop, as an error.
@@ -174,7 +176,7 @@ impl Runner {
         let failed = |source| BuildError::of_io(&job.what, Path::new("setpriv"), source);
         // One pipe for both, so that an error's words stay behind the output that led to them.
         let (both, write) = io::pipe().map_err(failed)?;
-        let mut command = job.command();
+        let mut command = job.command(self.dialect.env);
         if job.answers {
             command.stdout(Stdio::piped()).stderr(write);
         } else {
@@ -195,7 +197,37 @@ impl Runner {
         if ended.success() {
             return Ok(answer.unwrap_or_default());
         }
-        Err(BuildError::of_command(job, ended, &tail, self.log_path()))
+        Err(self.failure(job, ended, &tail))
+    }
+
+    /// The error of a command that ended with `status`, told apart by what its output says.
+    fn failure(&self, job: &Job, status: ExitStatus, output: &str) -> BuildError {
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| output.contains(phrase));
+        let what = job.what.clone();
+        let tail = last_lines(output);
+        if says(&["No space left on device", "Disk quota exceeded"]) {
+            return BuildError::DiskFull {
+                what,
+                path: self.log_path.parent().unwrap_or(&self.log_path).to_owned(),
+            };
+        }
+        if says(self.dialect.unreachable) {
+            return BuildError::Mirror { what, tail };
+        }
+        let how = match (
+            status.code(),
+            std::os::unix::process::ExitStatusExt::signal(&status),
+        ) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "no exit code".into(),
+        };
+        BuildError::Command {
+            what,
+            how,
+            tail,
+            log: self.log_path.clone(),
+        }
     }
 
     /// Waits with the job's deadline. The child is always reaped, so that its pipes close.
@@ -203,7 +235,7 @@ impl Runner {
         clippy::disallowed_methods,
         reason = "a child is waited for in the machine's time"
     )]
-    fn wait(&self, child: &mut Child, job: &Job) -> Result<std::process::ExitStatus, BuildError> {
+    fn wait(&self, child: &mut Child, job: &Job) -> Result<ExitStatus, BuildError> {
         let started = Instant::now();
         let failed = |source| BuildError::of_io(&job.what, Path::new(&job.argv[0]), source);
         loop {
@@ -265,7 +297,7 @@ impl Tail {
 }
 
 /// The last lines of an output, without control characters, for an error.
-pub fn last_lines(text: &str) -> String {
+fn last_lines(text: &str) -> String {
     let lines: Vec<String> = text
         .split(['\n', '\r'])
         .filter(|line| !line.trim().is_empty())
@@ -287,7 +319,7 @@ mod tests {
     use super::*;
 
     fn runner(dir: &Path, cancel: &CancellationToken) -> Runner {
-        Runner::new(&dir.join("log"), cancel).expect("a runner")
+        Runner::new(&dir.join("log"), cancel, Dialect::default()).expect("a runner")
     }
 
     #[test]

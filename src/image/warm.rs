@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::guest::identity::Answer;
-use crate::image::process::{Job, Runner};
+use crate::image::process::{Dialect, Job, Runner};
 use crate::image::sparse;
 use crate::input::hex;
 
@@ -174,10 +174,14 @@ pub fn name_base(disk: &Path, base: &str) -> Result<String, String> {
         "qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", base, "--", &path,
     ];
     let job = Job::new("name the base of a saved disk", REBASE, &argv);
-    Runner::new(Path::new("/dev/null"), &CancellationToken::new())
-        .map_err(|error| error.to_string())?
-        .run(&job)
-        .map_err(|error| error.to_string())?;
+    Runner::new(
+        Path::new("/dev/null"),
+        &CancellationToken::new(),
+        Dialect::default(),
+    )
+    .map_err(|error| error.to_string())?
+    .run(&job)
+    .map_err(|error| error.to_string())?;
     sparse::digest(disk).map_err(|error| error.to_string())
 }
 

@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::batch::{self, NotBuilt};
-use crate::image::build::BuildProgress;
+use crate::image::build::stage::BuildProgress;
 use crate::image::catalogue::{ImageDef, Store};
 use crate::image::manifest::Sealed;
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 
-use patchgate::image::build::{BuildProgress, Stage, build};
+use patchgate::image::build::stage::{BuildProgress, Stage};
+use patchgate::image::build::whole::build;
 use patchgate::image::catalogue::{Store, needed};
 use patchgate::image::error::BuildError;
 use patchgate::image::import::{Import, import};

@@ -13,10 +13,12 @@ use crate::lab::recipe::{Changes, RecipeFile};
 
 /// How long one command of a recipe may take.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// What a chroot takes, each for a shell to whom `$1` is the tree.
+const MOUNTS: &str = include_str!("mounts.sh");
+const RESOLVER: &str = include_str!("resolver.sh");
+const CHROOT: &str = include_str!("chroot.sh");
 /// As many symbolic links as the kernel follows (path_resolution(7)).
 const LINK_LIMIT: usize = 40;
-/// While packages are installed nothing may be started (invoke-rc.d(8)).
-const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Does to the tree at `root` what a recipe says.
 pub fn apply(runner: &Runner, root: &Path, changes: &Changes) -> Result<(), BuildError> {
@@ -48,10 +50,9 @@ pub fn run_inside(
 ) -> Result<(), BuildError> {
     // The mounts live in the job's own namespace and vanish with it; only `Processes` may read the host's resolver.
     let script = match apart {
-        Apart::Not | Apart::Network => MOUNTS.to_owned(),
-        Apart::Processes => format!("{MOUNTS}{RESOLVER}"),
+        Apart::Not | Apart::Network => [MOUNTS, CHROOT].concat(),
+        Apart::Processes => [MOUNTS, RESOLVER, CHROOT].concat(),
     };
-    let script = format!("{script}exec chroot \"$@\"");
     let root_text = root.to_string_lossy();
     let mut all: Vec<&str> = vec!["sh", "-ec", &script, "sh", &root_text];
     all.extend(argv);
@@ -61,34 +62,6 @@ pub fn run_inside(
     };
     runner.run(&Job::new(what, COMMAND_DEADLINE, &all).apart(apart))?;
     Ok(())
-}
-
-/// `$1` is the tree. PostgreSQL wants `/dev/shm`, apt a pseudo-terminal.
-const MOUNTS: &str = "mount -t proc proc \"$1/proc\"; \
-     mount -t sysfs -o ro sysfs \"$1/sys\"; \
-     mkdir -p \"$1/dev/shm\" \"$1/dev/pts\"; \
-     mount -t tmpfs tmpfs \"$1/dev/shm\"; \
-     mount -t devpts -o newinstance,ptmxmode=0666 devpts \"$1/dev/pts\"; \
-     mount -t tmpfs -o mode=0755 tmpfs \"$1/run\"; \
-     mkdir -m 1777 \"$1/run/lock\"; ";
-
-/// The tree's resolv.conf is empty until the guest boots.
-const RESOLVER: &str = "for file in resolv.conf hosts; do \
-     mount --bind \"/etc/$file\" \"$1/etc/$file\"; done; ";
-
-/// Keeps services from being started by the installation of packages.
-pub fn forbid_services(root: &Path) -> Result<(), BuildError> {
-    let policy = RecipeFile {
-        path: POLICY.into(),
-        mode: 0o755,
-        content: b"#!/bin/sh\nexit 101\n".to_vec(),
-    };
-    write(root, &policy)
-}
-
-/// Takes back [`forbid_services`].
-pub fn allow_services(root: &Path) -> Result<(), BuildError> {
-    replace(root, POLICY, |_| Ok(()))
 }
 
 /// Writes a file of the recipe, without following a link out of the tree.
@@ -133,11 +106,6 @@ pub fn neutralise(root: &Path) -> Result<(), BuildError> {
         replace(root, path, |_| Ok(()))?;
     }
     clear(root, "/etc/ssh", &|name| name.starts_with("ssh_host_"))?;
-    clear(root, "/var/cache/apt/archives", &|name| {
-        has_extension(name, "deb")
-    })?;
-    // Caches of package lists that the guest's first update outdates; some 90 MiB.
-    clear(root, "/var/cache/apt", &|name| has_extension(name, "bin"))?;
     clear(root, "/tmp", &|_| true)?;
     clear(root, "/run", &|_| true)?;
     clear(root, "/var/log", &|name| {
@@ -146,7 +114,8 @@ pub fn neutralise(root: &Path) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn has_extension(name: &str, extension: &str) -> bool {
+/// Whether a file's name ends so.
+pub fn has_extension(name: &str, extension: &str) -> bool {
     Path::new(name)
         .extension()
         .is_some_and(|found| found == extension)
@@ -154,7 +123,7 @@ fn has_extension(name: &str, extension: &str) -> bool {
 
 /// Removes the entries of a folder of the tree whose names fit; files only below `/var/log`, whose folders belong to
 /// packages.
-fn clear(root: &Path, dir: &str, fits: &dyn Fn(&str) -> bool) -> Result<(), BuildError> {
+pub fn clear(root: &Path, dir: &str, fits: &dyn Fn(&str) -> bool) -> Result<(), BuildError> {
     let folder = inside(root, dir)?;
     let failed = |path: &Path, error| BuildError::of_io("tidy the image", path, error);
     let entries = match fs::read_dir(&folder) {
@@ -179,7 +148,11 @@ fn clear(root: &Path, dir: &str, fits: &dyn Fn(&str) -> bool) -> Result<(), Buil
 }
 
 /// Removes what is at `path` in the tree and lets `make` put something else there.
-fn replace(root: &Path, path: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BuildError> {
+pub fn replace(
+    root: &Path,
+    path: &str,
+    make: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), BuildError> {
     let failed = |at: &Path, error| BuildError::of_io("write into the image", at, error);
     let (parent, name) = match (Path::new(path).parent(), Path::new(path).file_name()) {
         (Some(parent), Some(name)) => (parent.to_string_lossy(), name),
@@ -295,7 +268,6 @@ mod tests {
             ("/tmp/trace", "x"),
             ("/var/log/nginx/access.log", "kept with its folder"),
             ("/var/log/dpkg.log", "x"),
-            ("/var/cache/apt/archives/a.deb", "x"),
         ] {
             write(dir.path(), &file(path, content)).expect(path);
         }
@@ -303,12 +275,7 @@ mod tests {
         let read = |path: &str| fs::read_to_string(dir.path().join(path)).ok();
         assert_eq!(read("etc/machine-id").as_deref(), Some(""));
         assert_eq!(read("etc/hostname").as_deref(), Some("patchgate\n"));
-        for gone in [
-            "etc/ssh/ssh_host_rsa_key",
-            "tmp/trace",
-            "var/log/dpkg.log",
-            "var/cache/apt/archives/a.deb",
-        ] {
+        for gone in ["etc/ssh/ssh_host_rsa_key", "tmp/trace", "var/log/dpkg.log"] {
             assert_eq!(read(gone), None, "{gone}");
         }
         for kept in ["etc/ssh/sshd_config", "var/log/nginx/access.log"] {

@@ -1,0 +1,6 @@
+//! Images of Debian.
+
+mod disk;
+mod system;
+
+pub use system::Debian;

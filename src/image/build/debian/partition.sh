@@ -1,0 +1,3 @@
+# shellcheck shell=sh
+# sfdisk reads its script from standard input only.
+exec sfdisk -q "$1" < "$2"

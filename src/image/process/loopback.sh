@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+ip link set lo up && exec "$@"
