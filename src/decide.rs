@@ -34,10 +34,10 @@ pub enum DecideError {
 
 impl DecideError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::Trial(_) => "`patchgate history` lists the runs",
-            Self::Journal(_) => "a journal that cannot be read decides nothing; run again",
+            Self::Trial(_) => "`patchgate history` lists the runs".to_owned(),
+            Self::Journal(error) => error.remedy(),
         }
     }
 }

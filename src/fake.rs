@@ -317,9 +317,13 @@ impl Hypervisor for FakeLab {
             state.violations.push(format!("role {} has no script", spec.role));
             return Err(LabError::new(Cause::Internal, "no script"));
         };
+        let Some(arm) = &spec.tag.arm else {
+            state.violations.push(format!("{} belongs to no arm", spec.name));
+            return Err(LabError::new(Cause::Internal, "no arm"));
+        };
         let new = !state.domains.contains_key(&spec.name);
         state.require(new, &format!("{} is made twice", spec.name));
-        let mut domain = guest::Domain::new(spec.clone(), script);
+        let mut domain = guest::Domain::new(spec.clone(), arm.kind, script);
         state.power(&mut domain)?;
         state.domains.insert(spec.name.clone(), domain);
         Ok(())

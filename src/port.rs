@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::guest::command::GuestCommand;
 use crate::model::event::{Record, Traffic};
-use crate::model::id::{Arm, CellId, RunId};
+use crate::model::id::{ArmId, RunId};
 use crate::model::outcome::Cause;
 use crate::model::resource::Resource;
 use crate::units::Mib;
@@ -70,10 +70,8 @@ impl Capacity {
 pub struct Tag {
     /// The run.
     pub run: RunId,
-    /// The cell.
-    pub cell: CellId,
-    /// The arm.
-    pub arm: Arm,
+    /// The arm; nothing where it belongs to the whole run.
+    pub arm: Option<ArmId>,
     /// The run's folder on the machine that runs patchgate.
     pub run_dir: PathBuf,
 }

@@ -13,7 +13,7 @@ use patchgate::host::connect::connect;
 use patchgate::host::connected::Connected;
 use patchgate::image::manifest::Sealed;
 use patchgate::image::store::Store;
-use patchgate::model::id::{Arm, CellId, RunId};
+use patchgate::model::id::RunId;
 use patchgate::model::plan::HostPlan;
 use patchgate::model::resource::{Resource, ResourceKind};
 use patchgate::port::{GuestAgent, Nic, OutletSpec, Power, Tag, VmSpec};
@@ -108,8 +108,7 @@ impl Bench {
             overlay: format!("{name}.qcow2"),
             tag: Tag {
                 run: self.run.clone(),
-                cell: CellId::new("bench", "debian-12"),
-                arm: Arm::Control,
+                arm: None,
                 run_dir: std::env::temp_dir(),
             },
             role: "ssh".into(),

@@ -74,8 +74,8 @@ fn at_once(journal: &Loaded) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     for record in &journal.records {
         match &record.event {
-            Event::ArmStarted { .. } => now += 1,
-            Event::ArmFinished { .. } => now = now.saturating_sub(1),
+            Event::ArmStarted => now += 1,
+            Event::ArmFinished => now = now.saturating_sub(1),
             _ => {}
         }
         most = most.max(now);

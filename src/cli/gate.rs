@@ -39,16 +39,20 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::event::Event;
+    use crate::measure::Performance;
+    use crate::model::drift::DriftPolicy;
+    use crate::model::event::{Event, FORMAT};
     use crate::model::id::RunId;
-    use crate::model::plan::Plan;
+    use crate::model::plan::{HostPlan, Plan};
+    use crate::model::policy::NetworkPolicy;
     use crate::record::journal::Journal;
 
     fn empty_plan() -> Plan {
-        serde_json::from_str(
-            r#"{"lab": "hq", "updates": {"mode": "all", "expect_updates": true}, "host": {"uri": "auto", "accel": "auto"},
-                "cells": [], "scenarios": {}, "inputs": {}, "digest": "d"}"#,
-        )
+        serde_json::from_value(serde_json::json!({
+            "lab": "hq", "updates": { "mode": "all", "expect_updates": true }, "clone": "cold",
+            "network": NetworkPolicy::default(), "performance": Performance::default(), "drift": DriftPolicy::default(),
+            "hosts": [HostPlan::at("auto")], "cells": [], "scenarios": {}, "inputs": {}, "digest": "d",
+        }))
         .expect("a plan")
     }
 
@@ -61,6 +65,7 @@ mod tests {
         let mut journal = Journal::create(&dir.journal()).expect("journal");
         for event in [
             Event::Planned {
+                format: FORMAT,
                 run: run_id.clone(),
                 version: "0.1.0".to_owned(),
                 plan: Box::new(empty_plan()),
@@ -69,7 +74,9 @@ mod tests {
                 left_behind: Vec::new(),
             },
         ] {
-            journal.append(Timestamp::UNIX_EPOCH, event).expect("append");
+            journal
+                .append(Timestamp::UNIX_EPOCH, None, event)
+                .expect("append");
         }
         for format in [Format::Text, Format::Json] {
             let args = GateArgs {
@@ -82,11 +89,25 @@ mod tests {
             );
         }
 
-        std::fs::write(dir.journal(), "what?\n").expect("damage");
         let args = GateArgs {
             run: run_id.to_string(),
             format: Format::Text,
         };
+        let text = std::fs::read_to_string(dir.journal()).expect("text");
+        let newer = text.replace(r#""format":1,"#, r#""format":2,"#);
+        std::fs::write(dir.journal(), newer).expect("write");
+        let error = run(&args, &state, None, Colour::Never).expect_err("newer");
+        assert_eq!(error.exit, exit_code::UNDECIDED);
+        assert!(
+            error.message.contains("has format 2") && error.message.contains("reads format 1"),
+            "{error}"
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("read it with a newer patchgate: 0.1.0 made it")
+        );
+
+        std::fs::write(dir.journal(), "what?\n").expect("damage");
         let error = run(&args, &state, None, Colour::Never).expect_err("damaged");
         assert_eq!(error.exit, exit_code::UNDECIDED);
         assert!(error.message.contains("journal.jsonl:1: not a record"), "{error}");

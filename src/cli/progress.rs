@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::model::event::{Event, Record};
-use crate::model::id::{Arm, CellId};
+use crate::model::id::{ArmId, ArmKind, CellId};
 use crate::model::outcome::Stage;
 use crate::model::plan::Plan;
 use crate::port::Observer;
@@ -29,7 +29,7 @@ struct Inner {
 #[derive(Default)]
 struct Cell {
     bar: Option<ProgressBar>,
-    arms: BTreeMap<Arm, String>,
+    arms: BTreeMap<ArmKind, String>,
 }
 
 impl Progress {
@@ -80,9 +80,9 @@ impl Inner {
     }
 
     /// Sets what an arm is doing; `line` is what plain output says of it.
-    fn arm(&mut self, cell: &CellId, arm: Arm, doing: &str, line: Option<&str>) {
-        if let Some(entry) = self.cells.get_mut(cell) {
-            entry.arms.insert(arm, doing.to_owned());
+    fn doing(&mut self, arm: &ArmId, doing: &str, line: Option<&str>) {
+        if let Some(entry) = self.cells.get_mut(&arm.cell) {
+            entry.arms.insert(arm.kind, doing.to_owned());
             if let Some(bar) = &entry.bar {
                 let message: Vec<String> = entry
                     .arms
@@ -97,7 +97,14 @@ impl Inner {
             }
         }
         if let Some(line) = line {
-            self.line(&format!("{cell} {arm}: {line}"));
+            self.line(&format!("{arm}: {line}"));
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        match &record.arm {
+            Some(arm) => self.arm(arm, &record.event),
+            None => self.event(&record.event),
         }
     }
 
@@ -122,41 +129,44 @@ impl Inner {
                     }
                 }
             }
-            Event::StageStarted { cell, arm, stage } => self.arm(cell, *arm, &stage.to_string(), None),
-            Event::StageFinished {
-                cell,
-                arm,
-                stage,
-                millis,
-                guest_millis: _,
-            } if *stage != Stage::Queue => {
+            Event::Fetched(traffic) => self.line(&format!("updates: {}", report::traffic(traffic))),
+            Event::Interrupted { by } => self.line(&format!("interrupted by {by}: stopping and cleaning up")),
+            Event::Finished { .. } => {
+                if let Some(bars) = &self.bars {
+                    // As above.
+                    let _ = bars.clear();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn arm(&mut self, arm: &ArmId, event: &Event) {
+        match event {
+            Event::StageStarted { stage } => self.doing(arm, &stage.to_string(), None),
+            Event::StageFinished { stage, millis, .. } if *stage != Stage::Queue => {
                 let line = format!(
                     "{stage} took {:.1} s",
                     Duration::from_millis(*millis).as_secs_f64()
                 );
-                self.arm(cell, *arm, &stage.to_string(), Some(&line));
+                self.doing(arm, &stage.to_string(), Some(&line));
             }
             Event::Cloned {
-                cell,
-                arm,
-                reason: Some(reason),
-                ..
-            } => self.line(&format!("{cell} {arm}: no warm clone: {reason}")),
-            Event::Resolved { cell, role, set } => {
-                self.line(&format!("{cell}/{role}: {} updates pinned", set.updates.len()));
+                reason: Some(reason), ..
+            } => self.line(&format!("{arm}: no warm clone: {reason}")),
+            Event::Resolved { role, set } => {
+                self.line(&format!(
+                    "{}/{role}: {} updates pinned",
+                    arm.cell,
+                    set.updates.len()
+                ));
             }
             Event::ScenarioFinished {
-                cell,
-                arm,
-                scenario,
-                outcome,
-                ..
+                scenario, outcome, ..
             } => {
-                self.line(&format!("{cell} {arm}: scenario {scenario} {outcome}"));
+                self.line(&format!("{arm}: scenario {scenario} {outcome}"));
             }
             Event::Measured {
-                cell,
-                arm,
                 scenario,
                 step,
                 samples_us,
@@ -166,47 +176,30 @@ impl Inner {
                 let step = step + 1;
                 let taken = samples_us.len();
                 self.line(&format!(
-                    "{cell} {arm}: {taken} samples of step {step} of {scenario}, {failed} failed"
+                    "{arm}: {taken} samples of step {step} of {scenario}, {failed} failed"
                 ));
             }
-            Event::ArmFailed { cell, arm, fault } => {
+            Event::ArmFailed { fault } => {
                 let role = fault
                     .role
                     .as_deref()
                     .map(|role| format!(" on {role}"))
                     .unwrap_or_default();
                 let text = format!(
-                    "{cell} {arm}: {} in {}{role}: {}",
+                    "{arm}: {} in {}{role}: {}",
                     fault.cause.words(),
                     fault.stage,
                     fault.message
                 );
                 self.line(&text);
             }
-            Event::ArmFinished { cell, arm } => self.arm(cell, *arm, "done", Some("done")),
-            Event::Fetched(traffic) => self.line(&format!("updates: {}", report::traffic(traffic))),
-            Event::RebootSkipped { cell, arm } => self.arm(
-                cell,
-                *arm,
+            Event::ArmFinished => self.doing(arm, "done", Some("done")),
+            Event::RebootSkipped => self.doing(
+                arm,
                 "not rebooted",
                 Some("not rebooted: no node of the cell needs it"),
             ),
-            Event::Interrupted { by } => self.line(&format!("interrupted by {by}: stopping and cleaning up")),
-            Event::Finished { .. } => {
-                if let Some(bars) = &self.bars {
-                    // As above.
-                    let _ = bars.clear();
-                }
-            }
-            Event::StageFinished { .. }
-            | Event::ArmStarted { .. }
-            | Event::Cloned { .. }
-            | Event::RebootNeeded { .. }
-            | Event::Proved { .. }
-            | Event::Observed { .. }
-            | Event::Isolated { .. }
-            | Event::StepFinished { .. }
-            | Event::CleanedUp { .. } => {}
+            _ => {}
         }
     }
 }
@@ -216,7 +209,7 @@ impl Observer for Progress {
         self.inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .event(&record.event);
+            .record(record);
     }
 
     fn notice(&self, text: &str) {

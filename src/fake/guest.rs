@@ -15,7 +15,7 @@ use crate::guest::identity::Answer;
 use crate::guest::linux::timing;
 use crate::guest::what;
 use crate::input::hex;
-use crate::model::id::Arm;
+use crate::model::id::ArmKind;
 use crate::model::update::Update;
 use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
 
@@ -57,7 +57,7 @@ pub struct StepCall<'a> {
     /// The command.
     pub command: &'a GuestCommand,
     /// The arm.
-    pub arm: Arm,
+    pub arm: ArmKind,
     /// How often this guest was asked for an action before.
     pub calls: usize,
     /// Whether updates are installed.
@@ -75,7 +75,7 @@ pub struct GuestScript {
     /// Its agent.
     pub agent: Agent,
     /// In which arm the agent misbehaves; both where `None`.
-    pub agent_in: Option<Arm>,
+    pub agent_in: Option<ArmKind>,
     /// What is installed, `name:arch` to version.
     pub packages: BTreeMap<String, String>,
     /// How it words what its package manager says.
@@ -158,6 +158,7 @@ fn failed(exit: i32, stdout: &str) -> ExecOutput {
 pub struct Domain {
     /// As it was asked for.
     pub spec: VmSpec,
+    arm: ArmKind,
     script: GuestScript,
     packages: BTreeMap<String, String>,
     unfinished: Option<String>,
@@ -172,7 +173,7 @@ pub struct Domain {
 }
 
 impl Domain {
-    pub fn new(spec: VmSpec, script: GuestScript) -> Self {
+    pub fn new(spec: VmSpec, arm: ArmKind, script: GuestScript) -> Self {
         Self {
             who: Answer {
                 macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
@@ -182,8 +183,9 @@ impl Domain {
             },
             packages: script.packages.clone(),
             dead_agent: script.agent == Agent::Silent
-                && script.agent_in.is_none_or(|arm| arm == spec.tag.arm),
+                && script.agent_in.is_none_or(|agent_in| agent_in == arm),
             spec,
+            arm,
             script,
             unfinished: None,
             updated: false,
@@ -238,7 +240,7 @@ impl Domain {
 
     fn misbehaves(&self) -> Agent {
         match self.script.agent_in {
-            Some(arm) if arm != self.spec.tag.arm => Agent::Answers,
+            Some(arm) if arm != self.arm => Agent::Answers,
             _ => self.script.agent,
         }
     }
@@ -272,7 +274,7 @@ impl Domain {
     fn sections(&self) -> Sections {
         let mut sections = look::healthy();
         let call = LookCall {
-            arm: self.spec.tag.arm,
+            arm: self.arm,
             updated: self.updated,
             boots: self.boots,
         };
@@ -343,7 +345,7 @@ impl Domain {
             | what::RESULTS => {
                 let call = StepCall {
                     command,
-                    arm: self.spec.tag.arm,
+                    arm: self.arm,
                     calls: self.calls,
                     updated: self.updated,
                 };

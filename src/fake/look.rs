@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::model::id::Arm;
+use crate::model::id::ArmKind;
 
 /// The sections of a guest's answers (`crate::guest::observe`).
 pub type Sections = BTreeMap<&'static str, Section>;
@@ -23,7 +23,7 @@ pub enum Section {
 #[derive(Debug, Clone, Copy)]
 pub struct LookCall {
     /// The arm.
-    pub arm: Arm,
+    pub arm: ArmKind,
     /// Whether updates are installed.
     pub updated: bool,
     /// How often it has booted.

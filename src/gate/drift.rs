@@ -1,10 +1,10 @@
 //! Reasons from what differs between the arms beyond the updates. Pure.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use crate::gate::Severity;
+use crate::gate::decision::Severity;
 use crate::model::drift::Effect;
 use crate::model::observation::Class;
-use crate::verdict::{DriftFinding, DriftState, NodeDrift, NodeJudgement, NodeState};
+use crate::verdict::{DriftFinding, DriftState, NodeJudgement, NodeState};
 
 /// Findings of one node that have a reason each; the report has them all.
 const MOST: usize = 5;
@@ -14,9 +14,7 @@ pub(super) type Found = (Severity, String, Option<&'static str>);
 
 /// The reasons of one node. `explained` tells that a fault of its cell says why something was not looked at.
 pub(super) fn reasons(node: &NodeJudgement, explained: bool) -> Vec<Found> {
-    let Some(drift) = &node.drift else {
-        return Vec::new();
-    };
+    let drift = &node.drift;
     let mut reasons = Vec::new();
     for (effect, severity, remedy) in [
         (
@@ -79,14 +77,10 @@ fn kind(severity: Severity, texts: Vec<String>, remedy: &'static str) -> impl It
 
 /// Whether a node's drift closes the gate.
 pub(super) fn fails(node: &NodeJudgement) -> bool {
-    state(node) == Some(DriftState::Failed)
+    node.drift.state == DriftState::Failed
 }
 
 /// Whether a node's drift keeps the gate from opening.
 pub(super) fn is_undecided(node: &NodeJudgement) -> bool {
-    state(node) == Some(DriftState::Undecided)
-}
-
-fn state(node: &NodeJudgement) -> Option<DriftState> {
-    node.drift.as_ref().map(|drift: &NodeDrift| drift.state)
+    node.drift.state == DriftState::Undecided
 }

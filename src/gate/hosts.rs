@@ -1,13 +1,13 @@
 //! Reasons from hosts that were lost: worth knowing, and no more, since what could not be shown has reasons of its own. Pure.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use crate::gate::{Reason, Severity, about_run};
+use crate::gate::decision::{Reason, Severity};
 use crate::verdict::Judgement;
 
 /// A reason for each host that was lost, and one for each cell that was tried once more.
 pub(super) fn reasons(judgement: &Judgement) -> Vec<Reason> {
     let lost = judgement.lost.iter().map(|lost| {
-        about_run(
+        Reason::of_run(
             Severity::Notes,
             format!("host {} was lost: {}", lost.uri, lost.reason),
             "see that it runs and that libvirt answers; then `patchgate clean` removes what the run left there",

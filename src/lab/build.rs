@@ -66,7 +66,7 @@ pub fn build_selected(
         reboot: lab.file.lab.reboot,
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
-        drift: Some(drift.clone()),
+        drift: drift.clone(),
         hosts: host_plans(lab),
         cells: Vec::new(),
         scenarios: BTreeMap::new(),

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{Arm, CellId, RunId};
+use crate::model::id::{Arm, ArmId, CellId, RunId};
 use crate::model::observation::{Moment, Observation};
 use crate::model::outcome::{Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::model::plan::Plan;
 use crate::model::policy::CloneMode;
 use crate::model::results::SubResult;
 use crate::model::update::{Proof, UpdateSet};
+
+/// The number of the journal's form, in its first record. It grows whenever a journal could be read wrongly by a version
+/// that does not know the change.
+pub const FORMAT: u32 = 1;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub struct Record {
     pub seq: u64,
     /// When it was written.
     pub at: Timestamp,
+    /// The arm that says it; nothing where it is about the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<ArmId>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -31,6 +38,8 @@ pub struct Record {
 pub enum Event {
     /// The run begins; always the first record.
     Planned {
+        /// The form of the journal, [`FORMAT`].
+        format: u32,
         /// The run.
         run: RunId,
         /// patchgate's version.
@@ -67,41 +76,23 @@ pub enum Event {
         to: String,
     },
     /// An arm begins; without an [`Event::ArmFinished`] it died.
-    ArmStarted {
-        /// Its cell.
-        cell: CellId,
-        /// Which arm.
-        arm: Arm,
-    },
+    ArmStarted,
     /// A stage begins.
     StageStarted {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// Which stage.
         stage: Stage,
     },
     /// A stage is over.
     StageFinished {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// Which stage.
         stage: Stage,
         /// How long it took, in milliseconds.
         millis: u64,
-        /// Of this, how long it waited for guests; absent in journals of older versions.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        guest_millis: Option<u64>,
+        /// Of this, how long it waited for guests.
+        guest_millis: u64,
     },
     /// The nodes of an arm are there, each with an identity of its own.
     Cloned {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// Whether they went on from a saved state or were booted.
         clone: CloneMode,
         /// Why they were booted, where they should have gone on from a saved state.
@@ -110,8 +101,6 @@ pub enum Event {
     },
     /// The updates of a node were pinned.
     Resolved {
-        /// Its cell.
-        cell: CellId,
         /// The node's role.
         role: String,
         /// The set.
@@ -119,26 +108,15 @@ pub enum Event {
     },
     /// The node's package manager says whether the set wants a reboot.
     RebootNeeded {
-        /// Its cell.
-        cell: CellId,
         /// The node's role.
         role: String,
         /// Why, or nothing where no reboot is needed.
         reason: Option<String>,
     },
     /// An arm's nodes were not rebooted, as no node of its cell needs it.
-    RebootSkipped {
-        /// Its cell.
-        cell: CellId,
-        /// Which arm.
-        arm: Arm,
-    },
+    RebootSkipped,
     /// A node was looked at after the reboot, or where it would have been.
     Proved {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The node's role.
         role: String,
         /// What it said.
@@ -146,25 +124,15 @@ pub enum Event {
     },
     /// A node was looked at, whether or not a scenario does.
     Observed {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The node's role.
         role: String,
         /// When in the arm's life.
-        #[serde(default)]
         moment: Moment,
         /// What was seen.
-        #[serde(alias = "facts")]
         observation: Observation,
     },
     /// A step ended.
     StepFinished {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The scenario's name.
         scenario: String,
         /// Which run of the scenario: 0 is the first, others are retries.
@@ -176,10 +144,6 @@ pub enum Event {
     },
     /// A clean-up step ended; it decides nothing.
     CleanedUp {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The scenario's name.
         scenario: String,
         /// The step's index in the scenario's clean-up.
@@ -189,10 +153,6 @@ pub enum Event {
     },
     /// A whole run of a scenario ended.
     ScenarioFinished {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The scenario's name.
         scenario: String,
         /// Which run of the scenario: 0 is the first, others are retries.
@@ -204,10 +164,6 @@ pub enum Event {
     },
     /// The samples of a measured step were taken.
     Measured {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The scenario's name.
         scenario: String,
         /// The step's index in the scenario.
@@ -222,26 +178,13 @@ pub enum Event {
     },
     /// An arm ended before its time.
     ArmFailed {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// Why.
         fault: Fault,
     },
     /// An arm is over and what it made is removed.
-    ArmFinished {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
-    },
+    ArmFinished,
     /// A node was found to be cut off from everything but its update sources.
     Isolated {
-        /// Its cell.
-        cell: CellId,
-        /// Its arm.
-        arm: Arm,
         /// The node's role.
         role: String,
     },
@@ -259,33 +202,54 @@ pub enum Event {
     },
 }
 
-impl Event {
+impl Record {
     /// The cell that it is about.
     pub fn cell(&self) -> Option<&CellId> {
+        match &self.event {
+            Event::CellRetried { cell, .. } => Some(cell),
+            _ => self.arm.as_ref().map(|arm| &arm.cell),
+        }
+    }
+
+    /// The cell and the side of the comparison that say it; nothing where it is about the whole run, or said by an arm that
+    /// is not compared.
+    pub fn side(&self) -> Option<(&CellId, Arm)> {
+        self.arm.as_ref().and_then(ArmId::side)
+    }
+
+    /// Whether an arm says what only an arm can say, and nobody else does.
+    pub fn has_its_head(&self) -> bool {
+        self.arm.is_some() == self.event.is_of_an_arm()
+    }
+}
+
+impl Event {
+    /// Whether it is an arm that says it.
+    fn is_of_an_arm(&self) -> bool {
         match self {
-            Self::CellRetried { cell, .. }
-            | Self::ArmStarted { cell, .. }
-            | Self::StageStarted { cell, .. }
-            | Self::StageFinished { cell, .. }
-            | Self::Cloned { cell, .. }
-            | Self::Resolved { cell, .. }
-            | Self::RebootNeeded { cell, .. }
-            | Self::RebootSkipped { cell, .. }
-            | Self::Proved { cell, .. }
-            | Self::Observed { cell, .. }
-            | Self::StepFinished { cell, .. }
-            | Self::CleanedUp { cell, .. }
-            | Self::ScenarioFinished { cell, .. }
-            | Self::Measured { cell, .. }
-            | Self::ArmFailed { cell, .. }
-            | Self::ArmFinished { cell, .. }
-            | Self::Isolated { cell, .. } => Some(cell),
+            Self::ArmStarted
+            | Self::StageStarted { .. }
+            | Self::StageFinished { .. }
+            | Self::Cloned { .. }
+            | Self::Resolved { .. }
+            | Self::RebootNeeded { .. }
+            | Self::RebootSkipped
+            | Self::Proved { .. }
+            | Self::Observed { .. }
+            | Self::StepFinished { .. }
+            | Self::CleanedUp { .. }
+            | Self::ScenarioFinished { .. }
+            | Self::Measured { .. }
+            | Self::ArmFailed { .. }
+            | Self::ArmFinished
+            | Self::Isolated { .. } => true,
             Self::Planned { .. }
             | Self::HostChosen { .. }
             | Self::HostLost { .. }
+            | Self::CellRetried { .. }
             | Self::Fetched(_)
             | Self::Interrupted { .. }
-            | Self::Finished { .. } => None,
+            | Self::Finished { .. } => false,
         }
     }
 }

@@ -96,9 +96,106 @@ impl Arm {
 
 impl fmt::Display for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ArmKind::from(*self).fmt(f)
+    }
+}
+
+/// What an arm is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArmKind {
+    /// The side of the comparison without updates.
+    Control,
+    /// The side of the comparison with them.
+    Treatment,
+    /// A try of scenarios, which is compared with nothing.
+    Trial,
+    /// The nodes of a cell that are booted to be saved, for other arms to go on from.
+    Warm,
+}
+
+impl ArmKind {
+    /// The side of the comparison that it is, if it is one.
+    pub fn side(self) -> Option<Arm> {
+        match self {
+            Self::Control => Some(Arm::Control),
+            Self::Treatment => Some(Arm::Treatment),
+            Self::Trial | Self::Warm => None,
+        }
+    }
+}
+
+impl From<Arm> for ArmKind {
+    fn from(arm: Arm) -> Self {
+        match arm {
+            Arm::Control => Self::Control,
+            Arm::Treatment => Self::Treatment,
+        }
+    }
+}
+
+impl fmt::Display for ArmKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Control => "control",
             Self::Treatment => "treatment",
+            Self::Trial => "trial",
+            Self::Warm => "warm",
         })
+    }
+}
+
+/// Names one arm of a run: whatever it does is said in its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ArmId {
+    /// Its cell.
+    pub cell: CellId,
+    /// What it is for.
+    pub kind: ArmKind,
+    /// Which try of its cell it belongs to; counts from 1.
+    #[serde(rename = "try")]
+    pub nth_try: u32,
+}
+
+impl ArmId {
+    /// An arm of a cell's first try.
+    pub fn first(cell: &CellId, kind: impl Into<ArmKind>) -> Self {
+        Self {
+            cell: cell.clone(),
+            kind: kind.into(),
+            nth_try: 1,
+        }
+    }
+
+    /// Its cell, and the side of the comparison that it is; nothing where it is none.
+    pub fn side(&self) -> Option<(&CellId, Arm)> {
+        self.kind.side().map(|arm| (&self.cell, arm))
+    }
+}
+
+impl fmt::Display for ArmId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.cell, self.kind)?;
+        match self.nth_try {
+            1 => Ok(()),
+            nth => write!(f, " (try {nth})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arm_is_told_by_cell_kind_and_try() {
+        let first = ArmId::first(&CellId::new("web", "debian-12"), Arm::Treatment);
+        assert_eq!(first.to_string(), "web/debian-12 treatment");
+        let second = ArmId { nth_try: 2, ..first };
+        assert_eq!(second.to_string(), "web/debian-12 treatment (try 2)");
+        let json = serde_json::to_value(&second).expect("JSON");
+        let expected = serde_json::json!({ "cell": "web/debian-12", "kind": "treatment", "try": 2 });
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_value::<ArmId>(json).expect("an id"), second);
     }
 }

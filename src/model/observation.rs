@@ -136,13 +136,12 @@ impl fmt::Display for Class {
 }
 
 /// When a node was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
     /// In the first boot, before the updates and, in control, where they would be.
     BeforeUpdates,
     /// After the reboot.
-    #[default]
     AfterReboot,
 }
 
@@ -171,7 +170,6 @@ pub enum Reading {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// What was read; a class that is not here was not looked at.
-    #[serde(default)]
     pub readings: BTreeMap<Class, Reading>,
     /// Files of [`Class::Config`] that belong to no package, with the packages whose own scripts speak of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -232,7 +230,7 @@ impl Observation {
         self.items(Class::Kernel)?.get("running").map(String::as_str)
     }
 
-    /// Whether nothing was read at all, as in the journals of older versions.
+    /// Whether nothing was read at all.
     pub fn is_empty(&self) -> bool {
         self.readings.is_empty()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
@@ -19,22 +19,17 @@ pub struct Plan {
     /// Which updates are applied.
     pub updates: UpdatePolicy,
     /// What clones begin with.
-    #[serde(default)]
     pub clone: CloneMode,
     /// When cells reboot.
     #[serde(default, skip_serializing_if = "RebootPolicy::is_always")]
     pub reboot: RebootPolicy,
     /// What clones may reach.
-    #[serde(default)]
     pub network: NetworkPolicy,
     /// When a measured step counts as slower.
-    #[serde(default)]
     pub performance: Performance,
-    /// What is made of differences between the arms; in plans of older versions absent, and then nothing is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drift: Option<DriftPolicy>,
-    /// The hosts that run the cells; never empty. Plans of older versions have one, as `host`.
-    #[serde(alias = "host", deserialize_with = "one_or_more")]
+    /// What is made of differences between the arms.
+    pub drift: DriftPolicy,
+    /// The hosts that run the cells; never empty.
     pub hosts: Vec<HostPlan>,
     /// The cells, sorted by id.
     pub cells: Vec<CellPlan>,
@@ -49,8 +44,8 @@ pub struct Plan {
 
 impl Plan {
     /// What is made of drift in a cell.
-    pub fn drift_of<'a>(&'a self, cell: &'a CellPlan) -> Option<&'a DriftPolicy> {
-        cell.drift.as_ref().or(self.drift.as_ref())
+    pub fn drift_of<'a>(&'a self, cell: &'a CellPlan) -> &'a DriftPolicy {
+        cell.drift.as_ref().unwrap_or(&self.drift)
     }
 
     /// The cell of that id.
@@ -92,19 +87,6 @@ impl HostPlan {
             vcpus: None,
         }
     }
-}
-
-fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HostPlan>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Hosts {
-        Many(Vec<HostPlan>),
-        One(HostPlan),
-    }
-    Ok(match Hosts::deserialize(from)? {
-        Hosts::Many(hosts) => hosts,
-        Hosts::One(host) => vec![host],
-    })
 }
 
 /// One cell: a group on an OS version.
@@ -186,7 +168,6 @@ pub struct NodePlan {
     /// Its role.
     pub role: String,
     /// Its host name in the cell.
-    #[serde(default)]
     pub host: String,
     /// What must hold after a boot before the next node is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -89,13 +89,12 @@ pub enum UpdateMode {
 }
 
 /// What an arm's nodes begin with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CloneMode {
     /// A state that was saved after a boot, where one can be had.
     Warm,
-    /// A boot of their own. What journals say that are older than saved states.
-    #[default]
+    /// A boot of their own.
     Cold,
 }
 

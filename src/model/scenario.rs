@@ -92,7 +92,6 @@ pub struct Step {
     /// The role whose node it runs on.
     pub on: String,
     /// When it runs.
-    #[serde(default)]
     pub when: When,
     /// How long one attempt may take.
     pub timeout: Period,
@@ -283,10 +282,8 @@ pub struct Run {
     /// The exit code that is expected.
     pub exit: i32,
     /// What is expected of standard output.
-    #[serde(default)]
     pub stdout: TextExpectation,
     /// What is expected of standard error.
-    #[serde(default)]
     pub stderr: TextExpectation,
 }
 
@@ -327,7 +324,6 @@ pub struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// What is expected of its content, of which at most 256 KiB are read.
-    #[serde(default)]
     pub text: TextExpectation,
 }
 
@@ -339,6 +335,5 @@ pub struct Package {
     /// Whether it must be installed (or must not).
     pub installed: bool,
     /// What is expected of its version.
-    #[serde(default)]
     pub version: TextExpectation,
 }

@@ -36,23 +36,18 @@ pub fn expected(state: &State, lab: &str) -> Expected {
         let mut took: BTreeMap<(&CellId, Arm), Duration> = BTreeMap::new();
         let mut whole: BTreeMap<(&CellId, Arm), bool> = BTreeMap::new();
         for record in standing(&records) {
+            let Some(side) = record.side() else { continue };
             match &record.event {
                 // An arm that waits for room costs nothing.
-                Event::StageFinished {
-                    cell,
-                    arm,
-                    stage,
-                    millis,
-                    ..
-                } if *stage != Stage::Queue => {
-                    let sum = took.entry((cell, *arm)).or_default();
+                Event::StageFinished { stage, millis, .. } if *stage != Stage::Queue => {
+                    let sum = took.entry(side).or_default();
                     *sum = sum.saturating_add(Duration::from_millis(*millis));
                 }
-                Event::ArmFailed { cell, arm, .. } => {
-                    whole.insert((cell, *arm), false);
+                Event::ArmFailed { .. } => {
+                    whole.insert(side, false);
                 }
-                Event::ArmFinished { cell, arm } => {
-                    whole.entry((cell, *arm)).or_insert(true);
+                Event::ArmFinished => {
+                    whole.entry(side).or_insert(true);
                 }
                 _ => {}
             }

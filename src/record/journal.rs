@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::model::event::{Event, Record};
-use crate::model::id::RunId;
+use crate::model::event::{Event, FORMAT, Record};
+use crate::model::id::{ArmId, RunId};
 use crate::model::plan::Plan;
 
 /// The longest line that is read, in bytes; the plan is the longest record.
@@ -64,6 +64,49 @@ pub enum JournalError {
         /// What is wrong.
         problem: String,
     },
+    /// It is of a form that only a newer patchgate knows.
+    #[error(
+        "{}: the journal has format {format}, and patchgate {} reads format {FORMAT}",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The number of its form.
+        format: u64,
+        /// The version of patchgate that made it, where it says so.
+        version: Option<String>,
+    },
+    /// It is of no form that any released patchgate has written.
+    #[error(
+        "{}: the journal has no format number that patchgate {} knows: it is older than the first release, or damaged",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl JournalError {
+    /// What to do about a journal that cannot be read.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Newer {
+                version: Some(version),
+                ..
+            } => format!("read it with a newer patchgate: {version} made it"),
+            Self::Newer { version: None, .. } => "read it with a newer patchgate".to_owned(),
+            Self::Io { .. }
+            | Self::Encode { .. }
+            | Self::Broken { .. }
+            | Self::Line { .. }
+            | Self::File { .. }
+            | Self::Unknown { .. } => "a journal that cannot be read decides nothing; run again".to_owned(),
+        }
+    }
 }
 
 /// The one writer of a run's journal.
@@ -107,14 +150,19 @@ impl Journal {
 
     /// Writes one record; one that decides anything is on disk when this returns. After an error the journal takes no
     /// more: the run must stop.
-    pub fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
-        let record = self.write(at, event)?;
+    pub fn append(
+        &mut self,
+        at: Timestamp,
+        arm: Option<ArmId>,
+        event: Event,
+    ) -> Result<Record, JournalError> {
+        let record = self.write(at, arm, event)?;
         self.commit()?;
         Ok(record)
     }
 
     /// Writes one record. Nothing may be built on it before [`Journal::commit`]. After an error the journal takes no more.
-    pub fn write(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+    pub fn write(&mut self, at: Timestamp, arm: Option<ArmId>, event: Event) -> Result<Record, JournalError> {
         if self.broken {
             return Err(JournalError::Broken {
                 path: self.path.clone(),
@@ -123,6 +171,7 @@ impl Journal {
         let record = Record {
             seq: self.next,
             at,
+            arm,
             event,
         };
         let mut line = serde_json::to_vec(&record).map_err(|source| JournalError::Encode {
@@ -175,18 +224,18 @@ fn decides(event: &Event) -> bool {
         | Event::ScenarioFinished { .. }
         | Event::Measured { .. }
         | Event::ArmFailed { .. }
-        | Event::ArmFinished { .. }
+        | Event::ArmFinished
         | Event::HostLost { .. }
         | Event::CellRetried { .. }
         | Event::Interrupted { .. }
         | Event::Finished { .. } => true,
         Event::HostChosen { .. }
         | Event::Cloned { .. }
-        | Event::ArmStarted { .. }
+        | Event::ArmStarted
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::RebootNeeded { .. }
-        | Event::RebootSkipped { .. }
+        | Event::RebootSkipped
         | Event::Observed { .. }
         | Event::Fetched(_)
         | Event::CleanedUp { .. }
@@ -221,7 +270,13 @@ pub fn wall(records: &[Record]) -> Duration {
 pub fn read(path: &Path) -> Result<Loaded, JournalError> {
     let mut lines = Lines::open(path)?;
     let first = lines.first()?;
-    let Event::Planned { run, version, plan } = &first.event else {
+    let Event::Planned {
+        format: _,
+        run,
+        version,
+        plan,
+    } = &first.event
+    else {
         return Err(lines.wrong("the first record is not the plan"));
     };
     let (run, version, plan) = (run.clone(), version.clone(), (**plan).clone());
@@ -241,13 +296,37 @@ pub fn read(path: &Path) -> Result<Loaded, JournalError> {
     })
 }
 
-/// Reads the lab's name from a journal's first record.
+/// Reads the lab's name from a journal's first record, whatever the form of the rest: a run that only a newer patchgate can
+/// read is still the lab's latest.
 pub fn lab(path: &Path) -> Result<String, JournalError> {
     let mut lines = Lines::open(path)?;
-    let Event::Planned { plan, .. } = lines.first()?.event else {
-        return Err(lines.wrong("the first record is not the plan"));
-    };
-    Ok(plan.lab)
+    let first = lines.first_line()?;
+    match serde_json::from_slice(&first) {
+        Ok(Head {
+            event,
+            plan: Some(plan),
+            ..
+        }) if event == PLANNED => Ok(plan.lab),
+        Ok(Head { .. }) => Err(lines.wrong("the first record is not the plan")),
+        Err(error) => Err(lines.wrong(explain(&first, &error))),
+    }
+}
+
+/// How the first record of every journal names its event.
+const PLANNED: &str = "planned";
+
+/// What is read of a record of any form.
+#[derive(Deserialize)]
+struct Head {
+    event: String,
+    format: Option<u64>,
+    version: Option<String>,
+    plan: Option<LabOfPlan>,
+}
+
+#[derive(Deserialize)]
+struct LabOfPlan {
+    lab: String,
 }
 
 struct Lines<'a> {
@@ -288,14 +367,47 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// The first record of a journal whose form this version knows.
     fn first(&mut self) -> Result<Record, JournalError> {
-        self.next()?.ok_or_else(|| JournalError::File {
+        let line = self.first_line()?;
+        if let Ok(Head {
+            event,
+            format,
+            version,
+            plan: _,
+        }) = serde_json::from_slice(&line)
+            && event == PLANNED
+        {
+            let path = self.path.to_owned();
+            match format {
+                Some(format) if format > u64::from(FORMAT) => {
+                    return Err(JournalError::Newer {
+                        path,
+                        format,
+                        version,
+                    });
+                }
+                Some(format) if format == u64::from(FORMAT) => {}
+                Some(_) | None => return Err(JournalError::Unknown { path }),
+            }
+        }
+        self.record(&line)
+    }
+
+    fn first_line(&mut self) -> Result<Vec<u8>, JournalError> {
+        self.line()?.ok_or_else(|| JournalError::File {
             path: self.path.to_owned(),
             problem: "the journal has no whole record: the run died as it began".to_owned(),
         })
     }
 
     fn next(&mut self) -> Result<Option<Record>, JournalError> {
+        let line = self.line()?;
+        line.map(|line| self.record(&line)).transpose()
+    }
+
+    /// The next whole line.
+    fn line(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
         let mut line = Vec::new();
         self.line += 1;
         let read = (&mut self.input)
@@ -316,8 +428,13 @@ impl<'a> Lines<'a> {
             self.torn = true;
             return Ok(None);
         }
+        Ok(Some(line))
+    }
+
+    /// The record of the line that was read last.
+    fn record(&self, line: &[u8]) -> Result<Record, JournalError> {
         let record: Record =
-            serde_json::from_slice(&line).map_err(|error| self.wrong(explain(&line, &error)))?;
+            serde_json::from_slice(line).map_err(|error| self.wrong(explain(line, &error)))?;
         let expected = self.line - 1;
         if record.seq != expected {
             return Err(self.wrong(format!(
@@ -325,20 +442,21 @@ impl<'a> Lines<'a> {
                 record.seq
             )));
         }
-        Ok(Some(record))
+        if !record.has_its_head() {
+            return Err(
+                self.wrong("not a record: it does not say of which arm it is, or is of none and says one")
+            );
+        }
+        Ok(record)
     }
 }
 
 /// What is wrong with a line, told apart from what a newer patchgate may have written.
 fn explain(line: &[u8], error: &serde_json::Error) -> String {
-    #[derive(Deserialize)]
-    struct Head {
-        event: String,
-    }
     let head: Option<Head> = serde_json::from_slice(line).ok();
     let problem = error.to_string();
     match head {
-        Some(Head { event }) if problem.starts_with(&format!("unknown variant `{event}`")) => format!(
+        Some(Head { event, .. }) if problem.starts_with(&format!("unknown variant `{event}`")) => format!(
             "patchgate {} does not know the event `{event}`; read this run with the version that made it",
             env!("CARGO_PKG_VERSION")
         ),

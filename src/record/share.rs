@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::event::{Event, Record};
-use crate::model::id::{Arm, CellId};
+use crate::model::id::ArmId;
 use crate::model::outcome::Stage;
 
 /// What a run's length hung on.
@@ -16,7 +16,7 @@ pub struct Share {
     /// Of this, what was spent waiting for guests on the path.
     pub guest: Duration,
     /// The arms on the path, in their order.
-    pub path: Vec<(CellId, Arm)>,
+    pub path: Vec<ArmId>,
 }
 
 impl Share {
@@ -35,8 +35,8 @@ struct Life {
     /// Where it began in the journal, and where it was over and made room for others.
     started: Option<usize>,
     over: Option<usize>,
-    /// Time spent waiting for guests; `None` where a stage does not say.
-    guest: Option<Duration>,
+    /// Time spent waiting for guests.
+    guest: Duration,
 }
 
 /// The critical path of a finished run: the arm that ended last, before it the arm whose end made room for it (the last
@@ -50,35 +50,27 @@ struct Life {
 /// it), the journal, the proxy, waiting for other arms, and whatever passes between two arms of the path.
 /// How late an answer is noticed, at most a quarter of a second a command, cannot be told from the guest's time.
 ///
-/// `None` where no arm ended, or an arm on the path does not say how long it waited (journals of older versions).
+/// `None` where no arm ended.
 pub fn of(records: &[Record]) -> Option<Share> {
-    let mut lives: BTreeMap<(&CellId, Arm), Life> = BTreeMap::new();
+    let mut lives: BTreeMap<&ArmId, Life> = BTreeMap::new();
     for (at, record) in records.iter().enumerate() {
+        let Some(arm) = &record.arm else { continue };
         match &record.event {
-            Event::ArmStarted { cell, arm } => {
-                let life = lives.entry((cell, *arm)).or_default();
-                life.started = Some(at);
-                life.guest = Some(Duration::ZERO);
+            Event::ArmStarted => {
+                lives.entry(arm).or_default().started = Some(at);
             }
             Event::StageFinished {
-                cell,
-                arm,
-                stage,
-                guest_millis,
-                ..
+                stage, guest_millis, ..
             } if *stage != Stage::Queue => {
-                let life = lives.entry((cell, *arm)).or_default();
-                let waited = guest_millis.map(Duration::from_millis);
-                life.guest = life.guest.zip(waited).map(|(sum, more)| sum.saturating_add(more));
+                let guest = &mut lives.entry(arm).or_default().guest;
+                *guest = guest.saturating_add(Duration::from_millis(*guest_millis));
             }
             // It makes room before it is removed.
             Event::StageStarted {
-                cell,
-                arm,
                 stage: Stage::Destroy,
             }
-            | Event::ArmFinished { cell, arm } => {
-                lives.entry((cell, *arm)).or_default().over.get_or_insert(at);
+            | Event::ArmFinished => {
+                lives.entry(arm).or_default().over.get_or_insert(at);
             }
             Event::Planned { .. }
             | Event::HostChosen { .. }
@@ -89,7 +81,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::StageFinished { .. }
             | Event::Resolved { .. }
             | Event::RebootNeeded { .. }
-            | Event::RebootSkipped { .. }
+            | Event::RebootSkipped
             | Event::Proved { .. }
             | Event::Observed { .. }
             | Event::StepFinished { .. }
@@ -111,9 +103,9 @@ pub fn of(records: &[Record]) -> Option<Share> {
 
     let mut path = Vec::new();
     let mut guest = Duration::ZERO;
-    while let Some((_, started, (cell, arm), waited)) = ends.pop() {
-        path.push((cell.clone(), arm));
-        guest = guest.saturating_add(waited?);
+    while let Some((_, started, arm, waited)) = ends.pop() {
+        path.push(arm.clone());
+        guest = guest.saturating_add(waited);
         // What still ran when this one began made no room for it.
         while ends.pop_if(|(over, ..)| *over > started).is_some() {}
     }
@@ -128,6 +120,7 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
+    use crate::model::id::{Arm, CellId};
 
     /// What a record says of its arm.
     enum What {
@@ -136,37 +129,27 @@ mod tests {
         Waits(u64),
         /// Its removal.
         Goes,
-        /// A stage that does not say.
-        Old,
         Ends,
     }
-    use What::{Ends, Goes, Old, Starts, Waits};
+    use What::{Ends, Goes, Starts, Waits};
 
     fn journal(lines: &[(i64, &str, Arm, What)]) -> Vec<Record> {
-        let record = |(seq, (second, cell, arm, what)): (usize, &(i64, &str, Arm, What))| {
-            let (cell, arm) = (CellId((*cell).to_owned()), *arm);
-            let stage = |stage, guest_millis| Event::StageFinished {
-                cell: cell.clone(),
-                arm,
-                stage,
-                millis: 9000,
-                guest_millis,
-            };
-            Record {
-                seq: seq as u64,
-                at: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(*second),
-                event: match what {
-                    Starts => Event::ArmStarted { cell, arm },
-                    Waits(seconds) => stage(Stage::Boot, Some(seconds * 1000)),
-                    Goes => Event::StageStarted {
-                        cell,
-                        arm,
-                        stage: Stage::Destroy,
-                    },
-                    Old => stage(Stage::Boot, None),
-                    Ends => Event::ArmFinished { cell, arm },
+        let record = |(seq, (second, cell, arm, what)): (usize, &(i64, &str, Arm, What))| Record {
+            seq: seq as u64,
+            at: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(*second),
+            arm: Some(ArmId::first(&CellId((*cell).to_owned()), *arm)),
+            event: match what {
+                Starts => Event::ArmStarted,
+                Waits(seconds) => Event::StageFinished {
+                    stage: Stage::Boot,
+                    millis: 9000,
+                    guest_millis: seconds * 1000,
                 },
-            }
+                Goes => Event::StageStarted {
+                    stage: Stage::Destroy,
+                },
+                Ends => Event::ArmFinished,
+            },
         };
         lines.iter().enumerate().map(record).collect()
     }
@@ -176,7 +159,7 @@ mod tests {
         use Arm::{Control, Treatment};
         type Row<'a> = (&'a str, &'a [(i64, &'a str, Arm, What)], Option<Expected<'a>>);
         type Expected<'a> = (&'a [(&'a str, Arm)], u64, f64);
-        let table: [Row<'_>; 6] = [
+        let table: [Row<'_>; 5] = [
             (
                 "one after another, with a second between them",
                 &[
@@ -229,22 +212,13 @@ mod tests {
                 ],
                 Some((&[("b", Treatment)], 0, 100.0)),
             ),
-            (
-                "a journal of an older version does not say",
-                &[
-                    (0, "a", Treatment, Starts),
-                    (4, "a", Treatment, Old),
-                    (5, "a", Treatment, Waits(1)),
-                    (6, "a", Treatment, Ends),
-                ],
-                None,
-            ),
             ("nothing ran", &[], None),
         ];
         for (name, lines, expected) in table {
             let share = of(&journal(lines));
             let got = share.as_ref().map(|share| {
-                let path = share.path.iter().map(|(cell, arm)| (cell.0.as_str(), *arm));
+                let sides = share.path.iter().filter_map(ArmId::side);
+                let path = sides.map(|(cell, arm)| (cell.0.as_str(), arm));
                 (
                     path.collect::<Vec<_>>(),
                     share.guest.as_secs(),

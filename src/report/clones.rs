@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::model::event::Event;
 use crate::model::id::{Arm, CellId};
 use crate::model::policy::CloneMode;
-use crate::report::Summary;
+use crate::report::view::Summary;
 use crate::verdict::standing;
 
 /// The nodes of one arm.
@@ -21,15 +21,10 @@ pub(super) struct Cloned<'a> {
 impl<'a> Summary<'a> {
     /// What the nodes of each arm began with.
     pub(super) fn cloned(&self) -> Vec<Cloned<'a>> {
-        let cloned = standing(self.records).filter_map(|record| match &record.event {
-            Event::Cloned {
+        let cloned = standing(self.records).filter_map(|record| match (record.side(), &record.event) {
+            (Some((cell, arm)), Event::Cloned { clone, reason }) => Some(Cloned {
                 cell,
                 arm,
-                clone,
-                reason,
-            } => Some(Cloned {
-                cell,
-                arm: *arm,
                 clone: *clone,
                 reason: reason.as_deref(),
             }),

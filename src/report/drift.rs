@@ -2,7 +2,8 @@
 
 use crate::input::safe;
 use crate::model::drift::Effect;
-use crate::report::{Summary, count};
+use crate::report::view::Summary;
+use crate::report::words::count;
 use crate::verdict::{DriftState, NodeDrift};
 
 /// Findings of one node that are shown; the JSON report has them all.
@@ -18,7 +19,7 @@ pub(super) fn shown<'a>(summary: &Summary<'a>) -> Vec<(String, &'a NodeDrift)> {
     let cells = summary.judgement.cells.iter();
     cells
         .flat_map(|cell| cell.nodes.iter().map(move |node| (cell, node)))
-        .filter_map(|(cell, node)| Some((format!("{}/{}", cell.id, node.role), node.drift.as_ref()?)))
+        .map(|(cell, node)| (format!("{}/{}", cell.id, node.role), &node.drift))
         .filter(|(_, drift)| drift.state != DriftState::None || !drift.undecided.is_empty())
         .collect()
 }

@@ -8,7 +8,8 @@ use crate::model::id::Arm;
 use crate::model::observation;
 use crate::model::outcome::{Fault, StepOutcome};
 use crate::model::scenario::Step;
-use crate::report::{Summary, count, length};
+use crate::report::view::Summary;
+use crate::report::words::{count, length};
 use crate::verdict::{ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
 
 /// Changes that are shown of the node on which the step failed.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::decide::history::{Row, Standing};
 use crate::gate::Gate;
 use crate::input::safe::line as safe_line;
-use crate::report::length;
 use crate::report::table::{self, Paint};
+use crate::report::words::length;
 
 fn words(standing: Standing) -> &'static str {
     match standing {

@@ -11,7 +11,8 @@ use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::NetworkPolicy;
 use crate::model::update::{Proof, UpdateSet};
 use crate::report::clones::Cloned;
-use crate::report::{Summary, times};
+use crate::report::times;
+use crate::report::view::Summary;
 use crate::verdict::{
     self, ArmOutcome, CellJudgement, LostHost, MeasuredStep, NodeDrift, NodeJudgement, NodeState, Retried,
     ScenarioJudgement, Verdict,
@@ -138,8 +139,7 @@ struct Node<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reboot_spared: bool,
     differences: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drift: Option<&'a NodeDrift>,
+    drift: &'a NodeDrift,
 }
 
 #[derive(Serialize)]
@@ -354,7 +354,7 @@ fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgem
         differences: seen(Arm::Control)
             .zip(seen(Arm::Treatment))
             .map(|(control, treatment)| observation::differences(control, treatment, node.set.as_ref())),
-        drift: node.drift.as_ref(),
+        drift: &node.drift,
     }
 }
 

@@ -10,10 +10,10 @@ use crate::gate::{Gate, Severity};
 use crate::input::safe;
 use crate::model::event::StepReport;
 use crate::model::id::Arm;
-use crate::report::{Summary, evidence, learned, length, measured};
-use crate::verdict::{
-    CellJudgement, DriftState, NodeDrift, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
-};
+use crate::report::view::Summary;
+use crate::report::words::length;
+use crate::report::{evidence, learned, measured};
+use crate::verdict::{CellJudgement, DriftState, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
 /// The whole report as XML.
 pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
@@ -29,7 +29,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
         suite.add_property(("required", if cell.required { "true" } else { "false" }));
         for node in &cell.nodes {
             suite.add_test_case(of_node(cell, node));
-            suite.add_test_cases(node.drift.as_ref().map(|drift| of_drift(cell, node, drift)));
+            suite.add_test_case(of_drift(cell, node));
         }
         for scenario in &cell.scenarios {
             let evidence = evidence
@@ -133,7 +133,8 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
     case
 }
 
-fn of_drift(cell: &CellJudgement, node: &NodeJudgement, drift: &NodeDrift) -> TestCase {
+fn of_drift(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
+    let drift = &node.drift;
     let lines = crate::report::drift::lines(drift);
     let status = |kind, name| {
         let mut status = not_passed(cell.required, kind, name, drift.state.words());

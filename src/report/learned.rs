@@ -4,7 +4,7 @@ use crate::input::safe;
 use crate::model::event::StepReport;
 use crate::model::id::Arm;
 use crate::model::results::{self, SubOutcome};
-use crate::report::Summary;
+use crate::report::view::Summary;
 
 /// What one scenario's steps found out; every text in it is harmless.
 pub(super) struct Learned {

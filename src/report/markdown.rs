@@ -6,7 +6,9 @@ use std::fmt::Write;
 use crate::gate::{Counts, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
-use crate::report::{Summary, count, drift, evidence, learned, length, measured, times};
+use crate::report::view::Summary;
+use crate::report::words::{count, length};
+use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::Verdict;
 
 /// The whole report.

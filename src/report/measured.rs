@@ -2,8 +2,8 @@
 
 use crate::input::safe;
 use crate::measure::{Comparison, Finding, time};
-use crate::report::Summary;
 use crate::report::table::{self, Paint, Painted};
+use crate::report::view::Summary;
 use crate::verdict::{Measured, MeasuredStep};
 
 /// The columns of [`Row::columns`].

@@ -15,7 +15,7 @@ use crate::model::plan::{HostPlan, Plan};
 use crate::model::policy::{
     Accel, CloneMode, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
-use crate::report::length;
+use crate::report::words::length;
 
 /// What is expected of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -190,9 +190,7 @@ fn reboot(policy: RebootPolicy) -> &'static str {
 }
 
 fn drift(plan: &Plan) -> String {
-    let Some(policy) = &plan.drift else {
-        return "is not judged".to_owned();
-    };
+    let policy = &plan.drift;
     let classes = |effect: Effect| {
         let classes = Class::ALL
             .into_iter()

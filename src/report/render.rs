@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::report::text::Style;
-use crate::report::{Summary, json, junit, markdown, text};
+use crate::report::view::Summary;
+use crate::report::{json, junit, markdown, text};
 
 /// A form of report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

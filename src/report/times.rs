@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::event::Event;
 use crate::model::id::{Arm, CellId};
 use crate::model::outcome::Stage;
-use crate::report::Summary;
+use crate::report::view::Summary;
 use crate::verdict::standing;
 
 /// The time of one stage over all cells.
@@ -22,13 +22,7 @@ pub(super) struct StageTime<'a> {
 pub(super) fn by_stage<'a>(summary: &Summary<'a>) -> BTreeMap<Stage, StageTime<'a>> {
     let mut stages: BTreeMap<Stage, StageTime<'a>> = BTreeMap::new();
     for record in summary.records {
-        let Event::StageFinished {
-            cell,
-            arm,
-            stage,
-            millis,
-            guest_millis: _,
-        } = &record.event
+        let (Some((cell, arm)), Event::StageFinished { stage, millis, .. }) = (record.side(), &record.event)
         else {
             continue;
         };
@@ -44,7 +38,7 @@ pub(super) fn by_stage<'a>(summary: &Summary<'a>) -> BTreeMap<Stage, StageTime<'
         };
         *sum = sum.saturating_add(took);
         if time.longest.is_none_or(|(longest, _, _)| took > longest) {
-            time.longest = Some((took, cell, *arm));
+            time.longest = Some((took, cell, arm));
         }
     }
     stages
@@ -54,16 +48,10 @@ pub(super) fn by_stage<'a>(summary: &Summary<'a>) -> BTreeMap<Stage, StageTime<'
 pub(super) fn longest_arm<'a>(summary: &Summary<'a>) -> Option<(Duration, &'a CellId, Arm)> {
     let mut arms: BTreeMap<(&CellId, Arm), Duration> = BTreeMap::new();
     for record in standing(summary.records) {
-        if let Event::StageFinished {
-            cell,
-            arm,
-            millis,
-            stage,
-            guest_millis: _,
-        } = &record.event
+        if let (Some(side), Event::StageFinished { stage, millis, .. }) = (record.side(), &record.event)
             && *stage != Stage::Queue
         {
-            let sum = arms.entry((cell, *arm)).or_default();
+            let sum = arms.entry(side).or_default();
             *sum = sum.saturating_add(Duration::from_millis(*millis));
         }
     }

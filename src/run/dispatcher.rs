@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::event::{Event, Record};
+use crate::model::id::ArmId;
 use crate::model::outcome::Cause;
 use crate::port::{LabError, Observer};
 use crate::record::journal::{Journal, JournalError};
@@ -17,7 +18,10 @@ use crate::secret::Mask;
 
 /// The sending end.
 #[derive(Clone)]
-pub struct Dispatcher(mpsc::UnboundedSender<Event>);
+pub struct Dispatcher(mpsc::UnboundedSender<Said>);
+
+/// An event, and the arm that says it; nobody in particular where it is about the whole run.
+type Said = (Option<ArmId>, Event);
 
 /// The task that writes; it ends when every [`Dispatcher`] is gone.
 pub struct Writer(JoinHandle<Result<(), JournalError>>);
@@ -29,10 +33,10 @@ const BATCH: usize = 256;
 fn write(
     journal: &mut Journal,
     now: fn() -> Timestamp,
-    events: impl Iterator<Item = Event>,
+    events: impl Iterator<Item = Said>,
 ) -> Result<Vec<Record>, JournalError> {
     let records = events
-        .map(|event| journal.write(now(), event))
+        .map(|(arm, event)| journal.write(now(), arm, event))
         .collect::<Result<_, _>>()?;
     journal.commit()?;
     Ok(records)
@@ -52,7 +56,9 @@ impl Dispatcher {
             let mut result = Ok(());
             let mut batch = Vec::new();
             while receiver.recv_many(&mut batch, BATCH).await > 0 {
-                let events = batch.drain(..).map(|event| masking::event(event, &mask));
+                let events = batch
+                    .drain(..)
+                    .map(|(arm, event)| (arm, masking::event(event, &mask)));
                 if result.is_err() {
                     continue;
                 }
@@ -70,9 +76,9 @@ impl Dispatcher {
         (Self(sender), Writer(task))
     }
 
-    /// Sends an event; the writer outlives every sender, so none is lost.
-    pub fn emit(&self, event: Event) {
-        if self.0.send(event).is_err() {
+    /// Sends an event and the arm that says it; the writer outlives every sender, so none is lost.
+    pub fn emit(&self, arm: Option<ArmId>, event: Event) {
+        if self.0.send((arm, event)).is_err() {
             tracing::error!("an event was sent after the journal was closed");
         }
     }

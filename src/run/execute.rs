@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::model::event::Event;
+use crate::model::event::{Event, FORMAT};
 use crate::record::journal::Journal;
 use crate::record::ledger::Ledger;
 use crate::record::state::RunDir;
@@ -81,6 +81,7 @@ struct Ending {
 fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>, Ending), RunError> {
     let mut journal = Journal::create(journal)?;
     let planned = Event::Planned {
+        format: FORMAT,
         run: setup.run.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Box::new(setup.plan.clone()),
@@ -90,7 +91,7 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         .chain(chosen)
         .chain(setup.absent.iter().cloned())
     {
-        let record = journal.append((setup.now)(), event)?;
+        let record = journal.append((setup.now)(), None, event)?;
         setup.observer.record(&record);
     }
     let (events, writer) = Dispatcher::start(
@@ -126,9 +127,12 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
 /// Removes what is left and writes the last records.
 async fn close(context: Arc<Context>, mut ending: Ending) -> Result<Vec<String>, RunError> {
     if context.setup.stop.is_cancelled() {
-        context.events.emit(Event::Interrupted {
-            by: "a signal".to_owned(),
-        });
+        context.events.emit(
+            None,
+            Event::Interrupted {
+                by: "a signal".to_owned(),
+            },
+        );
     }
     let mut left_behind = Vec::new();
     for site in &context.sites {
@@ -146,13 +150,16 @@ async fn close(context: Arc<Context>, mut ending: Ending) -> Result<Vec<String>,
         };
         let (traffic, left) = tokio::join!(proxied, removed);
         if let Some(event) = traffic {
-            context.events.emit(event);
+            context.events.emit(None, event);
         }
         left_behind.extend(left);
     }
-    context.events.emit(Event::Finished {
-        left_behind: left_behind.clone(),
-    });
+    context.events.emit(
+        None,
+        Event::Finished {
+            left_behind: left_behind.clone(),
+        },
+    );
     ending.watchers.shutdown().await;
     drop(context);
     ending.writer.finish().await?;

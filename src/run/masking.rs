@@ -10,7 +10,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         Event::StepFinished { report: step, .. } | Event::CleanedUp { report: step, .. } => {
             report(step, mask);
         }
-        Event::ArmFailed { fault, .. } => {
+        Event::ArmFailed { fault } => {
             fault.message = mask.apply(&fault.message);
             fault.detail = mask.apply(&fault.detail);
         }
@@ -32,15 +32,15 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::HostChosen { .. }
         | Event::HostLost { .. }
         | Event::CellRetried { .. }
-        | Event::ArmStarted { .. }
+        | Event::ArmStarted
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::Resolved { .. }
-        | Event::RebootSkipped { .. }
+        | Event::RebootSkipped
         | Event::Proved { .. }
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }
-        | Event::ArmFinished { .. }
+        | Event::ArmFinished
         | Event::Interrupted { .. }
         | Event::Finished { .. } => {}
     }
@@ -89,7 +89,6 @@ pub fn report(report: &mut StepReport, mask: &Mask) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::{Arm, CellId};
     use crate::model::observation::{Class, Moment};
     use crate::model::outcome::{Cause, Fault, Stage};
     use crate::secret::Secrets;
@@ -100,7 +99,7 @@ mod tests {
         secrets
             .add("PASSWORD", "hunter2".to_owned().into())
             .expect("a secret");
-        let (cell, role) = (CellId::new("web", "debian-12"), "web".to_owned());
+        let role = "web".to_owned();
         let processes = [("login hunter2".to_owned(), "hunter2".to_owned())];
         let observation = Observation {
             unit_logs: [("app.service".to_owned(), "login with hunter2\n".to_owned())].into(),
@@ -108,15 +107,11 @@ mod tests {
             writers: [("/etc/hunter2.conf".to_owned(), ["app".to_owned()].into())].into(),
         };
         let observed = Event::Observed {
-            cell: cell.clone(),
-            arm: Arm::Control,
             role: role.clone(),
             moment: Moment::AfterReboot,
             observation,
         };
         let failed = Event::ArmFailed {
-            cell,
-            arm: Arm::Control,
             fault: Fault {
                 cause: Cause::AgentLost,
                 stage: Stage::Scenarios,

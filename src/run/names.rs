@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::id::{Arm, CellId, RunId};
+use crate::model::id::{ArmKind, CellId, RunId};
 
 /// Nodes of a cell that have MAC addresses of their own.
 const NODES: usize = 256;
@@ -26,7 +26,7 @@ pub fn base(image: &str) -> String {
 }
 
 /// What an arm's own things are called after.
-pub fn arm(run: &RunId, cell: usize, arm: Arm) -> String {
+pub fn arm(run: &RunId, cell: usize, arm: ArmKind) -> String {
     format!("pg-{run}-{cell}-{arm}")
 }
 
@@ -62,12 +62,14 @@ pub fn mac(run: &RunId, cell: &CellId, role: &str) -> String {
 }
 
 /// A node's MAC address on the run's outlet, where all clones meet: counted, so that no two are alike.
-pub fn outlet_mac(cell: usize, arm: Arm, node: usize) -> String {
+pub fn outlet_mac(cell: usize, arm: ArmKind, node: usize) -> String {
     let arm = match arm {
-        Arm::Control => 0,
-        Arm::Treatment => 1,
+        ArmKind::Control => 0,
+        ArmKind::Treatment => 1,
+        ArmKind::Trial => 2,
+        ArmKind::Warm => 3,
     };
-    let number = ((cell * 2 + arm) * NODES + node) % (1 << 24);
+    let number = ((cell * 4 + arm) * NODES + node) % (1 << 24);
     format!(
         "52:54:00:{:02x}:{:02x}:{:02x}",
         number >> 16,
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn names_tell_run_cell_arm_and_role() {
         let run: RunId = "20261123-140912-7c1f".parse().expect("id");
-        let arm_name = arm(&run, 3, Arm::Treatment);
+        let arm_name = arm(&run, 3, ArmKind::Treatment);
         assert_eq!(
             domain(&arm_name, "web"),
             "pg-20261123-140912-7c1f-3-treatment-web"
@@ -98,10 +100,16 @@ mod tests {
         assert_eq!(mac(&run, &cell, "web"), mac(&run, &cell, "web"));
         assert_ne!(mac(&run, &cell, "web"), mac(&run, &cell, "app"));
         assert_eq!(address(1).to_string(), "10.214.0.11");
+        let kinds = [
+            ArmKind::Control,
+            ArmKind::Treatment,
+            ArmKind::Trial,
+            ArmKind::Warm,
+        ];
         let macs: std::collections::BTreeSet<String> = (0..20)
-            .flat_map(|cell| Arm::BOTH.into_iter().map(move |arm| (cell, arm)))
+            .flat_map(|cell| kinds.map(move |arm| (cell, arm)))
             .flat_map(|(cell, arm)| (0..3).map(move |node| outlet_mac(cell, arm, node)))
             .collect();
-        assert_eq!(macs.len(), 120);
+        assert_eq!(macs.len(), 240);
     }
 }

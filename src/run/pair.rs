@@ -62,7 +62,7 @@ pub fn seats() -> (Seat, Seat) {
 }
 
 /// Which of a step's samples is an arm's in a round: control goes first in every other round.
-pub fn half(arm: Arm, round: u32) -> u32 {
+fn half(arm: Arm, round: u32) -> u32 {
     let first = if round.is_multiple_of(2) {
         Arm::Control
     } else {
@@ -72,6 +72,11 @@ pub fn half(arm: Arm, round: u32) -> u32 {
 }
 
 impl Seat {
+    /// Which of a step's samples is this arm's in a round.
+    pub fn half(&self, round: u32) -> u32 {
+        half(self.arm, round)
+    }
+
     /// Waits until the other arm is through with its scenarios too, and returns those that passed in both; nothing where
     /// it ended before.
     pub async fn meet(&self, passed: BTreeSet<String>) -> Option<BTreeSet<String>> {

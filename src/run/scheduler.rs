@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::event::Event;
-use crate::model::id::Arm;
+use crate::model::id::{Arm, ArmId, ArmKind};
 use crate::model::outcome::{Cause, Stage};
 use crate::model::policy::CloneMode;
 use crate::port::LabError;
@@ -111,10 +111,12 @@ impl Scheduler<'_> {
 
     fn fork(&mut self, cell: usize, arm: Arm, host: usize) {
         let context = self.context.clone();
-        let tell = context.sites[host].ahead.expect(cell, arm);
+        // With one host there is no second try.
+        let id = ArmId::first(&context.setup.plan.cells[cell].id, arm);
+        let tell = context.sites[host].ahead.expect(id);
         self.aside.spawn(async move {
             let site = &context.sites[host];
-            let arm = ArmRun::new(&context, site, cell, arm);
+            let arm = ArmRun::new(&context, site, cell, arm.into(), 1);
             let forked = tokio::select! {
                 biased;
                 () = site.loss().wait() => None,
@@ -129,7 +131,7 @@ impl Scheduler<'_> {
         let context = self.context.clone();
         self.aside.spawn(async move {
             let site = &context.sites[host];
-            let arm = ArmRun::new(&context, site, cell, Arm::Treatment);
+            let arm = ArmRun::new(&context, site, cell, ArmKind::Warm, 1);
             tokio::select! {
                 biased;
                 () = site.loss().wait() => {}
@@ -147,10 +149,13 @@ impl Scheduler<'_> {
             if let Some(reason) = site.loss().reason()
                 && self.lost.insert(host)
             {
-                self.context.events.emit(Event::HostLost {
-                    uri: site.host.uri().to_owned(),
-                    reason: reason.to_owned(),
-                });
+                self.context.events.emit(
+                    None,
+                    Event::HostLost {
+                        uri: site.host.uri().to_owned(),
+                        reason: reason.to_owned(),
+                    },
+                );
                 self.queue.lose(host);
             }
         }
@@ -172,14 +177,17 @@ impl Scheduler<'_> {
 
     fn start(&mut self, start: Start) {
         self.idle = None;
-        let (cell, host) = (start.cell, start.host);
+        let (cell, host, nth_try) = (start.cell, start.host, start.nth_try);
         let uri = |host: usize| self.context.sites[host].host.uri().to_owned();
         if let Some(from) = start.instead_of {
-            self.context.events.emit(Event::CellRetried {
-                cell: self.context.setup.plan.cells[cell].id.clone(),
-                from: uri(from),
-                to: uri(host),
-            });
+            self.context.events.emit(
+                None,
+                Event::CellRetried {
+                    cell: self.context.setup.plan.cells[cell].id.clone(),
+                    from: uri(from),
+                    to: uri(host),
+                },
+            );
         }
         for (arm, seat) in seats(start.arms) {
             let context = self.context.clone();
@@ -191,7 +199,7 @@ impl Scheduler<'_> {
                     // The queue is there as long as any arm is.
                     let _ = tell.send(cell);
                 };
-                let whole = life::run(&context, site, cell, arm, queued, seat, over).await;
+                let whole = life::run(&context, site, cell, (arm, nth_try), queued, seat, over).await;
                 // What it gave back shows there; and where it failed, so may the reason.
                 if !context.setup.stop.is_cancelled() {
                     site.look().await;
@@ -229,19 +237,21 @@ impl Scheduler<'_> {
 
     /// Tells of arms that never start.
     fn fail(&self, stranded: Vec<Stranded>) {
-        for Stranded { cell, arm, cause } in stranded {
-            let cell = self.context.setup.plan.cells[cell].id.clone();
-            let emit = |event| self.context.events.emit(event);
-            emit(Event::ArmStarted {
-                cell: cell.clone(),
-                arm,
-            });
-            emit(Event::ArmFailed {
-                cell: cell.clone(),
-                arm,
-                fault: fault(Stage::Queue, None, self.why(cause)),
-            });
-            emit(Event::ArmFinished { cell, arm });
+        for Stranded {
+            cell,
+            arm,
+            nth_try,
+            cause,
+        } in stranded
+        {
+            let id = ArmId {
+                nth_try,
+                ..ArmId::first(&self.context.setup.plan.cells[cell].id, arm)
+            };
+            let fault = fault(Stage::Queue, None, self.why(cause));
+            for event in [Event::ArmStarted, Event::ArmFailed { fault }, Event::ArmFinished] {
+                self.context.events.emit(Some(id.clone()), event);
+            }
         }
     }
 

@@ -123,7 +123,7 @@ impl Outcome {
                         tried.outcome = Some(*outcome);
                     }
                 }
-                Event::ArmFailed { fault, .. } => faults.push(fault.clone()),
+                Event::ArmFailed { fault } => faults.push(fault.clone()),
                 Event::Interrupted { .. } => interrupted = true,
                 _ => {}
             }

@@ -5,8 +5,9 @@ use crate::model::event::StepReport;
 use crate::model::id::Arm;
 use crate::model::outcome::{Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
 use crate::model::scenario::{Scenario, When};
+use crate::verdict::measured;
+use crate::verdict::model::{ArmOutcome, ArmResult};
 use crate::verdict::seen::{ArmSeen, RunSeen};
-use crate::verdict::{ArmOutcome, ArmResult, measured};
 
 /// How one run of a scenario ended, as far as its records can be believed.
 enum RunEnd {

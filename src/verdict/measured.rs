@@ -1,37 +1,13 @@
 //! Measured steps: from both arms' samples to what may be said of their time.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use crate::measure::{self, Comparison, Finding, Performance};
+use crate::measure::{self, Finding, Performance};
 use crate::model::event::StepReport;
 use crate::model::id::{Arm, CellId};
 use crate::model::outcome::{Cause, StepOutcome};
 use crate::model::scenario::{Measure, Scenario};
+use crate::verdict::model::{ArmOutcome, ArmResult, Measured, MeasuredStep, Verdict};
 use crate::verdict::seen::{ArmSeen, Seen};
-use crate::verdict::{ArmOutcome, ArmResult, Verdict};
-
-/// What became of one measured step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MeasuredStep {
-    /// Its index in the scenario.
-    pub step: usize,
-    /// Its name.
-    pub name: String,
-    /// The role of its node.
-    pub on: String,
-    /// What its samples say.
-    pub result: Measured,
-}
-
-/// What a measured step's samples say.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Measured {
-    /// Both arms have all their samples.
-    Compared(Comparison),
-    /// Too many samples failed in these arms: there the step fails.
-    Failed(Vec<Arm>),
-    /// Samples are missing, with the reason; nothing may be said.
-    Missing(String),
-}
 
 /// Every measured step of a scenario, in its order.
 pub(super) fn judge(

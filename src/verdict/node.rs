@@ -5,15 +5,17 @@ use crate::model::id::Arm;
 use crate::model::plan::{CellPlan, Plan};
 use crate::model::policy::RebootPolicy;
 use crate::model::update::{Proof, UpdateSet};
+use crate::verdict::drift;
+use crate::verdict::model::{NodeJudgement, NodeState};
 use crate::verdict::seen::Seen;
-use crate::verdict::{NodeJudgement, NodeState, drift};
 
 /// Judges a node of a cell by what was seen of it.
 pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -> NodeJudgement {
     let node = seen.node(&cell.id, role);
     let set = node.and_then(|node| node.sets.first().copied());
     let contradicts = node.is_some_and(|node| {
-        node.sets.iter().any(|&other| Some(other) != set)
+        node.resolved_in_control
+            || node.sets.iter().any(|&other| Some(other) != set)
             || node
                 .sets
                 .iter()
@@ -40,9 +42,7 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
         reboot_needed: node.and_then(|node| node.reboot_needed.map(str::to_owned)),
         state,
         reboot_spared: spared && state == NodeState::Proved && proof.is_some_and(|proof| !proof.boot_changed),
-        drift: plan
-            .drift_of(cell)
-            .map(|policy| drift::judge(policy, node.map(|node| &node.looks), set)),
+        drift: drift::judge(plan.drift_of(cell), node.map(|node| &node.looks), set),
     }
 }
 

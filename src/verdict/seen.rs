@@ -64,6 +64,8 @@ pub(super) struct RunSeen<'a> {
 #[derive(Default)]
 pub(super) struct NodeSeen<'a> {
     pub(super) sets: Vec<&'a UpdateSet>,
+    /// Whether updates were pinned in control, which has none.
+    pub(super) resolved_in_control: bool,
     pub(super) proofs: Vec<&'a Proof>,
     /// Whether it was asked whether its updates need a reboot.
     pub(super) reboot_weighed: bool,
@@ -105,7 +107,10 @@ impl<'a> Seen<'a> {
             ..Self::default()
         };
         for record in standing(records) {
-            seen.add(&record.event);
+            match record.side() {
+                Some((cell, arm)) => seen.of_arm(cell, arm, &record.event),
+                None => seen.of_run(&record.event),
+            }
         }
         seen.finished = matches!(
             records.last(),
@@ -117,100 +122,109 @@ impl<'a> Seen<'a> {
         seen
     }
 
-    fn add(&mut self, event: &'a Event) {
+    fn of_run(&mut self, event: &'a Event) {
         match event {
+            Event::Interrupted { by } => self.interrupted = Some(by),
+            Event::Finished { left_behind } => {
+                self.left_behind.extend(left_behind.iter().map(String::as_str));
+            }
             Event::Planned { .. }
             | Event::HostChosen { .. }
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
-            | Event::ArmStarted { .. }
-            | Event::Cloned { .. }
+            | Event::Fetched(_)
+            // Of an arm that is no side of the comparison.
+            | Event::ArmStarted
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
-            | Event::Fetched(_) => {}
-            Event::Isolated { cell, arm, role } => {
-                self.arms.entry((cell, *arm)).or_default().isolated.insert(role);
+            | Event::Cloned { .. }
+            | Event::Resolved { .. }
+            | Event::RebootNeeded { .. }
+            | Event::RebootSkipped
+            | Event::Proved { .. }
+            | Event::Observed { .. }
+            | Event::StepFinished { .. }
+            | Event::CleanedUp { .. }
+            | Event::ScenarioFinished { .. }
+            | Event::Measured { .. }
+            | Event::ArmFailed { .. }
+            | Event::ArmFinished
+            | Event::Isolated { .. } => {}
+        }
+    }
+
+    fn of_arm(&mut self, cell: &'a CellId, arm: Arm, event: &'a Event) {
+        match event {
+            Event::Isolated { role } => {
+                self.seen(cell, arm).isolated.insert(role);
             }
             Event::Observed {
-                cell,
-                arm,
                 role,
                 moment,
                 observation,
             } => {
                 let node = self.nodes.entry((cell, role)).or_default();
-                node.looks.add(*arm, *moment, observation);
+                node.looks.add(arm, *moment, observation);
             }
-            Event::Resolved { cell, role, set } => {
-                self.nodes.entry((cell, role)).or_default().sets.push(set);
-            }
-            Event::RebootNeeded { cell, role, reason } => {
+            Event::Resolved { role, set } => {
                 let node = self.nodes.entry((cell, role)).or_default();
-                node.reboot_weighed = true;
+                match arm {
+                    Arm::Treatment => node.sets.push(set),
+                    Arm::Control => node.resolved_in_control = true,
+                }
+            }
+            Event::RebootNeeded { role, reason } => {
+                let node = self.nodes.entry((cell, role)).or_default();
+                match arm {
+                    Arm::Treatment => node.reboot_weighed = true,
+                    Arm::Control => {}
+                }
                 node.reboot_needed = reason.as_deref().or(node.reboot_needed);
             }
-            Event::RebootSkipped { cell, arm } => {
-                self.arms.entry((cell, *arm)).or_default().reboot_skipped = true;
-            }
-            Event::Proved {
-                cell,
-                arm,
-                role,
-                proof,
-            } => match arm {
-                Arm::Treatment => self.nodes.entry((cell, role)).or_default().proofs.push(proof),
-                // The invariant is about the updated nodes; control only has to give a comparison.
-                Arm::Control => {
-                    let node = self.nodes.entry((cell, role)).or_default();
-                    node.rebooted_in_control |= proof.boot_changed;
+            Event::RebootSkipped => self.seen(cell, arm).reboot_skipped = true,
+            Event::Proved { role, proof } => {
+                let node = self.nodes.entry((cell, role)).or_default();
+                match arm {
+                    Arm::Treatment => node.proofs.push(proof),
+                    // The invariant is about the updated nodes; control only has to give a comparison.
+                    Arm::Control => node.rebooted_in_control |= proof.boot_changed,
                 }
-            },
+            }
             Event::StepFinished {
-                cell,
-                arm,
                 scenario,
                 run,
                 step,
                 report,
             } => {
-                let slot = self
-                    .run(cell, *arm, scenario, *run)
-                    .steps
-                    .entry(*step)
-                    .or_insert(report);
+                let run = self.seen(cell, arm).runs.entry((scenario, *run)).or_default();
+                let slot = run.steps.entry(*step).or_insert(report);
                 if step_rank(report.outcome) > step_rank(slot.outcome) {
                     *slot = report;
                 }
             }
             Event::CleanedUp {
-                cell,
-                arm,
                 scenario,
                 step,
                 report,
-            } => {
-                let seen = self.arms.entry((cell, *arm)).or_default();
-                seen.cleanup.entry(scenario).or_default().push((*step, report));
-            }
+            } => self
+                .seen(cell, arm)
+                .cleanup
+                .entry(scenario)
+                .or_default()
+                .push((*step, report)),
             Event::ScenarioFinished {
-                cell,
-                arm,
                 scenario,
                 run,
                 outcome,
                 steps: _,
             } => {
-                let slot = self
-                    .run(cell, *arm, scenario, *run)
-                    .outcome
-                    .get_or_insert(*outcome);
+                let run = self.seen(cell, arm).runs.entry((scenario, *run)).or_default();
+                let slot = run.outcome.get_or_insert(*outcome);
                 if scenario_rank(*outcome) > scenario_rank(*slot) {
                     *slot = *outcome;
                 }
             }
             Event::Measured {
-                cell,
-                arm,
                 scenario,
                 step,
                 samples_us,
@@ -222,22 +236,30 @@ impl<'a> Seen<'a> {
                     failed: *failed,
                     failures,
                 };
-                let arm = self.arms.entry((cell, *arm)).or_default();
-                arm.measured.entry((scenario, *step)).or_default().push(samples);
+                self.seen(cell, arm)
+                    .measured
+                    .entry((scenario, *step))
+                    .or_default()
+                    .push(samples);
             }
-            Event::ArmFailed { cell, arm, fault } => {
-                self.arms.entry((cell, *arm)).or_default().faults.push(fault);
-            }
-            Event::ArmFinished { cell, arm } => self.arms.entry((cell, *arm)).or_default().over = true,
-            Event::Interrupted { by } => self.interrupted = Some(by),
-            Event::Finished { left_behind } => {
-                self.left_behind.extend(left_behind.iter().map(String::as_str));
-            }
+            Event::ArmFailed { fault } => self.seen(cell, arm).faults.push(fault),
+            Event::ArmFinished => self.seen(cell, arm).over = true,
+            Event::ArmStarted
+            | Event::Cloned { .. }
+            | Event::StageStarted { .. }
+            | Event::StageFinished { .. }
+            // No arm says these, and a journal in which one does is not read.
+            | Event::Planned { .. }
+            | Event::HostChosen { .. }
+            | Event::HostLost { .. }
+            | Event::CellRetried { .. }
+            | Event::Fetched(_)
+            | Event::Interrupted { .. }
+            | Event::Finished { .. } => {}
         }
     }
 
-    fn run(&mut self, cell: &'a CellId, arm: Arm, scenario: &'a str, run: u32) -> &mut RunSeen<'a> {
-        let arm = self.arms.entry((cell, arm)).or_default();
-        arm.runs.entry((scenario, run)).or_default()
+    fn seen(&mut self, cell: &'a CellId, arm: Arm) -> &mut ArmSeen<'a> {
+        self.arms.entry((cell, arm)).or_default()
     }
 }

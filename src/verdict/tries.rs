@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::model::event::{Event, Record};
-use crate::model::id::{Arm, CellId};
+use crate::model::id::{ArmId, CellId};
 
 /// A second try of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,78 +29,79 @@ pub struct LostHost {
 #[derive(Default)]
 pub(super) struct Tries<'a> {
     pub(super) lost: Vec<LostHost>,
-    /// With the place of the record.
-    retried: BTreeMap<&'a CellId, (usize, Retried)>,
+    retried: BTreeMap<&'a CellId, Retried>,
+    strays: BTreeMap<&'a CellId, usize>,
 }
 
 impl<'a> Tries<'a> {
-    /// A second try stands only once for a cell, after its host was lost, and after both its arms are over; any other is
-    /// no reason to forget what was seen.
+    /// A second try stands only once for a cell, after its host was lost, and when no arm of it runs any more; any other is
+    /// no reason to forget what was seen. What an arm says of a try that has not begun, or is over, is astray.
     pub(super) fn read(records: &'a [Record]) -> Self {
         let mut tries = Self::default();
-        let mut running: BTreeSet<(&CellId, Arm)> = BTreeSet::new();
-        for (at, record) in records.iter().enumerate() {
-            match &record.event {
-                Event::HostLost { uri, reason } => tries.lost.push(LostHost {
+        let mut running: BTreeSet<&ArmId> = BTreeSet::new();
+        for record in records {
+            match (&record.event, &record.arm) {
+                (Event::HostLost { uri, reason }, _) => tries.lost.push(LostHost {
                     uri: uri.clone(),
                     reason: reason.clone(),
                 }),
-                Event::ArmStarted { cell, arm } => {
-                    running.insert((cell, *arm));
-                }
-                Event::ArmFinished { cell, arm } => {
-                    running.remove(&(cell, *arm));
-                }
-                Event::CellRetried { cell, from, to } => {
+                (Event::CellRetried { cell, from, to }, _) => {
                     let lost = tries.lost.iter().any(|lost| lost.uri == *from);
-                    let over = Arm::BOTH.iter().all(|arm| !running.contains(&(cell, *arm)));
+                    let over = running.iter().all(|arm| arm.cell != *cell);
                     if lost && over && !tries.retried.contains_key(cell) {
                         let retried = Retried {
                             from: from.clone(),
                             to: to.clone(),
                         };
-                        tries.retried.insert(cell, (at, retried));
+                        tries.retried.insert(cell, retried);
+                    } else {
+                        *tries.strays.entry(cell).or_default() += 1;
                     }
                 }
-                Event::Planned { .. }
-                | Event::HostChosen { .. }
-                | Event::StageStarted { .. }
-                | Event::StageFinished { .. }
-                | Event::Cloned { .. }
-                | Event::Resolved { .. }
-                | Event::RebootNeeded { .. }
-                | Event::RebootSkipped { .. }
-                | Event::Proved { .. }
-                | Event::Observed { .. }
-                | Event::StepFinished { .. }
-                | Event::CleanedUp { .. }
-                | Event::ScenarioFinished { .. }
-                | Event::Measured { .. }
-                | Event::ArmFailed { .. }
-                | Event::Isolated { .. }
-                | Event::Fetched(_)
-                | Event::Interrupted { .. }
-                | Event::Finished { .. } => {}
+                (event, Some(arm)) => {
+                    if !tries.is_at(arm) {
+                        *tries.strays.entry(&arm.cell).or_default() += 1;
+                    }
+                    if *event == Event::ArmStarted {
+                        running.insert(arm);
+                    } else if *event == Event::ArmFinished {
+                        running.remove(arm);
+                    }
+                }
+                (_, None) => {}
             }
         }
         tries
     }
 
-    /// The second try of a cell.
-    pub(super) fn of(&self, cell: &CellId) -> Option<&Retried> {
-        self.retried.get(cell).map(|(_, retried)| retried)
+    /// Whether an arm belongs to the try that its cell is at.
+    fn is_at(&self, arm: &ArmId) -> bool {
+        let at = if self.retried.contains_key(&arm.cell) {
+            2
+        } else {
+            1
+        };
+        arm.nth_try == at
     }
 
-    /// Whether the record at a place counts.
-    pub(super) fn counts(&self, at: usize, record: &Record) -> bool {
-        let retried = record.event.cell().and_then(|cell| self.retried.get(cell));
-        retried.is_none_or(|(since, _)| at > *since)
+    /// The second try of a cell.
+    pub(super) fn of(&self, cell: &CellId) -> Option<&Retried> {
+        self.retried.get(cell)
+    }
+
+    /// How many records of a cell are of a try that had not begun or was over.
+    pub(super) fn strays(&self, cell: &CellId) -> usize {
+        self.strays.get(cell).copied().unwrap_or(0)
+    }
+
+    /// Whether a record counts.
+    pub(super) fn counts(&self, record: &Record) -> bool {
+        record.arm.as_ref().is_none_or(|arm| self.is_at(arm))
     }
 }
 
-/// The records that count: of a cell that was tried once more, those of its second try alone.
+/// The records that count: of every cell those of one try, its last.
 pub fn standing(records: &[Record]) -> impl DoubleEndedIterator<Item = &Record> {
     let tries = Tries::read(records);
-    let places = records.iter().enumerate();
-    places.filter_map(move |(at, record)| tries.counts(at, record).then_some(record))
+    records.iter().filter(move |record| tries.counts(record))
 }

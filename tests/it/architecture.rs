@@ -11,7 +11,7 @@ mod rules;
 mod source;
 
 /// Rooms whose files still name each other in circles; none may come in.
-const UNTIED: [&str; 4] = ["fake", "gate", "host::libvirt", "verdict"];
+const UNTIED: [&str; 2] = ["fake", "host::libvirt"];
 
 /// Lines that a source file may have.
 const LINES: usize = 500;

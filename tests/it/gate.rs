@@ -5,6 +5,7 @@ mod journal;
 mod looks;
 mod matrix;
 mod measured;
+mod parts;
 mod properties;
 mod reboot;
 mod story;

@@ -1,13 +1,14 @@
 //! What is read of a guest: the parser on recorded output, normalisation, and the judge of drift on anything.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use patchgate::guest::apt::ETC;
 use patchgate::guest::linux::observe;
 use patchgate::measure::Performance;
 use patchgate::model::drift::{DriftPolicy, Effect};
 use patchgate::model::event::{Event, Record};
-use patchgate::model::id::{Arm, CellId};
+use patchgate::model::id::{Arm, ArmId, CellId};
 use patchgate::model::observation::{Class, Moment, Observation, Reading, differences, normalise};
 use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
 use patchgate::model::policy::{
@@ -211,7 +212,7 @@ fn the_commands_are_bounded_and_only_data() {
     }
 }
 
-fn plan(policy: Option<DriftPolicy>) -> Plan {
+fn plan(policy: DriftPolicy) -> Plan {
     let minute = Period::seconds(60);
     Plan {
         lab: "hq".into(),
@@ -275,33 +276,31 @@ const LOOKS: [(Arm, Moment); 4] = [
 ];
 
 fn judged(policy: &DriftPolicy, looks: &[Observation]) -> NodeDrift {
-    let plan = plan(Some(policy.clone()));
+    let plan = plan(policy.clone());
     let cell = plan.cells[0].id.clone();
     let resolved = Event::Resolved {
-        cell: cell.clone(),
         role: "web".into(),
         set: UpdateSet::pin(Vec::new()),
     };
-    let observed = LOOKS
-        .iter()
-        .zip(looks)
-        .map(|((arm, moment), observation)| Event::Observed {
-            cell: cell.clone(),
-            arm: *arm,
+    let observed = LOOKS.iter().zip(looks).map(|((arm, moment), observation)| {
+        let observed = Event::Observed {
             role: "web".into(),
             moment: *moment,
             observation: observation.clone(),
-        });
+        };
+        (*arm, observed)
+    });
     let records: Vec<Record> = (0..)
-        .zip([resolved].into_iter().chain(observed))
-        .map(|(seq, event)| Record {
+        .zip(iter::once((Arm::Treatment, resolved)).chain(observed))
+        .map(|(seq, (arm, event))| Record {
             seq,
             at: jiff::Timestamp::UNIX_EPOCH,
+            arm: Some(ArmId::first(&cell, arm)),
             event,
         })
         .collect();
     let judgement = judge(&plan, &records);
-    judgement.cells[0].nodes[0].drift.clone().expect("asked for")
+    judgement.cells[0].nodes[0].drift.clone()
 }
 
 fn any_observation() -> impl Strategy<Value = Observation> {
@@ -424,23 +423,12 @@ fn drift_of_a_recorded_guest_is_found_and_nothing_else() {
 }
 
 #[test]
-fn journals_of_before_are_read_and_have_no_drift() {
-    let line = r#"{"seq":1,"at":"2026-11-23T14:09:12Z","event":"observed","cell":"web/debian-12","arm":"control","role":"web",
-        "facts":{"kernel":"6.1","services":["nginx.service"],"failed":[],"listening":[],"packages":{"a:all":"1"}}}"#;
-    let record: Record = serde_json::from_str(line).expect("readable");
-    let Event::Observed {
-        moment, observation, ..
-    } = &record.event
-    else {
-        panic!("{record:?}");
-    };
-    assert_eq!(*moment, Moment::AfterReboot);
-    assert!(observation.is_empty());
-    let judgement = judge(&plan(None), &[record]);
-    assert_eq!(judgement.cells[0].nodes[0].drift, None);
-    let json = serde_json::to_string(&plan(None)).expect("JSON");
-    assert!(
-        !json.contains("drift"),
-        "a plan without it has the digest that it had"
+fn a_look_that_read_nothing_is_no_look() {
+    let nothing = [(); 4].map(|()| Observation::default());
+    let drift = judged(&DriftPolicy::default(), &nothing);
+    assert_eq!(drift.state, DriftState::Undecided);
+    assert_eq!(
+        drift.undecided[0], "nobody looked at treatment after the reboot",
+        "{drift:?}"
     );
 }

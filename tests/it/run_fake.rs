@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use patchgate::fake::{Agent, Apply, GuestScript};
 use patchgate::model::event::Event;
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::outcome::{Cause, Stage};
 use patchgate::model::plan::{NodePlan, Ready};
 use patchgate::model::policy::NetworkPolicy;
@@ -94,7 +94,7 @@ async fn faults_of_the_lab_are_inconclusive_with_their_cause() {
     let healthy = GuestScript::default;
     let agent = |agent| GuestScript {
         agent,
-        agent_in: Some(Arm::Treatment),
+        agent_in: Some(ArmKind::Treatment),
         ..healthy()
     };
     let cases = [
@@ -431,10 +431,10 @@ async fn each_stage_tells_how_much_of_it_was_spent_waiting_for_guests() {
         };
         // On the fake lab nothing but a guest takes time.
         match stage {
-            Stage::Queue | Stage::Clone | Stage::Destroy => assert_eq!(*guest_millis, Some(0), "{stage}"),
-            _ => assert_eq!(*guest_millis, Some(*millis), "{stage}"),
+            Stage::Queue | Stage::Clone | Stage::Destroy => assert_eq!(*guest_millis, 0, "{stage}"),
+            _ => assert_eq!(guest_millis, millis, "{stage}"),
         }
-        waited += guest_millis.unwrap_or_default();
+        waited += guest_millis;
     }
     assert!(waited > 60_000, "{waited}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use patchgate::fake::{Agent, GuestScript, SAMPLE, StepCall};
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::outcome::Cause;
 use patchgate::port::Capacity;
 use patchgate::units::Mib;
@@ -78,7 +78,7 @@ async fn an_arm_that_dies_releases_the_other_and_nothing_is_decided() {
         for (dies_at, sampled) in [("read the boot id", false), ("run", false), (SAMPLE, true)] {
             let end = lab(GuestScript {
                 agent: Agent::DiesAt(dies_at),
-                agent_in: Some(arm),
+                agent_in: Some(arm.into()),
                 ..GuestScript::default()
             })
             .run()
@@ -99,7 +99,7 @@ async fn an_arm_that_dies_releases_the_other_and_nothing_is_decided() {
 async fn an_update_that_cannot_be_installed_releases_control() {
     let end = lab(GuestScript {
         agent: Agent::DiesAt("install the update set"),
-        agent_in: Some(Arm::Treatment),
+        agent_in: Some(ArmKind::Treatment),
         ..GuestScript::default()
     })
     .run()

@@ -25,12 +25,10 @@ fn warm() -> Lab {
 
 /// How the arms' clones began, with the reason.
 fn cloned(end: &End) -> Vec<(Arm, CloneMode, Option<String>)> {
-    let events = end.journal.records.iter().map(|record| &record.event);
-    events
-        .filter_map(|event| match event {
-            Event::Cloned {
-                arm, clone, reason, ..
-            } => Some((*arm, *clone, reason.clone())),
+    let records = end.journal.records.iter();
+    records
+        .filter_map(|record| match (record.side(), &record.event) {
+            (Some((_, arm)), Event::Cloned { clone, reason }) => Some((arm, *clone, reason.clone())),
             _ => None,
         })
         .collect()

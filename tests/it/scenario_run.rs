@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use patchgate::fake::{Agent, GuestScript, StepCall};
 use patchgate::guest::command::GuestCommand;
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::outcome::StepOutcome;
 use patchgate::model::results::SubOutcome;
 use patchgate::port::ExecOutput;
@@ -60,7 +60,7 @@ expect = { stdout = { contains = "${invoice}" } }
         |call| match call.command.what.as_str() {
             "http" if stdin(call.command).starts_with("POST") => {
                 assert!(stdin(call.command).ends_with(r#"{"customer":"Window Ltd"}"#));
-                let id = if call.arm == Arm::Control { "INV-1" } else { "INV-2" };
+                let id = if call.arm == ArmKind::Control { "INV-1" } else { "INV-2" };
                 exit(0, &format!("HTTP/1.1 201 Created\r\nLocation: /invoices/{id}\r\n\r\n{{\"id\": \"{id}\"}}"))
             }
             "http" => {

@@ -182,12 +182,12 @@ async fn what_is_kept_can_be_entered_and_cleaned_and_is_no_run() {
     let id = outcome.run.as_str();
     assert!(
         text.contains(&format!(
-            "  web: virsh -c fake:///lab console pg-{id}-0-control-web\n"
+            "  web: virsh -c fake:///lab console pg-{id}-0-trial-web\n"
         )),
         "{text}"
     );
     assert!(text.contains(&format!("patchgate clean {id}\n")), "{text}");
-    assert!(lab.fake.present().contains(&format!("pg-{id}-0-control-web")));
+    assert!(lab.fake.present().contains(&format!("pg-{id}-0-trial-web")));
 
     let state = lab.state();
     let dir = state.run_dir(&outcome.run);
@@ -204,7 +204,7 @@ async fn what_is_kept_can_be_entered_and_cleaned_and_is_no_run() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_removed_is_said() {
     let lab = Lab::default();
-    lab.fake.stick("-control-web");
+    lab.fake.stick("-trial-web");
     let (outcome, text) = tried(&lab, TRIAL).await;
     assert!(!outcome.left_behind.is_empty());
     assert!(text.contains("could not be removed: domain pg-"), "{text}");

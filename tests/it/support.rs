@@ -160,7 +160,7 @@ fn plan() -> Plan {
         },
         performance: Performance::default(),
         reboot: RebootPolicy::Always,
-        drift: Some(DriftPolicy::default()),
+        drift: DriftPolicy::default(),
         hosts: vec![HostPlan {
             uri: "auto".into(),
             accel: Accel::Tcg,
@@ -199,7 +199,7 @@ impl Lab {
         self
     }
 
-    pub fn with_drift(mut self, drift: Option<DriftPolicy>) -> Self {
+    pub fn with_drift(mut self, drift: DriftPolicy) -> Self {
         self.plan.drift = drift;
         self
     }
@@ -380,29 +380,27 @@ impl End {
             .to_owned()
     }
 
+    fn said(&self, of: Arm) -> impl Iterator<Item = &Event> {
+        let records = self.journal.records.iter();
+        let of_arm = records.filter(move |record| record.side().is_some_and(|(_, arm)| arm == of));
+        of_arm.map(|record| &record.event)
+    }
+
     /// The reports of an arm's steps, in the order in which they ended.
     pub fn steps(&self, of: Arm) -> Vec<&StepReport> {
-        let reports = self
-            .journal
-            .records
-            .iter()
-            .filter_map(|record| match &record.event {
-                Event::StepFinished { arm, report, .. } if *arm == of => Some(report),
-                _ => None,
-            });
+        let reports = self.said(of).filter_map(|event| match event {
+            Event::StepFinished { report, .. } => Some(report),
+            _ => None,
+        });
         reports.collect()
     }
 
     /// The reports of an arm's clean-up, in the order in which they ended.
     pub fn cleanup(&self, of: Arm) -> Vec<&StepReport> {
-        let reports = self
-            .journal
-            .records
-            .iter()
-            .filter_map(|record| match &record.event {
-                Event::CleanedUp { arm, report, .. } if *arm == of => Some(report),
-                _ => None,
-            });
+        let reports = self.said(of).filter_map(|event| match event {
+            Event::CleanedUp { report, .. } => Some(report),
+            _ => None,
+        });
         reports.collect()
     }
 
@@ -448,8 +446,8 @@ impl End {
             .journal
             .records
             .iter()
-            .filter_map(|record| match &record.event {
-                Event::ArmFailed { arm, fault, .. } => Some((*arm, fault.cause)),
+            .filter_map(|record| match (record.side(), &record.event) {
+                (Some((_, arm)), Event::ArmFailed { fault }) => Some((arm, fault.cause)),
                 _ => None,
             })
             .collect();
@@ -460,7 +458,7 @@ impl End {
     /// What differs between the arms of the node.
     pub fn drift(&self) -> &NodeDrift {
         let node = &self.judgement.cells[0].nodes[0];
-        node.drift.as_ref().expect("the plan asks for it")
+        &node.drift
     }
 
     /// The reasons for the decision, in words.

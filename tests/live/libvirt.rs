@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use patchgate::host::connect::connect;
 use patchgate::host::connected::{Connected, is_same};
-use patchgate::model::id::{Arm, CellId, RunId};
+use patchgate::model::id::{Arm, ArmId, CellId, RunId};
 use patchgate::model::outcome::Cause;
 use patchgate::model::plan::HostPlan;
 use patchgate::model::policy::Accel;
@@ -151,8 +151,7 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     let folder = tempfile::tempdir().expect("a folder");
     let tag = Tag {
         run: run.clone(),
-        cell: CellId::new("a<&\"b", "none-1"),
-        arm: Arm::Treatment,
+        arm: Some(ArmId::first(&CellId::new("a<&\"b", "none-1"), Arm::Treatment)),
         run_dir: folder.path().join("run & \n dir"),
     };
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::host::libvirt::xml::{Element, element, mark};
 use crate::input::hex;
-use crate::model::id::{Arm, CellId, RunId};
+use crate::model::id::RunId;
 use crate::model::plan::TB_CACHE_MIB;
 use crate::port::{Nic, Power, Tag, VmSpec};
 use crate::units::Mib;
@@ -94,8 +94,7 @@ pub fn devices_digest(kvm: bool) -> String {
         name: String::new(),
         tag: Tag {
             run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 0),
-            cell: CellId(String::new()),
-            arm: Arm::Control,
+            arm: None,
             run_dir: PathBuf::new(),
         },
         role: String::new(),
@@ -188,14 +187,14 @@ fn interface(nic: &Nic) -> Element {
 mod tests {
     use super::*;
     use crate::host::libvirt::xml::read_mark;
+    use crate::model::id::{Arm, ArmId, CellId};
 
     fn spec(kvm: bool, network: Option<&str>) -> VmSpec {
         VmSpec {
             name: "pg-7c1f-1-web".into(),
             tag: Tag {
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
-                cell: CellId::new("R&D", "debian-12"),
-                arm: Arm::Control,
+                arm: Some(ArmId::first(&CellId::new("R&D", "debian-12"), Arm::Control)),
                 run_dir: "/srv/lab/runs/1".into(),
             },
             role: "web".into(),

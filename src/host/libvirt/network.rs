@@ -256,7 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::id::{Arm, CellId};
+    use crate::model::id::{Arm, ArmId, CellId};
     use crate::port::Tag;
 
     #[test]
@@ -265,8 +265,10 @@ mod tests {
             name: "pg-7c1f-1-c".into(),
             tag: Tag {
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
-                cell: CellId::new("accounting", "debian-12"),
-                arm: Arm::Control,
+                arm: Some(ArmId::first(
+                    &CellId::new("accounting", "debian-12"),
+                    Arm::Control,
+                )),
                 run_dir: "/srv/lab/runs/1".into(),
             },
         };

@@ -130,9 +130,15 @@ pub struct Mark {
 pub fn mark(tag: &Tag, role: Option<&str>) -> Element {
     let mut mark = element("patchgate:run")
         .with("xmlns:patchgate", NAMESPACE)
-        .with("id", tag.run.as_str())
-        .with("cell", encode(tag.cell.0.as_bytes()))
-        .with("arm", tag.arm);
+        .with("id", tag.run.as_str());
+    if let Some(arm) = &tag.arm {
+        mark = mark
+            .with("cell", encode(arm.cell.0.as_bytes()))
+            .with("arm", arm.kind);
+        if arm.nth_try != 1 {
+            mark = mark.with("try", arm.nth_try);
+        }
+    }
     if let Some(role) = role {
         mark = mark.with("role", encode(role.as_bytes()));
     }
@@ -218,13 +224,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::id::{Arm, CellId};
+    use crate::model::id::{Arm, ArmId, CellId};
 
     fn tag(cell: &str, dir: &[u8]) -> Tag {
         Tag {
             run: "20261123-140912-7c1f".parse().expect("a run id"),
-            cell: CellId(cell.into()),
-            arm: Arm::Treatment,
+            arm: Some(ArmId::first(&CellId(cell.into()), Arm::Treatment)),
             run_dir: OsString::from_vec(dir.to_vec()).into(),
         }
     }
@@ -236,6 +241,28 @@ mod tests {
           <patchgate:run xmlns:patchgate="https://patchgate.dev/libvirt/1" id="20261123-140912-7c1f" cell="a&quot;&lt;b&gt;/debian-12" arm="treatment" role="web" dir="/srv/n%C3%A4me %251%0A%FF"/>
         </metadata>
         "#);
+    }
+
+    #[test]
+    fn a_mark_tells_a_second_try_and_what_belongs_to_no_arm() {
+        let second = Tag {
+            arm: Some(ArmId {
+                nth_try: 2,
+                ..ArmId::first(&CellId::new("c", "o"), Arm::Control)
+            }),
+            ..tag("c/o", b"/d")
+        };
+        assert_eq!(
+            mark(&second, None).render(),
+            mark(&tag("c/o", b"/d"), None)
+                .render()
+                .replace(r#"arm="treatment""#, r#"arm="control" try="2""#)
+        );
+        let nobody = Tag { arm: None, ..second };
+        assert_eq!(
+            mark(&nobody, None).render(),
+            mark_run(&nobody.run, &nobody.run_dir).render()
+        );
     }
 
     #[test]

@@ -12,7 +12,6 @@ pub struct Script {
     /// The program that runs it, with arguments that come before the file; never empty.
     pub interpreter: Vec<String>,
     /// Arguments that come after the file.
-    #[serde(default)]
     pub args: Vec<String>,
     /// Run as this user of the guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,13 +22,10 @@ pub struct Script {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<String>,
     /// The exit code that is expected.
-    #[serde(default)]
     pub exit: i32,
     /// What is expected of standard output.
-    #[serde(default)]
     pub stdout: TextExpectation,
     /// What is expected of standard error.
-    #[serde(default)]
     pub stderr: TextExpectation,
 }
 
@@ -68,7 +64,6 @@ pub struct Sql {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// What is expected of the rows: one to a line, columns separated by `|`.
-    #[serde(default)]
     pub rows: TextExpectation,
 }
 

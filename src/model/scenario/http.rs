@@ -14,7 +14,6 @@ pub struct Http {
     /// The method, upper case.
     pub method: String,
     /// Request headers.
-    #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Request body; at most one of this, `form` and `json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,10 +28,8 @@ pub struct Http {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
     /// Whether cookies are kept for and sent by the steps of this scenario.
-    #[serde(default = "yes")]
     pub cookies: bool,
     /// How many redirects are followed.
-    #[serde(default)]
     pub follow: u8,
     /// Who must have signed the server's certificate; whom the guest trusts unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,15 +37,9 @@ pub struct Http {
     /// The status code that is expected.
     pub status: u16,
     /// What is expected of response headers, by lower-case name.
-    #[serde(default)]
     pub response_headers: BTreeMap<String, TextExpectation>,
     /// What is expected of the body.
-    #[serde(default)]
     pub text: TextExpectation,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Default for Http {

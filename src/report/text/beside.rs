@@ -4,7 +4,7 @@ use crate::input::safe;
 use crate::model::id::Arm;
 use crate::report::evidence::{self, Evidence};
 use crate::report::table::{self, Paint};
-use crate::report::text::{Text, verdict_paint};
+use crate::report::text::page::{Text, verdict_paint};
 
 /// From this width on, control stands beside treatment.
 const SIDE_BY_SIDE: usize = 100;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::event::Event;
-use crate::model::id::Arm;
+use crate::model::id::{ArmId, ArmKind};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::CellPlan;
 use crate::model::resource::Resource;
@@ -29,7 +29,7 @@ pub struct ArmRun<'a> {
     /// Its cell.
     pub cell: &'a CellPlan,
     /// Which arm.
-    pub arm: Arm,
+    pub id: ArmId,
     pub name: String,
     pub guests: GuestTime,
 }
@@ -42,21 +42,26 @@ pub fn interrupted(stage: Stage) -> Fault {
 
 impl<'a> ArmRun<'a> {
     /// An arm of the cell with that index, which has done nothing yet.
-    pub fn new(context: &'a Context, site: &'a Site, index: usize, arm: Arm) -> Self {
+    pub fn new(context: &'a Context, site: &'a Site, index: usize, kind: ArmKind, nth_try: u32) -> Self {
+        let cell = &context.setup.plan.cells[index];
         Self {
             context,
             site,
             index,
-            cell: &context.setup.plan.cells[index],
-            arm,
-            name: names::arm(&context.setup.run, index, arm),
+            cell,
+            id: ArmId {
+                cell: cell.id.clone(),
+                kind,
+                nth_try,
+            },
+            name: names::arm(&context.setup.run, index, kind),
             guests: GuestTime::default(),
         }
     }
 
-    /// Sends an event.
+    /// Sends an event, as said by this arm.
     pub fn emit(&self, event: Event) {
-        self.context.events.emit(event);
+        self.context.events.emit(Some(self.id.clone()), event);
     }
 
     /// The run's set-up.
@@ -78,11 +83,9 @@ impl<'a> ArmRun<'a> {
     pub fn finished(&self, stage: Stage, took: Duration, guests: Duration) {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::StageFinished {
-            cell: self.cell.id.clone(),
-            arm: self.arm,
             stage,
             millis: millis(took),
-            guest_millis: Some(millis(guests)),
+            guest_millis: millis(guests),
         });
     }
 
@@ -101,11 +104,7 @@ impl<'a> ArmRun<'a> {
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         self.go_on(stage)?;
-        self.emit(Event::StageStarted {
-            cell: self.cell.id.clone(),
-            arm: self.arm,
-            stage,
-        });
+        self.emit(Event::StageStarted { stage });
         let (started, waited) = (Instant::now(), self.guests.total());
         let result = tokio::select! {
             biased;
@@ -130,11 +129,7 @@ impl<'a> ArmRun<'a> {
         over: impl FnOnce(),
     ) -> bool {
         if let Err(fault) = result {
-            self.emit(Event::ArmFailed {
-                cell: self.cell.id.clone(),
-                arm: self.arm,
-                fault,
-            });
+            self.emit(Event::ArmFailed { fault });
         }
         let kept = keep && !self.context.setup.stop.is_cancelled();
         if kept {
@@ -143,10 +138,7 @@ impl<'a> ArmRun<'a> {
         } else {
             self.destroy(made, over).await;
         }
-        self.emit(Event::ArmFinished {
-            cell: self.cell.id.clone(),
-            arm: self.arm,
-        });
+        self.emit(Event::ArmFinished);
         kept
     }
 
@@ -161,8 +153,6 @@ impl<'a> ArmRun<'a> {
     async fn destroy(&self, made: Vec<Resource>, over: impl FnOnce()) {
         let started = Instant::now();
         self.emit(Event::StageStarted {
-            cell: self.cell.id.clone(),
-            arm: self.arm,
             stage: Stage::Destroy,
         });
         // The journal tells that this one goes before it tells what comes.
@@ -172,10 +162,14 @@ impl<'a> ArmRun<'a> {
         self.finished(Stage::Destroy, started.elapsed(), Duration::ZERO);
     }
 
-    /// The same arm, with other names for what it makes.
-    pub fn named(&self, name: String) -> Self {
+    /// The arm whose nodes are booted and saved as that set, for this one and others to go on from.
+    pub fn template(&self, set: &str) -> Self {
         Self {
-            name,
+            id: ArmId {
+                kind: ArmKind::Warm,
+                ..self.id.clone()
+            },
+            name: names::template(&self.context.setup.run, set),
             guests: self.guests.clone(),
             ..*self
         }

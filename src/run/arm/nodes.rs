@@ -26,8 +26,7 @@ impl<'a> ArmRun<'a> {
         let clone_fault = |error: LabError| fault(Stage::Clone, None, error);
         let tag = Tag {
             run: setup.run.clone(),
-            cell: self.cell.id.clone(),
-            arm: self.arm,
+            arm: Some(self.id.clone()),
             run_dir: self.context.run_dir.clone(),
         };
         let outlet = self.outlet().await?;
@@ -85,7 +84,7 @@ impl<'a> ArmRun<'a> {
 
     /// A node's interface to the run's outlet, and the one to its cell.
     fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Vec<Nic> {
-        let out = names::outlet_mac(self.index, self.arm, at);
+        let out = names::outlet_mac(self.index, self.id.kind, at);
         let Some(outlet) = outlet else {
             return vec![Nic {
                 network: None,

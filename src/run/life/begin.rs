@@ -48,12 +48,7 @@ impl<'a> ArmRun<'a> {
             Origin::Warm(_) => (CloneMode::Warm, None),
             Origin::Cold(reason) => (CloneMode::Cold, reason),
         };
-        self.emit(Event::Cloned {
-            cell: self.cell.id.clone(),
-            arm: self.arm,
-            clone,
-            reason,
-        });
+        self.emit(Event::Cloned { clone, reason });
         Ok(nodes)
     }
 
@@ -82,7 +77,7 @@ impl<'a> ArmRun<'a> {
 
     /// The VMs that were made for this arm before it was its turn, where they are of that origin.
     async fn ahead(&self, origin: &Origin, made: &mut Vec<Resource>) -> Option<Vec<VmSpec>> {
-        let forked = self.site.ahead.take(self.index, self.arm).await?;
+        let forked = self.site.ahead.take(&self.id).await?;
         match origin {
             Origin::Warm(saved) if Arc::ptr_eq(saved, &forked.saved) => {
                 made.extend(forked.made);

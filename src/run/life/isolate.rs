@@ -47,8 +47,6 @@ pub async fn prove(outlet: &Outlet, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Res
             return Err(fault);
         }
         arm.emit(Event::Isolated {
-            cell: arm.cell.id.clone(),
-            arm: arm.arm,
             role: node.plan.role.clone(),
         });
     }

@@ -10,7 +10,7 @@ use crate::model::scenario::{Measure, Scenario, Step};
 use crate::run::arm::{ArmRun, interrupted};
 use crate::run::life::step::{Known, Runner, Sample};
 use crate::run::node::Node;
-use crate::run::pair::{self, Go, Seat};
+use crate::run::pair::{Go, Seat};
 
 /// A step whose time is compared, of a scenario that passed in both arms.
 struct Probe<'a> {
@@ -72,8 +72,6 @@ impl ArmRun<'_> {
                     return Ok(());
                 };
                 self.emit(Event::Measured {
-                    cell: self.cell.id.clone(),
-                    arm: self.arm,
                     scenario: probe.scenario.name.clone(),
                     step: probe.index,
                     samples_us: samples.us,
@@ -97,7 +95,7 @@ impl ArmRun<'_> {
         let Measure { repeat, warmup, .. } = probe.measure;
         let mut samples = Samples::default();
         for round in 0..warmup + repeat {
-            let half = pair::half(self.arm, round);
+            let half = seat.half(round);
             let go = tokio::select! {
                 go = seat.turn(number, half) => go,
                 () = self.context.setup.stop.cancelled() => return Err(interrupted(Stage::Measure)),

@@ -39,8 +39,6 @@ pub async fn look(arm: &ArmRun<'_>, node: &Node<'_>, stage: Stage, moment: Momen
         .readings
         .insert(Class::Package, Reading::Items(states));
     arm.emit(Event::Observed {
-        cell: arm.cell.id.clone(),
-        arm: arm.arm,
         role: node.plan.role.clone(),
         moment,
         observation,

@@ -40,13 +40,8 @@ impl ArmRun<'_> {
                     .collect();
                 broken = Some(node.fault(Stage::Prove, Cause::SetNotInstalled, words.join("; ")));
             }
-            let (cell, arm, role) = (self.cell.id.clone(), self.arm, node.plan.role.clone());
-            self.emit(Event::Proved {
-                cell,
-                arm,
-                role,
-                proof,
-            });
+            let role = node.plan.role.clone();
+            self.emit(Event::Proved { role, proof });
         }
         broken.map_or(Ok(()), Err)
     }

@@ -33,10 +33,7 @@ impl<'a> ArmRun<'a> {
         if reboots {
             self.restart(nodes).await?;
         } else {
-            self.emit(Event::RebootSkipped {
-                cell: self.cell.id.clone(),
-                arm: self.arm,
-            });
+            self.emit(Event::RebootSkipped);
         }
         Ok(reboots)
     }

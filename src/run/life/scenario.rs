@@ -96,8 +96,6 @@ pub async fn run(
 
 fn finish(arm: &ArmRun<'_>, scenario: &Scenario, run: u32, progress: &Progress) {
     arm.emit(Event::ScenarioFinished {
-        cell: arm.cell.id.clone(),
-        arm: arm.arm,
         scenario: scenario.name.clone(),
         run,
         outcome: progress.outcome,
@@ -148,8 +146,6 @@ async fn steps(
         };
         let outcome = report.outcome;
         arm.emit(Event::StepFinished {
-            cell: arm.cell.id.clone(),
-            arm: arm.arm,
             scenario: scenario.name.clone(),
             run,
             step: *index,
@@ -239,8 +235,6 @@ pub async fn cleanup(
             lost.extend(fault.role);
         }
         arm.emit(Event::CleanedUp {
-            cell: arm.cell.id.clone(),
-            arm: arm.arm,
             scenario: scenario.name.clone(),
             step: index,
             report,

@@ -2,7 +2,7 @@
 //! behind on purpose.
 
 use crate::model::event::Event;
-use crate::model::id::Arm;
+use crate::model::id::ArmKind;
 use crate::model::outcome::{Fault, Stage};
 use crate::model::resource::Resource;
 use crate::run::arm::ArmRun;
@@ -34,12 +34,8 @@ pub async fn run(context: &Context, site: &Site, trial: Trial) -> Vec<KeptNode> 
     let Some(cell) = context.setup.plan.cells.first() else {
         return Vec::new();
     };
-    let arm = Arm::Control;
-    let run = ArmRun::new(context, site, 0, arm);
-    run.emit(Event::ArmStarted {
-        cell: cell.id.clone(),
-        arm,
-    });
+    let run = ArmRun::new(context, site, 0, ArmKind::Trial, 1);
+    run.emit(Event::ArmStarted);
     let mut made = Vec::new();
     let result = run.tried(&mut made, trial.reboot).await;
     let node = |role: &str| KeptNode {

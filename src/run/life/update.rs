@@ -21,7 +21,6 @@ impl ArmRun<'_> {
                     let pinned = &self.context.pinned;
                     let set = updates::resolve(node, pinned, policy, deadlines, proxy.as_deref()).await?;
                     self.emit(Event::Resolved {
-                        cell: self.cell.id.clone(),
                         role: node.plan.role.clone(),
                         set: set.clone(),
                     });
@@ -50,7 +49,6 @@ impl ArmRun<'_> {
                     let reason = updates::reboot_reason(node, set).await?;
                     needed |= reason.is_some();
                     self.emit(Event::RebootNeeded {
-                        cell: self.cell.id.clone(),
                         role: node.plan.role.clone(),
                         reason,
                     });

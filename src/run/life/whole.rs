@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::event::Event;
-use crate::model::id::Arm;
+use crate::model::id::{Arm, ArmKind};
 use crate::model::observation::Moment;
 use crate::model::outcome::{Fault, Stage};
 use crate::model::resource::Resource;
@@ -23,17 +23,13 @@ pub async fn run(
     context: &Context,
     site: &Site,
     index: usize,
-    arm: Arm,
+    (arm, nth_try): (Arm, u32),
     queued: Duration,
     seat: Option<Seat>,
     over: impl FnOnce(),
 ) -> bool {
-    let cell = &context.setup.plan.cells[index];
-    let run = ArmRun::new(context, site, index, arm);
-    run.emit(Event::ArmStarted {
-        cell: cell.id.clone(),
-        arm,
-    });
+    let run = ArmRun::new(context, site, index, arm.into(), nth_try);
+    run.emit(Event::ArmStarted);
     run.finished(Stage::Queue, queued, Duration::ZERO);
     let mut made = Vec::new();
     let say = context.reboots.say(index, arm);
@@ -60,9 +56,11 @@ impl ArmRun<'_> {
                 Ok((seeded, before))
             })
             .await?;
-        let (sets, needed) = match self.arm {
-            Arm::Control => (nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(), false),
-            Arm::Treatment => self.update(&nodes).await?,
+        let (sets, needed) = match self.id.kind {
+            ArmKind::Control | ArmKind::Trial | ArmKind::Warm => {
+                (nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(), false)
+            }
+            ArmKind::Treatment => self.update(&nodes).await?,
         };
         let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
         let rebooted = self

@@ -23,6 +23,8 @@ pub struct Start {
     pub host: usize,
     /// For the first start of a cell's second try: the host that was lost.
     pub instead_of: Option<usize>,
+    /// Which try of its cell it belongs to; counts from 1.
+    pub nth_try: u32,
 }
 
 /// An arm that will never start.
@@ -32,6 +34,8 @@ pub struct Stranded {
     pub cell: usize,
     /// Which arm.
     pub arm: Arm,
+    /// Of which try of its cell.
+    pub nth_try: u32,
     /// Why.
     pub cause: Cause,
 }
@@ -72,6 +76,12 @@ struct Cell {
     broken: bool,
     /// The host that its first try was lost with.
     lost: Option<usize>,
+}
+
+impl Cell {
+    fn nth_try(&self) -> u32 {
+        1 + u32::from(self.lost.is_some())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -336,6 +346,7 @@ impl Queue {
             arms: waiting.arms,
             host,
             instead_of,
+            nth_try: cell.nth_try(),
         }
     }
 
@@ -405,7 +416,7 @@ impl Queue {
             self.cells[waiting.cell].running > 0 || self.possible(waiting).next().is_some()
         });
         self.waiting = kept;
-        let lost = |waiting: &Waiting| stranded(waiting, Cause::HostLost);
+        let lost = |waiting: &Waiting| self.strand(waiting, Cause::HostLost);
         out.iter().flat_map(lost).collect()
     }
 
@@ -425,7 +436,20 @@ impl Queue {
         let Some(cause) = self.stuck() else {
             return Vec::new();
         };
-        stranded(&self.waiting.remove(0), cause)
+        let waiting = self.waiting.remove(0);
+        self.strand(&waiting, cause)
+    }
+
+    fn strand(&self, waiting: &Waiting, cause: Cause) -> Vec<Stranded> {
+        let cell = waiting.cell;
+        let nth_try = self.cells[cell].nth_try();
+        let stranded = |&arm| Stranded {
+            cell,
+            arm,
+            nth_try,
+            cause,
+        };
+        waiting.arms.iter().map(stranded).collect()
     }
 
     /// How long all of it takes if every arm takes as long as is expected; nothing where some of it never starts.
@@ -448,10 +472,4 @@ impl Queue {
         }
         self.is_empty().then_some(now)
     }
-}
-
-fn stranded(waiting: &Waiting, cause: Cause) -> Vec<Stranded> {
-    let cell = waiting.cell;
-    let arms = waiting.arms.iter();
-    arms.map(|&arm| Stranded { cell, arm, cause }).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::model::id::Arm;
+use crate::model::id::ArmId;
 use crate::model::resource::Resource;
 use crate::port::VmSpec;
 use crate::run::site::saved::Saved;
@@ -24,25 +24,25 @@ pub struct Forked {
 /// What came of forking an arm, once it is told.
 type Told = oneshot::Receiver<Option<Forked>>;
 
-/// What is being forked ahead on a site, by cell and arm.
+/// What is being forked ahead on a site, by arm.
 #[derive(Default)]
-pub struct Ahead(Mutex<BTreeMap<(usize, Arm), Told>>);
+pub struct Ahead(Mutex<BTreeMap<ArmId, Told>>);
 
 impl Ahead {
-    fn expected(&self) -> MutexGuard<'_, BTreeMap<(usize, Arm), Told>> {
+    fn expected(&self) -> MutexGuard<'_, BTreeMap<ArmId, Told>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of an arm that is about to be forked; who forks it says there what came of it.
-    pub fn expect(&self, cell: usize, arm: Arm) -> oneshot::Sender<Option<Forked>> {
+    pub fn expect(&self, arm: ArmId) -> oneshot::Sender<Option<Forked>> {
         let (tell, told) = oneshot::channel();
-        self.expected().insert((cell, arm), told);
+        self.expected().insert(arm, told);
         tell
     }
 
     /// What was forked for an arm, once it is; nothing where nothing was.
-    pub async fn take(&self, cell: usize, arm: Arm) -> Option<Forked> {
-        let told = self.expected().remove(&(cell, arm));
+    pub async fn take(&self, arm: &ArmId) -> Option<Forked> {
+        let told = self.expected().remove(arm);
         told?.await.ok().flatten()
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio::sync::OnceCell;
 
 use crate::model::event::{Event, Traffic};
-use crate::model::policy::NetworkMode;
+use crate::model::policy::{CloneMode, NetworkMode};
 use crate::model::resource::{Resource, ResourceKind};
 use crate::port::{FilterSpec, Hypervisor, LabError, OutletSpec, Proxy, ProxySpec};
 use crate::run::names;
@@ -49,16 +49,22 @@ impl Outlet {
         made: &mut Vec<Resource>,
     ) -> Result<Self, LabError> {
         let open = setup.plan.network.mode == NetworkMode::Open;
+        // With the nodes that are booted to be saved, where they are.
+        let arms = match setup.plan.clone {
+            CloneMode::Cold => 2,
+            CloneMode::Warm => 3,
+        };
         let spec = OutletSpec {
             name: names::outlet(&setup.run),
             run: setup.run.clone(),
             run_dir: run_dir.to_owned(),
-            clients: 2 * setup
-                .plan
-                .cells
-                .iter()
-                .map(|cell| cell.nodes.len())
-                .sum::<usize>(),
+            clients: arms
+                * setup
+                    .plan
+                    .cells
+                    .iter()
+                    .map(|cell| cell.nodes.len())
+                    .sum::<usize>(),
             open,
         };
         made.push(resources.intend(ResourceKind::Network, &spec.name)?);

@@ -214,7 +214,7 @@ async fn save(
     set: &str,
     made: &mut Vec<Resource>,
 ) -> Result<Result<Saved, LabError>, Fault> {
-    let template = arm.named(names::template(&arm.setup().run, set));
+    let template = arm.template(set);
     let warm = |error| fault(Stage::Warm, None, error);
     let mut specs = template.fork(&Origin::Cold(None), made).await?;
     for (at, spec) in specs.iter_mut().enumerate() {

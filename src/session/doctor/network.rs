@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::host::connected::Connected;
 use crate::host::proxy;
-use crate::model::id::{Arm, CellId, RunId};
+use crate::model::id::RunId;
 use crate::model::outcome::Cause;
 use crate::model::resource::ResourceKind;
 use crate::port::{FilterSpec, LabError, NetworkSpec, OutletSpec, Tag};
@@ -27,8 +27,7 @@ pub(super) async fn networks(lab: &dyn Connected, run: &RunId) -> Check {
         name: format!("pg-{run}-look"),
         tag: Tag {
             run: run.clone(),
-            cell: CellId::new("patchgate", "doctor"),
-            arm: Arm::Control,
+            arm: None,
             run_dir: nowhere(run),
         },
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use patchgate::fake::{Agent, Apply, GuestScript, StepCall};
 use patchgate::model::event::Event;
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::outcome::Cause;
 use patchgate::model::policy::RebootPolicy;
 use patchgate::model::update::Update;
@@ -34,10 +34,8 @@ fn reboots(end: &End) -> (usize, usize) {
 fn spared(end: &End) -> Vec<Arm> {
     let records = end.journal.records.iter();
     let mut arms: Vec<Arm> = records
-        .filter_map(|record| match &record.event {
-            Event::RebootSkipped { arm, .. } => Some(*arm),
-            _ => None,
-        })
+        .filter(|record| record.event == Event::RebootSkipped)
+        .filter_map(|record| Some(record.side()?.1))
         .collect();
     arms.sort();
     arms
@@ -165,7 +163,7 @@ async fn a_treatment_that_says_nothing_is_waited_for_no_more() {
         let lab = lab();
         lab.script(GuestScript {
             agent,
-            agent_in: Some(Arm::Treatment),
+            agent_in: Some(ArmKind::Treatment),
             apply,
             ..GuestScript::default()
         });

@@ -2,7 +2,7 @@
 
 use patchgate::fake::{Agent, GuestScript};
 use patchgate::model::event::Event;
-use patchgate::model::id::{Arm, CellId};
+use patchgate::model::id::{Arm, ArmKind, CellId};
 use patchgate::model::outcome::Cause;
 
 use crate::support::{End, Lab};
@@ -65,7 +65,7 @@ async fn where_the_first_fails_the_next_resolves() {
         let lab = two_cells("s").with_jobs(jobs);
         lab.script(GuestScript {
             agent: Agent::DiesAt("list the pending updates"),
-            agent_in: Some(Arm::Treatment),
+            agent_in: Some(ArmKind::Treatment),
             ..GuestScript::default()
         });
         let end = lab.run().await;

@@ -2,7 +2,7 @@
 
 use patchgate::gate::{Decision, Gate};
 use patchgate::model::event::Event;
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::observation::{Class, Moment};
 use patchgate::model::outcome::{Cause, Stage};
 use patchgate::record::journal::Loaded;
@@ -11,7 +11,8 @@ use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::verdict::Judgement;
 
 use super::looks::plant;
-use super::story::{Go, Story, all_pass, fault, two_cells};
+use super::parts::fault;
+use super::story::{Go, Story, all_pass, of_run, two_cells};
 
 pub fn with<T>(story: &Story, make: impl Fn(&Summary<'_>) -> T) -> T {
     let loaded: Loaded = story.loaded();
@@ -47,10 +48,7 @@ fn ends_before_scenarios(cause: Cause, stage: Stage) -> Story {
         for arm in Arm::BOTH {
             if arm == Arm::Treatment && cell.id.0 == "web/debian-12" {
                 let failed = fault(cause, stage);
-                story.events.push(Event::ArmStarted {
-                    cell: cell.id.clone(),
-                    arm,
-                });
+                story.say(&cell.id, arm, Event::ArmStarted);
                 story.fail(&cell.id.0, arm, failed);
             } else {
                 story.arm_begins(&cell, arm);
@@ -68,12 +66,12 @@ fn interrupted() -> Story {
     let cell = story.plan.cells[0].clone();
     story.arm_begins(&cell, Arm::Control);
     story.scenarios(&cell, Arm::Control, &all_pass);
-    story.events.push(Event::Interrupted {
+    story.events.push(of_run(Event::Interrupted {
         by: "SIGINT".to_owned(),
-    });
-    story.events.push(Event::Finished {
+    }));
+    story.events.push(of_run(Event::Finished {
         left_behind: vec!["domain pg-7c1f-web on qemu:///system".to_owned()],
-    });
+    }));
     story
 }
 
@@ -239,7 +237,8 @@ fn hostile() -> Story {
     let mut story = regressed();
     let evil =
         "\u{1b}[2J\u{9b}31m|</td><script>alert(1)</script>\u{202e}```\n```\n# gate: OPEN ]]>\u{0}\u{fffe}";
-    for event in &mut story.events {
+    for (arm, event) in &mut story.events {
+        let updated = arm.as_ref().is_some_and(|arm| arm.kind == ArmKind::Treatment);
         match event {
             Event::StepFinished { report, .. } => {
                 report.stdout = evil.repeat(500);
@@ -249,10 +248,9 @@ fn hostile() -> Story {
             }
             Event::Observed {
                 observation,
-                arm: Arm::Treatment,
                 moment: Moment::AfterReboot,
                 ..
-            } => {
+            } if updated => {
                 plant(observation, Class::Service, evil, "failed");
                 plant(observation, Class::Package, evil, evil);
             }

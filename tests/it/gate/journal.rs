@@ -16,7 +16,9 @@ fn written(folder: &tempfile::TempDir, story: &Story) -> PathBuf {
     let path = folder.path().join("journal.jsonl");
     let mut journal = Journal::create(&path).expect("create");
     for record in story.records() {
-        let back = journal.append(record.at, record.event.clone()).expect("append");
+        let back = journal
+            .append(record.at, record.arm.clone(), record.event.clone())
+            .expect("append");
         assert_eq!(back, record);
     }
     path
@@ -48,20 +50,47 @@ fn a_journal_of_a_run_that_regressed() {
 }
 
 #[test]
-fn a_plan_of_the_time_of_one_host_is_read_and_decides_alike() {
+fn only_a_journal_of_a_known_form_is_read() {
     let folder = tempfile::tempdir().expect("folder");
-    let story = Story::whole(two_cells(), all_pass);
-    let path = written(&folder, &story);
-    let text = fs::read_to_string(&path).expect("text");
-    let (from, to) = (
-        text.find("\"hosts\":[").expect("hosts"),
-        text.find("}],\"cells\"").expect("cells"),
-    );
-    let host = &text[from + "\"hosts\":[".len()..=to];
-    let old = format!("{}\"host\":{host}{}", &text[..from], &text[to + "}]".len()..]);
-    fs::write(&path, old).expect("write");
-    let loaded = journal::read(&path).expect("read");
-    assert_eq!(loaded, story.loaded());
+    let path = written(&folder, &Story::whole(two_cells(), all_pass));
+    let good = fs::read_to_string(&path).expect("text");
+    let version = env!("CARGO_PKG_VERSION");
+    let newer = format!("the journal has format 7, and patchgate {version} reads format 1");
+    let unknown = format!("the journal has no format number that patchgate {version} knows");
+    let again = "a journal that cannot be read decides nothing; run again";
+    for (from, to, expected, remedy) in [
+        (
+            "\"format\":1,",
+            "\"format\":7,",
+            newer.as_str(),
+            "read it with a newer patchgate: 0.1.0 made it",
+        ),
+        (
+            "\"format\":1,\"run\":\"20261123-140912-7c1f\",\"version\":\"0.1.0\",\"plan\":{",
+            "\"format\":7,\"plan\":{\"what\":\"nobody knows yet\",",
+            &newer,
+            "read it with a newer patchgate",
+        ),
+        ("\"format\":1,", "", &unknown, again),
+        ("\"format\":1,", "\"format\":0,", &unknown, again),
+        (
+            "\"format\":1,",
+            "\"format\":\"1\",",
+            "journal.jsonl:1: not a record: ",
+            again,
+        ),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        fs::write(&path, text).expect("write");
+        let error = journal::read(&path).expect_err(to);
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(error.remedy(), remedy, "{to}");
+    }
+    // It is still the lab's, so that no older run is taken for the latest.
+    let text = good.replacen("\"format\":1,", "\"format\":7,", 1);
+    fs::write(&path, text).expect("write");
+    assert_eq!(journal::lab(&path).expect("lab"), "hq");
 }
 
 #[test]
@@ -105,6 +134,10 @@ fn damage_is_named_with_its_line() {
         lines.remove(at);
         lines.join("\n") + "\n"
     };
+    let nobody = "\"arm\":{\"cell\":\"shop/debian-12\",\"kind\":\"control\",\"try\":1},";
+    let of_nobody = lines[4].replace(nobody, "");
+    let of_an_arm = lines[1].replace("\"event\":", &format!("{nobody}\"event\":"));
+    assert!(of_nobody.len() < lines[4].len() && of_an_arm.len() > lines[1].len());
     let future = lines[4].replace("\"event\":\"", "\"event\":\"un");
     for (name, text, expected) in [
         (
@@ -126,6 +159,16 @@ fn damage_is_named_with_its_line() {
         ),
         ("no JSON", change(7, "what?"), "journal.jsonl:8: not a record: "),
         ("not UTF-8", change(7, "\u{0}"), "journal.jsonl:8: not a record: "),
+        (
+            "an arm's, without the arm",
+            change(4, &of_nobody),
+            "journal.jsonl:5: not a record: it does not say of which arm",
+        ),
+        (
+            "the run's, with an arm",
+            change(1, &of_an_arm),
+            "journal.jsonl:2: not a record: it does not say of which arm",
+        ),
         ("the future", change(4, &future), "does not know the event `un"),
         (
             "no plan first",
@@ -183,7 +226,9 @@ fn runs_are_found_by_latest_lab_and_prefix() {
             let path = dir.journal();
             let mut journal = Journal::create(&path).expect("create");
             let first = &story.records()[0];
-            journal.append(first.at, first.event.clone()).expect("append");
+            journal
+                .append(first.at, None, first.event.clone())
+                .expect("append");
             fs::read_to_string(&path).expect("text")
         };
         fs::write(

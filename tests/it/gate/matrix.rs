@@ -9,7 +9,8 @@ use patchgate::model::update::{Proof, UpdateSet};
 use patchgate::verdict::{ArmOutcome, NodeState, Verdict, judge, verdict};
 
 use super::looks::seen;
-use super::story::{Go, Story, all_pass, cell, fault, good_proof, nginx_set, plan, scenario, two_cells};
+use super::parts::{fault, good_proof, nginx_set};
+use super::story::{Go, Story, all_pass, cell, plan, scenario, two_cells};
 
 fn one_cell() -> patchgate::model::plan::Plan {
     plan(
@@ -211,7 +212,7 @@ fn a_retry_stands_on_the_seed_of_the_first_run() {
     });
     story
         .events
-        .retain(|event| !matches!(event, Event::StepFinished { run: 1, step: 0, .. }));
+        .retain(|(_, event)| !matches!(event, Event::StepFinished { run: 1, step: 0, .. }));
     let (judgement, _) = story.decided();
     assert_eq!(judgement.cells[0].scenarios[0].verdict, Verdict::Flaky);
 }
@@ -297,7 +298,7 @@ fn each_treatment_node_must_prove_its_own_set() {
         let mut plan = one_cell();
         plan.updates.expect_updates = expect_updates;
         let mut story = Story::whole(plan, all_pass);
-        story.events.retain_mut(|event| match event {
+        story.events.retain_mut(|(_, event)| match event {
             Event::Resolved { set: told, .. } => set.clone().map(|set| *told = set).is_some(),
             Event::Proved { proof: told, .. } => proof.clone().map(|proof| *told = proof).is_some(),
             _ => true,

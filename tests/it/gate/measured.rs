@@ -2,7 +2,7 @@
 
 use patchgate::gate::{Gate, Severity};
 use patchgate::model::event::Event;
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmId};
 use patchgate::model::outcome::{Cause, Stage};
 use patchgate::model::plan::Plan;
 use patchgate::model::scenario::{Measure, When};
@@ -10,7 +10,8 @@ use patchgate::report::text::{self, Style};
 use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::verdict::{ArmOutcome, Verdict};
 
-use super::story::{Go, Story, all_pass, cell, fault, plan, scenario};
+use super::parts::fault;
+use super::story::{Go, Story, all_pass, cell, of_run, plan, scenario};
 
 const CONTROL: Arm = Arm::Control;
 const TREATMENT: Arm = Arm::Treatment;
@@ -135,7 +136,7 @@ fn the_lab_s_fault_is_the_cause_where_there_is_one() {
     let by = "SIGINT".to_owned();
     story
         .events
-        .insert(story.events.len() - 1, Event::Interrupted { by });
+        .insert(story.events.len() - 1, of_run(Event::Interrupted { by }));
     assert_eq!(judged(&story).0, Verdict::Inconclusive(Cause::Interrupted));
 }
 
@@ -155,9 +156,10 @@ fn more_than_a_tenth_of_failed_samples_fails_the_step_in_that_arm() {
         assert_eq!((is, decided), (verdict, gate), "{control} {treatment}: {reason}");
     }
     let mut story = passing(&about(12_000, 20), &[]);
+    let treatment = Some(ArmId::first(&story.plan.cells[0].id, TREATMENT));
     story
         .events
-        .retain(|event| !matches!(event, Event::Measured { arm: TREATMENT, .. }));
+        .retain(|(arm, event)| *arm != treatment || !matches!(event, Event::Measured { .. }));
     story.samples(TREATMENT, 1, &[], 3);
     let (judgement, _) = story.decided();
     let treatment = &judgement.cells[0].scenarios[0].treatment;

@@ -15,7 +15,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 
-use super::story::{Go, Story, all_pass, cell, fault, plan, scenario, two_cells};
+use super::parts::fault;
+use super::story::{Go, Story, all_pass, cell, of_run, plan, scenario, two_cells};
 
 const POOL: [&str; 3] = ["web/a", "web/b", "shop/c"];
 const CELLS: [(&str, &[&str]); 3] = [
@@ -77,10 +78,15 @@ enum Damage {
     Interrupt,
     EmptySet(Index),
     BadProof(Index, u8),
+    /// An arm says something of another try.
+    Stray(Index, u32),
+    /// A cell is said to be tried once more, and no host was lost.
+    Retry(Index, Index),
 }
 
 fn any_damage() -> impl Strategy<Value = Damage> {
     let arm = prop::sample::select(Arm::BOTH.to_vec());
+    let tries = prop::sample::select(vec![0, 2, 3]);
     let cause = prop::sample::select(vec![Cause::AgentSilent, Cause::UpdateFailed, Cause::Internal]);
     prop_oneof![
         4 => any::<Index>().prop_map(Damage::Remove),
@@ -90,6 +96,8 @@ fn any_damage() -> impl Strategy<Value = Damage> {
         1 => Just(Damage::Interrupt),
         1 => any::<Index>().prop_map(Damage::EmptySet),
         1 => (any::<Index>(), 0..4_u8).prop_map(|(at, kind)| Damage::BadProof(at, kind)),
+        1 => (any::<Index>(), tries).prop_map(|(at, nth)| Damage::Stray(at, nth)),
+        1 => any::<(Index, Index)>().prop_map(|(at, cell)| Damage::Retry(at, cell)),
     ]
 }
 
@@ -112,24 +120,24 @@ fn damage(story: &mut Story, damage: &Damage) {
         }
         Damage::Interrupt => events.insert(
             1,
-            Event::Interrupted {
+            of_run(Event::Interrupted {
                 by: "SIGINT".to_owned(),
-            },
+            }),
         ),
         Damage::EmptySet(at) => {
             let index = at.index(events.len());
-            if let Event::Resolved { set, .. } = &mut events[index] {
+            if let Event::Resolved { set, .. } = &mut events[index].1 {
                 *set = UpdateSet::pin(Vec::new());
             }
         }
         Damage::BadProof(at, kind) => {
             let proofs: Vec<usize> = (0..events.len())
-                .filter(|&index| matches!(events[index], Event::Proved { .. }))
+                .filter(|&index| matches!(events[index].1, Event::Proved { .. }))
                 .collect();
             if proofs.is_empty() {
                 return;
             }
-            if let Event::Proved { proof, .. } = &mut events[proofs[at.index(proofs.len())]] {
+            if let Event::Proved { proof, .. } = &mut events[proofs[at.index(proofs.len())]].1 {
                 match kind {
                     0 => proof.boot_changed = false,
                     1 => proof.missing.push("x".to_owned()),
@@ -137,6 +145,22 @@ fn damage(story: &mut Story, damage: &Damage) {
                     _ => proof.half_configured.push("x".to_owned()),
                 }
             }
+        }
+        Damage::Stray(at, nth_try) => {
+            let index = at.index(events.len());
+            if let Some(arm) = &mut events[index].0 {
+                arm.nth_try = nth_try;
+            }
+        }
+        Damage::Retry(at, cell) => {
+            let cells = &story.plan.cells;
+            let retried = Event::CellRetried {
+                cell: cells[cell.index(cells.len())].id.clone(),
+                from: "qemu:///system".to_owned(),
+                to: "qemu+ssh://lab2/system".to_owned(),
+            };
+            // Not behind the end of the run.
+            events.insert(1 + at.index(events.len() - 1), of_run(retried));
         }
     }
 }
@@ -148,44 +172,48 @@ fn may_open(plan: &Plan, records: &[Record]) -> bool {
     let calm = !events().any(|event| matches!(event, Event::Interrupted { .. }));
     let required: Vec<_> = plan.cells.iter().filter(|cell| cell.required).collect();
     let cells = required.iter().all(|planned| {
+        let said = |arm: Arm| {
+            let of_arm = records
+                .iter()
+                .filter(move |record| record.side() == Some((&planned.id, arm)));
+            of_arm.map(|record| &record.event)
+        };
+        // No host was lost, so there is no second try.
+        let one_try = records.iter().all(|record| match &record.arm {
+            Some(arm) => arm.cell != planned.id || arm.nth_try == 1,
+            None => record.cell() != Some(&planned.id),
+        });
         let names: Vec<_> = planned
             .scenarios
             .iter()
             .filter(|name| plan.scenarios[*name].required)
             .collect();
-        let faults =
-            events().any(|event| matches!(event, Event::ArmFailed { cell, .. } if *cell == planned.id));
-        let over = |wanted: Arm| {
-            events().any(|event| {
-                matches!(event, Event::ArmFinished { cell, arm } if *cell == planned.id && *arm == wanted)
-            })
-        };
-        let passed = |name: &str, wanted: Arm| {
+        let faults = Arm::BOTH
+            .iter()
+            .any(|&arm| said(arm).any(|event| matches!(event, Event::ArmFailed { .. })));
+        let over = |arm: Arm| said(arm).any(|event| *event == Event::ArmFinished);
+        let passed = |name: &str, arm: Arm| {
             let mut steps = vec![false; plan.scenarios[name].steps.len()];
             let mut ended = false;
-            for event in events() {
+            for event in said(arm) {
                 match event {
                     Event::StepFinished {
-                        cell,
-                        arm,
                         scenario,
                         run,
                         step,
                         report,
-                    } if *cell == planned.id && *arm == wanted && scenario == name => {
+                    } if scenario == name => {
                         if *run != 0 || report.outcome != StepOutcome::Passed || *step >= steps.len() {
                             return false;
                         }
                         steps[*step] = true;
                     }
                     Event::ScenarioFinished {
-                        cell,
-                        arm,
                         scenario,
                         run,
                         outcome,
                         ..
-                    } if *cell == planned.id && *arm == wanted && scenario == name => {
+                    } if scenario == name => {
                         if *run != 0 || *outcome != ScenarioOutcome::Passed {
                             return false;
                         }
@@ -197,38 +225,28 @@ fn may_open(plan: &Plan, records: &[Record]) -> bool {
             ended && steps.iter().all(|&seen| seen)
         };
         let nodes = planned.nodes.iter().all(|node| {
-            let sets: Vec<_> = events()
+            let sets: Vec<_> = said(Arm::Treatment)
                 .filter_map(|event| match event {
-                    Event::Resolved { cell, role, set } if *cell == planned.id && *role == node.role => {
-                        Some(set)
-                    }
+                    Event::Resolved { role, set } if *role == node.role => Some(set),
                     _ => None,
                 })
                 .collect();
-            let proofs: Vec<_> = events()
+            let proofs: Vec<_> = said(Arm::Treatment)
                 .filter_map(|event| match event {
-                    Event::Proved {
-                        cell,
-                        arm: Arm::Treatment,
-                        role,
-                        proof,
-                    } if *cell == planned.id && *role == node.role => Some(proof),
+                    Event::Proved { role, proof } if *role == node.role => Some(proof),
                     _ => None,
                 })
                 .collect();
-            let cut_off = |wanted: Arm| {
+            let cut_off = |arm: Arm| {
                 plan.network.mode == NetworkMode::Open
-                    || events().any(|event| {
-                        matches!(event, Event::Isolated { cell, arm, role }
-                            if *cell == planned.id && *arm == wanted && *role == node.role)
-                    })
+                    || said(arm).any(|event| matches!(event, Event::Isolated { role } if *role == node.role))
             };
             // Every look at the node is there, and nothing differs but what was pinned.
-            let looked = Arm::BOTH.iter().all(|wanted| {
+            let looked = Arm::BOTH.iter().all(|&arm| {
                 [Moment::BeforeUpdates, Moment::AfterReboot].iter().all(|when| {
-                    events().any(|event| {
-                        matches!(event, Event::Observed { cell, arm, role, moment, .. }
-                            if *cell == planned.id && arm == wanted && *role == node.role && moment == when)
+                    said(arm).any(|event| {
+                        matches!(event, Event::Observed { role, moment, .. }
+                            if *role == node.role && moment == when)
                     })
                 })
             });
@@ -247,6 +265,7 @@ fn may_open(plan: &Plan, records: &[Record]) -> bool {
                 .all(|name| Arm::BOTH.iter().all(|&arm| passed(name, arm)))
             && nodes
             && !faults
+            && one_try
             && Arm::BOTH.iter().all(|&arm| over(arm))
     });
     ends && calm && !required.is_empty() && cells
@@ -257,44 +276,35 @@ fn may_close(plan: &Plan, records: &[Record]) -> bool {
     let required = |id| plan.cell(id).is_some_and(|cell| cell.required);
     let passed_in_control = |id: &_, name: &str| {
         records.iter().any(|record| {
-            matches!(&record.event, Event::ScenarioFinished { cell, arm: Arm::Control, scenario, run: 0, outcome: ScenarioOutcome::Passed, .. }
-                if cell == id && scenario == name)
+            record.side() == Some((id, Arm::Control))
+                && matches!(&record.event, Event::ScenarioFinished { scenario, run: 0, outcome: ScenarioOutcome::Passed, .. }
+                    if scenario == name)
         })
     };
-    records.iter().any(|record| match &record.event {
-        Event::ArmFailed {
-            cell,
-            arm: Arm::Treatment,
-            fault,
-        } => required(cell) && fault.cause.blame() == Blame::Product,
-        Event::Proved {
-            cell,
-            arm: Arm::Treatment,
-            proof,
-            ..
-        } => {
-            required(cell)
-                && !(proof.missing.is_empty()
-                    && proof.unexpected.is_empty()
-                    && proof.half_configured.is_empty())
-        }
-        // What changed in the guest and was not pinned.
-        Event::Resolved { cell, set, .. } => required(cell) && set.is_empty(),
-        Event::StepFinished {
-            cell,
-            arm: Arm::Treatment,
-            scenario,
-            report,
-            ..
-        } => required(cell) && report.outcome == StepOutcome::Failed && passed_in_control(cell, scenario),
-        Event::ScenarioFinished {
-            cell,
-            arm: Arm::Treatment,
-            scenario,
-            outcome: ScenarioOutcome::Failed,
-            ..
-        } => required(cell) && passed_in_control(cell, scenario),
-        _ => false,
+    records.iter().any(|record| {
+        let Some((cell, Arm::Treatment)) = record.side() else {
+            return false;
+        };
+        required(cell)
+            && match &record.event {
+                Event::ArmFailed { fault } => fault.cause.blame() == Blame::Product,
+                Event::Proved { proof, .. } => {
+                    !(proof.missing.is_empty()
+                        && proof.unexpected.is_empty()
+                        && proof.half_configured.is_empty())
+                }
+                // What changed in the guest and was not pinned.
+                Event::Resolved { set, .. } => set.is_empty(),
+                Event::StepFinished { scenario, report, .. } => {
+                    report.outcome == StepOutcome::Failed && passed_in_control(cell, scenario)
+                }
+                Event::ScenarioFinished {
+                    scenario,
+                    outcome: ScenarioOutcome::Failed,
+                    ..
+                } => passed_in_control(cell, scenario),
+                _ => false,
+            }
     })
 }
 
@@ -370,19 +380,19 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::Isolated { .. }
             | Event::StepFinished { .. }
             | Event::ScenarioFinished { .. }
-            | Event::ArmFinished { .. }
+            | Event::ArmFinished
             | Event::Finished { .. } => true,
             // That the plan comes first is the journal's to hold.
             Event::Planned { .. }
             | Event::HostChosen { .. }
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
-            | Event::ArmStarted { .. }
+            | Event::ArmStarted
             | Event::StageStarted { .. }
             | Event::Cloned { .. }
             | Event::StageFinished { .. }
             | Event::RebootNeeded { .. }
-            | Event::RebootSkipped { .. }
+            | Event::RebootSkipped
             | Event::Fetched(_)
             | Event::CleanedUp { .. } => false,
             Event::ArmFailed { .. } | Event::Interrupted { .. } | Event::Measured { .. } => {

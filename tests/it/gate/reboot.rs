@@ -8,7 +8,8 @@ use patchgate::model::scenario::When;
 use patchgate::model::update::{Update, UpdateSet};
 use patchgate::verdict::NodeState;
 
-use super::story::{Story, all_pass, cell, good_proof, nginx_set, plan, scenario};
+use super::parts::{good_proof, nginx_set};
+use super::story::{Said, Story, all_pass, cell, plan, says, scenario};
 
 /// A good run of one cell of two nodes, in which nobody rebooted as nobody needed to.
 fn spared() -> Story {
@@ -18,7 +19,7 @@ fn spared() -> Story {
     );
     plan.reboot = RebootPolicy::WhenNeeded;
     let mut story = Story::whole(plan, all_pass);
-    for event in &mut story.events {
+    for (_, event) in &mut story.events {
         match event {
             Event::RebootNeeded { reason, .. } => *reason = None,
             Event::Proved { proof, .. } => proof.boot_changed = false,
@@ -27,18 +28,14 @@ fn spared() -> Story {
     }
     let cell = story.plan.cells[0].id.clone();
     for arm in Arm::BOTH {
-        let skipped = Event::RebootSkipped {
-            cell: cell.clone(),
-            arm,
-        };
-        story.events.insert(0, skipped);
+        story.events.insert(0, says(&cell, arm, Event::RebootSkipped));
     }
     story
 }
 
 /// One package more in the set of a node.
 fn pin_too(story: &mut Story, role_is: &str, name: &str) {
-    for event in &mut story.events {
+    for (_, event) in &mut story.events {
         if let Event::Resolved { role, set, .. } = event
             && role == role_is
         {
@@ -65,27 +62,27 @@ fn an_unchanged_boot_id_needs_the_plan_the_run_and_every_node() {
         ),
         (
             "the treatment arm was not spared",
-            |story| story.events.retain(|event| !is_skip(event, Arm::Treatment)),
+            |story| story.events.retain(|said| !is_skip(said, Arm::Treatment)),
             false,
         ),
         (
             "the control arm was not spared",
-            |story| story.events.retain(|event| !is_skip(event, Arm::Control)),
+            |story| story.events.retain(|said| !is_skip(said, Arm::Control)),
             false,
         ),
         (
             "one node was never asked",
             |story| {
-                story
-                    .events
-                    .retain(|event| !matches!(event, Event::RebootNeeded { role, .. } if role == "database"));
+                story.events.retain(
+                    |(_, event)| !matches!(event, Event::RebootNeeded { role, .. } if role == "database"),
+                );
             },
             false,
         ),
         (
             "one node needs it",
             |story| {
-                for event in &mut story.events {
+                for (_, event) in &mut story.events {
                     if let Event::RebootNeeded { role, reason, .. } = event
                         && role == "database"
                     {
@@ -99,11 +96,11 @@ fn an_unchanged_boot_id_needs_the_plan_the_run_and_every_node() {
             "one node said first that it needs it and then that it does not",
             |story| {
                 let first = Event::RebootNeeded {
-                    cell: story.plan.cells[0].id.clone(),
                     role: "web".to_owned(),
                     reason: Some("libc6 was updated".to_owned()),
                 };
-                story.events.insert(0, first);
+                let cell = story.plan.cells[0].id.clone();
+                story.events.insert(0, says(&cell, Arm::Treatment, first));
             },
             false,
         ),
@@ -116,12 +113,11 @@ fn an_unchanged_boot_id_needs_the_plan_the_run_and_every_node() {
             "control was rebooted all the same",
             |story| {
                 let proved = Event::Proved {
-                    cell: story.plan.cells[0].id.clone(),
-                    arm: Arm::Control,
                     role: "web".to_owned(),
                     proof: good_proof(),
                 };
-                story.events.insert(0, proved);
+                let cell = story.plan.cells[0].id.clone();
+                story.events.insert(0, says(&cell, Arm::Control, proved));
             },
             false,
         ),
@@ -147,14 +143,14 @@ fn an_unchanged_boot_id_needs_the_plan_the_run_and_every_node() {
     assert!(!nginx_set().has_kernel());
 }
 
-fn is_skip(event: &Event, of: Arm) -> bool {
-    matches!(event, Event::RebootSkipped { arm, .. } if *arm == of)
+fn is_skip((arm, event): &Said, of: Arm) -> bool {
+    *event == Event::RebootSkipped && arm.as_ref().is_some_and(|arm| arm.kind == of.into())
 }
 
 #[test]
 fn what_is_spared_must_be_exact_all_the_same() {
     let mut story = spared();
-    for event in &mut story.events {
+    for (_, event) in &mut story.events {
         if let Event::Proved { proof, .. } = event {
             proof.unexpected = vec!["stowaway: new 1".to_owned()];
         }
@@ -167,14 +163,12 @@ fn what_is_spared_must_be_exact_all_the_same() {
 #[test]
 fn a_reboot_where_none_was_needed_is_no_fault() {
     let mut story = spared();
-    for event in &mut story.events {
+    for (_, event) in &mut story.events {
         if let Event::Proved { proof, .. } = event {
             proof.boot_changed = true;
         }
     }
-    story
-        .events
-        .retain(|event| !matches!(event, Event::RebootSkipped { .. }));
+    story.events.retain(|(_, event)| *event != Event::RebootSkipped);
     let (judgement, decision) = story.decided();
     assert_eq!(decision.gate, Gate::Open);
     assert!(!judgement.cells[0].nodes[0].reboot_spared);

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use patchgate::gate::{Decision, decide};
 use patchgate::measure::Performance;
 use patchgate::model::drift::DriftPolicy;
-use patchgate::model::event::{Event, Record, StepReport, Traffic};
-use patchgate::model::id::{Arm, CellId};
+use patchgate::model::event::{Event, FORMAT, Record, Traffic};
+use patchgate::model::id::{Arm, ArmId, CellId};
 use patchgate::model::observation::{Moment, Observation};
 use patchgate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
@@ -15,12 +15,12 @@ use patchgate::model::policy::{
     Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use patchgate::model::scenario::{Action, Scenario, Service, Step, When};
-use patchgate::model::update::{Proof, Update, UpdateSet};
 use patchgate::record::journal::Loaded;
 use patchgate::units::{Mib, Period};
 use patchgate::verdict::{Judgement, judge};
 
 use super::looks::seen;
+use super::parts::{good_proof, nginx_set, step};
 
 /// How one whole run of a scenario goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
         },
         performance: Performance::default(),
         reboot: RebootPolicy::Always,
-        drift: Some(DriftPolicy::default()),
+        drift: DriftPolicy::default(),
         hosts: vec![HostPlan {
             uri: "auto".to_owned(),
             accel: Accel::Auto,
@@ -166,73 +166,32 @@ pub fn two_cells() -> Plan {
     )
 }
 
-pub fn update(name: &str, from: &str, to: &str) -> Update {
-    Update {
-        name: name.to_owned(),
-        arch: "amd64".to_owned(),
-        from: Some(from.to_owned()),
-        to: Some(to.to_owned()),
-        origin: "Debian-Security:12/oldstable-security".to_owned(),
-        kernel: false,
-    }
+/// An event, and the arm that says it; nothing where it is about the whole run.
+pub type Said = (Option<ArmId>, Event);
+
+/// What an arm of a first try says.
+pub fn says(cell: &CellId, arm: Arm, event: Event) -> Said {
+    (Some(ArmId::first(cell, arm)), event)
 }
 
-pub fn nginx_set() -> UpdateSet {
-    UpdateSet::pin(vec![
-        update("nginx", "1.22.1-9", "1.22.1-9+deb12u2"),
-        update("libssl3", "3.0.11-1~deb12u2", "3.0.17-1~deb12u3"),
-    ])
-}
-
-pub fn good_proof() -> Proof {
-    Proof {
-        boot_changed: true,
-        ..Proof::default()
-    }
-}
-
-pub fn step(outcome: StepOutcome) -> StepReport {
-    let failed = outcome == StepOutcome::Failed;
-    StepReport {
-        outcome,
-        attempts: if failed { 7 } else { 1 },
-        millis: 420,
-        exit: Some(if failed { 3 } else { 0 }),
-        failures: if failed {
-            vec!["nginx is failed, expected running".to_owned()]
-        } else {
-            Vec::new()
-        },
-        stdout: if failed {
-            "failed\n".to_owned()
-        } else {
-            "active\n".to_owned()
-        },
-        ..StepReport::new("systemctl is-active nginx".to_owned())
-    }
-}
-
-pub fn fault(cause: Cause, stage: Stage) -> Fault {
-    Fault {
-        cause,
-        stage,
-        role: Some("web".to_owned()),
-        message: format!("web: waited in {stage} to no end"),
-        detail: "Booting...\nKernel panic - not syncing\n".to_owned(),
-        hint: Some("look at the console".to_owned()),
-    }
+/// What is about the whole run.
+pub fn of_run(event: Event) -> Said {
+    (None, event)
 }
 
 /// A run as it is being told.
 pub struct Story {
     pub plan: Plan,
-    pub events: Vec<Event>,
+    pub events: Vec<Said>,
+    /// Which try of their cells the arms belong to that are told of now.
+    pub nth_try: u32,
 }
 
 impl Story {
     pub fn begin(plan: Plan) -> Self {
         let run = "20261123-140912-7c1f".parse().expect("run id");
         let planned = Event::Planned {
+            format: FORMAT,
             run,
             version: "0.1.0".to_owned(),
             plan: Box::new(plan.clone()),
@@ -245,8 +204,18 @@ impl Story {
         };
         Self {
             plan,
-            events: vec![planned, host],
+            events: vec![of_run(planned), of_run(host)],
+            nth_try: 1,
         }
+    }
+
+    /// Tells what an arm says.
+    pub fn say(&mut self, cell: &CellId, arm: Arm, event: Event) {
+        let arm = ArmId {
+            nth_try: self.nth_try,
+            ..ArmId::first(cell, arm)
+        };
+        self.events.push((Some(arm), event));
     }
 
     /// A whole run in which everything goes as `go` says: the runs of a scenario in an arm, by cell, arm and name.
@@ -265,43 +234,50 @@ impl Story {
 
     pub fn arm_begins(&mut self, cell: &CellPlan, arm: Arm) {
         let id = &cell.id;
-        self.events.push(Event::ArmStarted {
-            cell: id.clone(),
-            arm,
-        });
+        self.say(id, arm, Event::ArmStarted);
         self.stage(id, arm, Stage::Boot, 24_000);
         for node in &cell.nodes {
-            self.events.push(Event::Isolated {
-                cell: id.clone(),
+            self.say(
+                id,
                 arm,
-                role: node.role.clone(),
-            });
+                Event::Isolated {
+                    role: node.role.clone(),
+                },
+            );
             self.look(id, arm, &node.role, Moment::BeforeUpdates, seen(false, false));
         }
         if arm == Arm::Treatment {
             for node in &cell.nodes {
-                self.events.push(Event::Resolved {
-                    cell: id.clone(),
-                    role: node.role.clone(),
-                    set: nginx_set(),
-                });
-                self.events.push(Event::RebootNeeded {
-                    cell: id.clone(),
-                    role: node.role.clone(),
-                    reason: Some("libssl3 is in use".to_owned()),
-                });
+                self.say(
+                    id,
+                    arm,
+                    Event::Resolved {
+                        role: node.role.clone(),
+                        set: nginx_set(),
+                    },
+                );
+                self.say(
+                    id,
+                    arm,
+                    Event::RebootNeeded {
+                        role: node.role.clone(),
+                        reason: Some("libssl3 is in use".to_owned()),
+                    },
+                );
             }
             self.stage(id, arm, Stage::Apply, 141_000);
         }
         self.stage(id, arm, Stage::Reboot, 31_000);
         for node in &cell.nodes {
             if arm == Arm::Treatment {
-                self.events.push(Event::Proved {
-                    cell: id.clone(),
+                self.say(
+                    id,
                     arm,
-                    role: node.role.clone(),
-                    proof: good_proof(),
-                });
+                    Event::Proved {
+                        role: node.role.clone(),
+                        proof: good_proof(),
+                    },
+                );
             }
             let updated = arm == Arm::Treatment;
             self.look(id, arm, &node.role, Moment::AfterReboot, seen(updated, false));
@@ -309,28 +285,28 @@ impl Story {
     }
 
     pub fn look(&mut self, cell: &CellId, arm: Arm, role: &str, moment: Moment, observation: Observation) {
-        self.events.push(Event::Observed {
-            cell: cell.clone(),
+        self.say(
+            cell,
             arm,
-            role: role.to_owned(),
-            moment,
-            observation,
-        });
+            Event::Observed {
+                role: role.to_owned(),
+                moment,
+                observation,
+            },
+        );
     }
 
     pub fn stage(&mut self, cell: &CellId, arm: Arm, stage: Stage, millis: u64) {
-        self.events.push(Event::StageStarted {
-            cell: cell.clone(),
+        self.say(cell, arm, Event::StageStarted { stage });
+        self.say(
+            cell,
             arm,
-            stage,
-        });
-        self.events.push(Event::StageFinished {
-            cell: cell.clone(),
-            arm,
-            stage,
-            millis,
-            guest_millis: None,
-        });
+            Event::StageFinished {
+                stage,
+                millis,
+                guest_millis: 0,
+            },
+        );
     }
 
     pub fn scenarios(&mut self, cell: &CellPlan, arm: Arm, go: &impl Fn(&str, Arm, &str) -> Vec<Go>) {
@@ -368,24 +344,28 @@ impl Story {
         };
         let ran = outcomes.len();
         for (index, outcome) in outcomes.into_iter().enumerate() {
-            self.events.push(Event::StepFinished {
-                cell: cell.clone(),
+            self.say(
+                cell,
                 arm,
-                scenario: name.to_owned(),
-                run,
-                step: index,
-                report: step(outcome),
-            });
+                Event::StepFinished {
+                    scenario: name.to_owned(),
+                    run,
+                    step: index,
+                    report: step(outcome),
+                },
+            );
         }
         if let Some(outcome) = end {
-            self.events.push(Event::ScenarioFinished {
-                cell: cell.clone(),
+            self.say(
+                cell,
                 arm,
-                scenario: name.to_owned(),
-                run,
-                outcome,
-                steps: ran,
-            });
+                Event::ScenarioFinished {
+                    scenario: name.to_owned(),
+                    run,
+                    outcome,
+                    steps: ran,
+                },
+            );
         }
     }
 
@@ -393,56 +373,49 @@ impl Story {
     pub fn samples(&mut self, arm: Arm, step: usize, samples_us: &[u64], failed: u32) {
         let before_end = self.events.len() - 1;
         let event = Event::Measured {
-            cell: cell_id("web/debian-12"),
-            arm,
             scenario: "web/page".to_owned(),
             step,
             samples_us: samples_us.to_vec(),
             failed,
             failures: vec!["status is 500, expected 200".to_owned(); usize::from(failed > 0)],
         };
-        self.events.insert(before_end, event);
+        let cell = cell_id("web/debian-12");
+        self.events.insert(before_end, says(&cell, arm, event));
     }
 
     pub fn fail(&mut self, cell: &str, arm: Arm, fault: Fault) {
-        self.events.push(Event::ArmFailed {
-            cell: cell_id(cell),
-            arm,
-            fault,
-        });
+        self.say(&cell_id(cell), arm, Event::ArmFailed { fault });
     }
 
     pub fn arm_ends(&mut self, cell: &CellId, arm: Arm) {
         self.stage(cell, arm, Stage::Destroy, 900);
-        self.events.push(Event::ArmFinished {
-            cell: cell.clone(),
-            arm,
-        });
+        self.say(cell, arm, Event::ArmFinished);
     }
 
     pub fn finish(&mut self) {
-        self.events.push(Event::Fetched(Traffic {
+        self.events.push(of_run(Event::Fetched(Traffic {
             requests: 52,
             mirror_bytes: 54_525_952,
             cache_bytes: 20_971_520,
             refused: vec!["POST http://bank.example/transfer".to_owned()],
-        }));
-        self.events.push(Event::Finished {
+        })));
+        self.events.push(of_run(Event::Finished {
             left_behind: Vec::new(),
-        });
+        }));
     }
 
     /// Changes what was seen of a node after the reboot in treatment.
     pub fn drift(&mut self, id: &str, node: &str, change: impl Fn(&mut Observation)) {
         for event in &mut self.events {
-            if let Event::Observed {
-                cell,
-                arm: Arm::Treatment,
-                role,
-                moment: Moment::AfterReboot,
-                observation,
-            } = event
-                && cell.0 == id
+            if let (
+                Some(arm),
+                Event::Observed {
+                    role,
+                    moment: Moment::AfterReboot,
+                    observation,
+                },
+            ) = event
+                && arm.side() == Some((&cell_id(id), Arm::Treatment))
                 && role == node
             {
                 change(observation);
@@ -459,16 +432,20 @@ impl Story {
         let start: Timestamp = "2026-11-23T14:09:12Z".parse().expect("time");
         (0..)
             .zip(&self.events)
-            .map(|(seq, event)| Record {
+            .map(|(seq, (arm, event))| Record {
                 seq,
                 at: start + jiff::SignedDuration::from_secs(i64::try_from(seq).expect("small") * 7),
+                arm: arm.clone(),
                 event: event.clone(),
             })
             .collect()
     }
 
     pub fn loaded(&self) -> Loaded {
-        let Event::Planned { run, version, plan } = &self.events[0] else {
+        let Event::Planned {
+            run, version, plan, ..
+        } = &self.events[0].1
+        else {
             panic!("a story begins with its plan");
         };
         Loaded {

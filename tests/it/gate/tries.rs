@@ -12,24 +12,29 @@ use patchgate::report::{json, markdown};
 use patchgate::verdict::judge;
 
 use super::goldens::{as_text, with};
-use super::story::{Go, Story, all_pass, fault, two_cells};
+use super::parts::fault;
+use super::story::{Go, Said, Story, all_pass, of_run, says, two_cells};
 
 const LOST: &str = "qemu:///system";
 const OTHER: &str = "qemu+ssh://lab2/system";
 
-fn lost() -> Event {
-    Event::HostLost {
+fn lost() -> Said {
+    of_run(Event::HostLost {
         uri: LOST.to_owned(),
         reason: "the connection is gone".to_owned(),
-    }
+    })
 }
 
-fn retried(cell: &str) -> Event {
-    Event::CellRetried {
+fn retried(cell: &str) -> Said {
+    of_run(Event::CellRetried {
         cell: CellId(cell.to_owned()),
         from: LOST.to_owned(),
         to: OTHER.to_owned(),
-    }
+    })
+}
+
+fn web() -> CellId {
+    CellId("web/debian-12".to_owned())
 }
 
 /// A cell's arms, as `go` says.
@@ -56,6 +61,7 @@ fn second_try(then: impl Fn(&mut Story)) -> Story {
         fault(Cause::HostLost, Stage::Scenarios),
     );
     then(&mut story);
+    story.nth_try = 2;
     tell(&mut story, "web/debian-12", all_pass);
     story.finish();
     story
@@ -70,7 +76,9 @@ fn kept(stories: &[&Story]) -> (tempfile::TempDir, State) {
         let run_dir = state.create_run(&run).expect("run folder");
         let mut journal = Journal::create(&run_dir.journal()).expect("create");
         for record in story.records() {
-            journal.append(record.at, record.event).expect("append");
+            journal
+                .append(record.at, record.arm, record.event)
+                .expect("append");
         }
     }
     (folder, state)
@@ -149,7 +157,7 @@ fn only_the_second_try_counts_and_it_is_said() {
 
 #[test]
 fn a_second_try_forgets_nothing_without_its_reason() {
-    let cases: [(&str, Vec<Event>); 5] = [
+    let cases: [(&str, Vec<Said>); 5] = [
         ("no second try", vec![lost()]),
         ("no lost host", vec![retried("web/debian-12")]),
         ("lost only later", vec![retried("web/debian-12"), lost()]),
@@ -157,10 +165,7 @@ fn a_second_try_forgets_nothing_without_its_reason() {
         (
             "an arm still runs",
             vec![
-                Event::ArmStarted {
-                    cell: CellId("web/debian-12".to_owned()),
-                    arm: Arm::Control,
-                },
+                says(&web(), Arm::Control, Event::ArmStarted),
                 lost(),
                 retried("web/debian-12"),
             ],
@@ -174,14 +179,103 @@ fn a_second_try_forgets_nothing_without_its_reason() {
 
 #[test]
 fn there_is_no_third_try() {
-    let mut story = second_try(|_| {});
-    story.events.pop();
-    story.events.extend([lost(), retried("web/debian-12")]);
-    tell(&mut story, "web/debian-12", |_, _, _| vec![Go::FailAt(0)]);
-    story.events.push(retried("web/debian-12"));
-    tell(&mut story, "web/debian-12", all_pass);
+    for nth_try in [1, 2, 3] {
+        let mut story = second_try(|_| {});
+        story.events.pop();
+        story.events.extend([lost(), retried("web/debian-12")]);
+        tell(&mut story, "web/debian-12", |_, _, _| vec![Go::FailAt(0)]);
+        story.events.push(retried("web/debian-12"));
+        story.nth_try = nth_try;
+        tell(&mut story, "web/debian-12", all_pass);
+        story.finish();
+        assert_ne!(gate(&story), Gate::Open, "{nth_try}");
+    }
+}
+
+/// A first try that fails with its host, and what follows, up to the end of the run.
+fn after_a_loss(then: impl Fn(&mut Story)) -> Story {
+    let mut story = second_try(|story| story.events.extend([lost(), retried("web/debian-12")]));
+    let second = |(arm, _): &Said| arm.as_ref().is_some_and(|arm| arm.nth_try == 2);
+    let begins = story.events.iter().position(second).expect("a second try");
+    story.events.truncate(begins);
+    then(&mut story);
     story.finish();
-    assert_ne!(gate(&story), Gate::Open);
+    story
+}
+
+type Then<'a> = &'a dyn Fn(&mut Story);
+
+#[test]
+fn what_an_arm_says_of_another_try_counts_for_nothing_and_keeps_the_gate_from_opening() {
+    let pass = |story: &mut Story, nth_try| {
+        story.nth_try = nth_try;
+        tell(story, "web/debian-12", all_pass);
+    };
+    let good = after_a_loss(|story| pass(story, 2));
+    assert_eq!(gate(&good), Gate::Open, "as it should be");
+    let after: [(&str, Then<'_>); 6] = [
+        ("the first try goes on", &|story| pass(story, 1)),
+        ("the first try, and then the second", &|story| {
+            pass(story, 1);
+            pass(story, 2);
+        }),
+        ("the second try, and a last word of the first", &|story| {
+            pass(story, 2);
+            story.nth_try = 1;
+            story.stage(&web(), Arm::Control, Stage::Scenarios, 1);
+        }),
+        ("a third try instead", &|story| pass(story, 3)),
+        ("a third try after the second", &|story| {
+            pass(story, 2);
+            pass(story, 3);
+        }),
+        ("a second word of the second try", &|story| {
+            pass(story, 2);
+            story.events.push(retried("web/debian-12"));
+        }),
+    ];
+    for (name, then) in after {
+        let story = after_a_loss(then);
+        let (judgement, decision) = story.decided();
+        assert_eq!(decision.gate, Gate::Undecided, "{name}");
+        assert!(judgement.cells[1].strays > 0, "{name}");
+        let told = decision.reasons.iter().any(|reason| {
+            reason
+                .text
+                .starts_with("records of a try that had not begun or was over: ")
+        });
+        assert!(told, "{name}: {:?}", decision.reasons);
+    }
+}
+
+#[test]
+fn a_second_try_before_its_time_is_none() {
+    let early: [(&str, &[Said], &[Said]); 4] = [
+        ("without a word", &[], &[]),
+        (
+            "before the host is lost",
+            &[],
+            &[lost(), retried("web/debian-12")],
+        ),
+        ("before it is said", &[lost()], &[retried("web/debian-12")]),
+        (
+            "said before the host is lost",
+            &[retried("web/debian-12")],
+            &[lost()],
+        ),
+    ];
+    for (name, before, after) in early {
+        let mut story = second_try(|story| story.events.extend(before.to_vec()));
+        let end = story.events.len() - 1;
+        story.events.splice(end..end, after.to_vec());
+        assert_ne!(gate(&story), Gate::Open, "{name}");
+        // It is not the failure of the first try that keeps it closed.
+        story.events.retain(|(arm, _)| {
+            arm.as_ref()
+                .is_none_or(|arm| arm.cell != web() || arm.nth_try == 2)
+        });
+        assert_ne!(gate(&story), Gate::Open, "{name}, without the first try");
+    }
 }
 
 #[test]
