@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use patchgate::cli::args::Format;
 use patchgate::cli::check::{CheckArgs, run};
+use patchgate::input::finding::draw;
+use patchgate::lab::recipe::{load_os, load_role};
 
 fn check(paths: Vec<PathBuf>, format: Format) -> (String, u8) {
     let args = CheckArgs { paths, format };
@@ -26,7 +28,7 @@ fn corpus(folder: &str) -> Vec<(String, PathBuf)> {
         })
         .collect();
     files.sort();
-    assert!(files.len() > 20, "{folder} has its files");
+    assert!(files.len() > 12, "{folder} has its files");
     files
 }
 
@@ -62,6 +64,34 @@ fn every_bad_lab_file_is_told_with_place_and_remedy() {
 #[test]
 fn every_bad_scenario_is_told_with_place_and_remedy() {
     holds("tests/bad/scenario", "scenario");
+}
+
+#[test]
+fn every_bad_recipe_is_told_with_place_and_remedy() {
+    for (symptom, path) in corpus("tests/bad/recipe") {
+        let findings = if symptom.starts_with("os-") {
+            load_os(&path).err()
+        } else {
+            load_role(&path).err()
+        };
+        let findings = findings.unwrap_or_default();
+        let text: String = findings
+            .iter()
+            .map(|finding| draw(finding, false) + "\n")
+            .collect();
+        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(format!("recipe-{symptom}"), text);
+        });
+        assert_eq!(
+            findings.is_empty(),
+            symptom.ends_with("good"),
+            "{symptom}: {text}"
+        );
+        for finding in findings {
+            let has_remedy = finding.hint.is_some() || finding.message.contains("; write ");
+            assert!(has_remedy, "{symptom}: {finding} has no remedy");
+        }
+    }
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_wrong_os_recipe_is_refused_with_its_place() {
             "suite = \"bookworm\"",
             "siute = \"bookworm\"",
             3,
-            "unknown field `siute`",
+            "unknown key `siute`",
         ),
         (
             "suite = \"bookworm\"",
