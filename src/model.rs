@@ -4,6 +4,7 @@ pub mod drift;
 pub mod event;
 pub mod expected;
 pub mod id;
+pub mod name;
 pub mod observation;
 pub mod outcome;
 pub mod plan;

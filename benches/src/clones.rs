@@ -14,9 +14,10 @@ use patchgate::host::connected::Connected;
 use patchgate::image::manifest::Sealed;
 use patchgate::image::store::Store;
 use patchgate::model::id::RunId;
+use patchgate::model::name::{PoolName, VolumeName, VolumePath};
 use patchgate::model::plan::HostPlan;
-use patchgate::model::resource::{Resource, ResourceKind};
-use patchgate::port::{GuestAgent, Nic, OutletSpec, Power, Tag, VmSpec};
+use patchgate::model::resource::{Made, Resource};
+use patchgate::port::{Bus, Disk, Firmware, GuestAgent, Nic, NicModel, OutletSpec, Power, Tag, VmSpec};
 use patchgate::units::Mib;
 
 use crate::figures::{Figures, percentile};
@@ -81,13 +82,13 @@ impl Bench {
         })
     }
 
-    fn pool(&self) -> String {
-        format!("pg-{}", self.run)
+    fn pool(&self) -> PoolName {
+        PoolName::of_run(&self.run)
     }
 
-    fn note(&mut self, kind: ResourceKind, name: String) {
-        let uri = self.host.uri().to_owned();
-        self.made.push(Resource { kind, name, uri });
+    fn note(&mut self, made: Made) {
+        let uri = self.host.uri().clone();
+        self.made.push(Resource { made, uri });
     }
 
     async fn clean(&mut self) {
@@ -100,12 +101,20 @@ impl Bench {
     }
 
     /// Forks a clone; nothing of it runs yet, where it goes on from a saved state.
-    async fn fork(&mut self, base: &str, power: Power) -> Result<VmSpec, Failed> {
+    async fn fork(&mut self, base: &VolumeName, power: Power) -> Result<VmSpec, Failed> {
         self.count += 1;
         let name = format!("{}-{}", self.pool(), self.count);
-        let network = self.host.has_networks().then(|| format!("{}-out", self.pool()));
+        let network = self
+            .host
+            .has_networks()
+            .then(|| format!("{}-out", self.pool()).parse());
+        let network = network.transpose().map_err(said)?;
+        let disk = Disk {
+            volume: format!("{name}.qcow2").parse().map_err(said)?,
+            base: base.clone(),
+            bus: Bus::Virtio,
+        };
         let spec = VmSpec {
-            overlay: format!("{name}.qcow2"),
             tag: Tag {
                 run: self.run.clone(),
                 arm: None,
@@ -113,22 +122,24 @@ impl Bench {
             },
             role: "ssh".into(),
             pool: self.pool(),
-            base: base.to_owned(),
+            disks: vec![disk.clone()],
             nics: vec![Nic {
                 apart: network.is_some(),
                 network,
                 mac: format!("52:54:00:be:00:{:02x}", self.count % 256),
+                model: NicModel::Virtio,
                 filter: None,
             }],
             memory: MEMORY,
             vcpus: 1,
+            firmware: Firmware::Bios,
             kvm: false,
             power,
-            name,
+            name: name.parse().map_err(said)?,
         };
-        self.note(ResourceKind::Volume, format!("{}/{}", spec.pool, spec.overlay));
-        self.note(ResourceKind::Domain, spec.name.clone());
-        self.host.create_overlay(&spec).await.map_err(said)?;
+        self.note(Made::Volume(VolumePath::new(&spec.pool, &disk.volume)));
+        self.note(Made::Domain(spec.name.clone()));
+        self.host.create_overlay(&spec.pool, &disk).await.map_err(said)?;
         self.host.create_vm(&spec).await.map_err(said)?;
         Ok(spec)
     }
@@ -146,7 +157,7 @@ impl Bench {
     }
 
     /// Forks a clone and waits for its agent; how long that took, in seconds.
-    async fn timed(&mut self, base: &str, power: Power) -> Result<(VmSpec, f64), Failed> {
+    async fn timed(&mut self, base: &VolumeName, power: Power) -> Result<(VmSpec, f64), Failed> {
         let begin = Instant::now();
         let saved = matches!(power, Power::Saved { .. });
         let spec = self.fork(base, power).await?;
@@ -159,45 +170,49 @@ impl Bench {
 
     async fn stop(&self, spec: &VmSpec) -> Result<(), Failed> {
         let resource = Resource {
-            kind: ResourceKind::Domain,
-            name: spec.name.clone(),
-            uri: self.host.uri().to_owned(),
+            made: Made::Domain(spec.name.clone()),
+            uri: self.host.uri().clone(),
         };
         self.host.remove(&resource).await.map_err(said)
     }
 
     async fn run(&mut self) -> Result<Figures, Failed> {
         let image = image()?;
-        let (pool, base) = (self.pool(), "base.qcow2");
-        self.note(ResourceKind::Pool, pool.clone());
+        let name = |text: &str| text.parse::<VolumeName>().map_err(said);
+        let (pool, base) = (self.pool(), name("base.qcow2")?);
+        self.note(Made::Pool(pool.clone()));
         self.host.create_pool(&pool).await.map_err(said)?;
         self.host
-            .place_image(&pool, base, &image.disk(), &image.manifest.sha256)
+            .place_image(
+                &VolumePath::new(&pool, &base),
+                &image.disk(),
+                &image.manifest.sha256,
+            )
             .await
             .map_err(said)?;
         if self.host.has_networks() {
             let spec = OutletSpec {
-                name: format!("{pool}-out"),
+                name: format!("{pool}-out").parse().map_err(said)?,
                 run: self.run.clone(),
                 run_dir: std::env::temp_dir(),
                 clients: 2 * FORKS + CELLS + 1,
                 open: false,
             };
-            self.note(ResourceKind::Network, spec.name.clone());
+            self.note(Made::Network(spec.name.clone()));
             self.host.create_outlet(&spec).await.map_err(said)?;
         }
-        let (ram, state) = ("warm.ram".to_owned(), "warm.state".to_owned());
-        let template = self.fork(base, Power::Savable { ram: ram.clone() }).await?;
+        let (ram, state) = (name("warm.ram")?, name("warm.state")?);
+        let template = self.fork(&base, Power::Savable { ram: ram.clone() }).await?;
         let origin = self.settle_and_save(&template, &state).await?;
         let saved = Power::Saved { ram, state };
 
         let (mut warm, mut cold) = (Vec::new(), Vec::new());
         // In turns, so that whatever else the host does is shared fairly.
         for _ in 0..FORKS {
-            let (spec, seconds) = self.timed(base, Power::On).await?;
+            let (spec, seconds) = self.timed(&base, Power::On).await?;
             self.stop(&spec).await?;
             cold.push(seconds);
-            let (spec, seconds) = self.timed(&template.overlay, saved.clone()).await?;
+            let (spec, seconds) = self.timed(&template.disks[0].volume, saved.clone()).await?;
             self.stop(&spec).await?;
             warm.push(seconds);
         }
@@ -208,12 +223,12 @@ impl Bench {
         figures.set("fork_cold_p50_s", of(&cold, 50));
         figures.set("fork_over_cold_p50", of(&warm, 50) / of(&cold, 50));
         figures.set("fork_p95_over_p50", of(&warm, 95) / of(&warm, 50));
-        self.together(&template.overlay, &saved, &origin, &mut figures)
+        self.together(&template.disks[0].volume, &saved, &origin, &mut figures)
             .await?;
         Ok(figures)
     }
 
-    async fn settle_and_save(&mut self, template: &VmSpec, state: &str) -> Result<Answer, Failed> {
+    async fn settle_and_save(&mut self, template: &VmSpec, state: &VolumeName) -> Result<Answer, Failed> {
         let agent = self.answer(template).await?;
         agent.exec(&boot::settle(PATIENCE)).await.map_err(said)?;
         let origin = who(agent.as_ref()).await?;
@@ -226,7 +241,7 @@ impl Bench {
     /// Clones that are alive at once, each itself.
     async fn together(
         &mut self,
-        base: &str,
+        base: &VolumeName,
         saved: &Power,
         origin: &Answer,
         figures: &mut Figures,
@@ -258,7 +273,7 @@ impl Bench {
         let mut disk = 0.0;
         for spec in &clones {
             self.answer(spec).await?;
-            disk += disk_mib(&self.pool(), &spec.overlay)?;
+            disk += disk_mib(&VolumePath::new(&spec.pool, &spec.disks[0].volume))?;
         }
         figures.set("clones_alive", count);
         figures.set("clone_disk_mib", disk / count);
@@ -310,9 +325,15 @@ fn memory_available() -> Result<f64, Failed> {
 }
 
 /// What a volume takes on the disk, in MiB, as libvirt says.
-fn disk_mib(pool: &str, volume: &str) -> Result<f64, Failed> {
+fn disk_mib(volume: &VolumePath) -> Result<f64, Failed> {
     let output = std::process::Command::new("virsh")
-        .args(["vol-info", "--bytes", "--pool", pool, volume])
+        .args([
+            "vol-info",
+            "--bytes",
+            "--pool",
+            volume.pool.as_str(),
+            volume.name.as_str(),
+        ])
         .output()
         .map_err(said)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

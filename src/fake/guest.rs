@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use crate::fake::FakeLab;
 use crate::fake::look::{self, LookCall, Sections};
 use crate::fake::tongue::{AptTongue, Tongue};
 use crate::guest::command::GuestCommand;
@@ -17,7 +15,7 @@ use crate::guest::what;
 use crate::input::hex;
 use crate::model::id::ArmKind;
 use crate::model::update::Update;
-use crate::port::{AgentError, ExecOutput, GuestAgent, VmSpec, VmState};
+use crate::port::{AgentError, ExecOutput, VmSpec, VmState};
 
 /// What a timed action is called beside its own name.
 pub const SAMPLE: &str = "sample";
@@ -154,6 +152,11 @@ fn failed(exit: i32, stdout: &str) -> ExecOutput {
     }
 }
 
+/// The error of an agent that does not answer.
+pub fn silent() -> AgentError {
+    AgentError::Silent("not connected".into())
+}
+
 /// A fake VM.
 pub struct Domain {
     /// As it was asked for.
@@ -177,7 +180,7 @@ impl Domain {
         Self {
             who: Answer {
                 macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
-                machine_id: digits(&spec.name),
+                machine_id: digits(spec.name.as_str()),
                 random: digits(&format!("random {}", spec.name)),
                 ..Answer::default()
             },
@@ -203,6 +206,16 @@ impl Domain {
         } else {
             VmState::Running
         };
+    }
+
+    /// Whether its agent answers.
+    pub fn answers(&self) -> bool {
+        !self.dead_agent && self.state == VmState::Running
+    }
+
+    /// How long every command takes.
+    pub fn delay(&self) -> Duration {
+        self.script.delay
     }
 
     pub fn is_paused(&self) -> bool {
@@ -294,7 +307,33 @@ impl Domain {
         Some(ok(""))
     }
 
-    /// `None` for a command that no guest should ever see.
+    /// Takes a command; `None` for one that no guest should ever see.
+    pub fn hear(&mut self, command: &GuestCommand) -> Result<Option<ExecOutput>, AgentError> {
+        let is = |what: &str| what == command.what || (what == SAMPLE && timing::is_timed(command));
+        match self.misbehaves() {
+            Agent::DiesAt(what) if is(what) => {
+                self.dead_agent = true;
+                return Err(silent());
+            }
+            Agent::PowersOffAt(what) if is(what) => {
+                self.state = VmState::Off("shutdown".into());
+                return Err(silent());
+            }
+            Agent::DiskFullAt(what) if is(what) => {
+                self.state = VmState::Paused { io_error: true };
+                return Err(silent());
+            }
+            Agent::Garbles(what) if is(what) => return Ok(Some(ok("\u{1}\u{fffd}garbage"))),
+            Agent::Garbles(_)
+            | Agent::DiesAt(_)
+            | Agent::PowersOffAt(_)
+            | Agent::DiskFullAt(_)
+            | Agent::Answers
+            | Agent::Silent => {}
+        }
+        Ok(self.answer(command))
+    }
+
     fn answer(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         Some(match command.what.as_str() {
             what::BOOT_ID => ok(&format!("{:08x}-0000-4000-8000-000000000000\n", self.boots)),
@@ -358,96 +397,6 @@ impl Domain {
                 output
             }
             _ => return None,
-        })
-    }
-}
-
-/// The agent of a fake VM.
-pub struct FakeAgent {
-    lab: FakeLab,
-    domain: String,
-}
-
-impl FakeAgent {
-    pub fn new(lab: FakeLab, domain: &str) -> Self {
-        Self {
-            lab,
-            domain: domain.to_owned(),
-        }
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Domain) -> Result<T, AgentError>) -> Result<T, AgentError> {
-        let mut state = self.lab.state();
-        if state.alive().is_err() {
-            return Err(AgentError::Silent("the host is gone".into()));
-        }
-        match state.domains.get_mut(&self.domain) {
-            Some(domain) if domain.dead_agent || domain.state != VmState::Running => {
-                Err(AgentError::Silent("not connected".into()))
-            }
-            Some(domain) => act(domain),
-            None => {
-                state
-                    .violations
-                    .push(format!("{} is asked and does not exist", self.domain));
-                Err(AgentError::Silent("no such domain".into()))
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl GuestAgent for FakeAgent {
-    async fn ping(&self, _: Duration) -> Result<(), AgentError> {
-        self.with(|_| Ok(()))
-    }
-
-    async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {
-        {
-            let mut state = self.lab.state();
-            state.asked.push((self.domain.clone(), command.what.clone()));
-            state.take().map_err(|lost| AgentError::Silent(lost.message))?;
-        }
-        let delay = self.with(|domain| Ok(domain.script.delay))?;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        if timing::is_timed(command) {
-            let call = format!("{SAMPLE} {}", self.domain);
-            self.lab.state().calls.push(call);
-        }
-        let answer = self.with(|domain| {
-            let silent = || Err(AgentError::Silent("not connected".into()));
-            let is = |what: &str| what == command.what || (what == SAMPLE && timing::is_timed(command));
-            match domain.misbehaves() {
-                Agent::DiesAt(what) if is(what) => {
-                    domain.dead_agent = true;
-                    return silent();
-                }
-                Agent::PowersOffAt(what) if is(what) => {
-                    domain.state = VmState::Off("shutdown".into());
-                    return silent();
-                }
-                Agent::DiskFullAt(what) if is(what) => {
-                    domain.state = VmState::Paused { io_error: true };
-                    return silent();
-                }
-                Agent::Garbles(what) if is(what) => return Ok(Some(ok("\u{1}\u{fffd}garbage"))),
-                Agent::Garbles(_)
-                | Agent::DiesAt(_)
-                | Agent::PowersOffAt(_)
-                | Agent::DiskFullAt(_)
-                | Agent::Answers
-                | Agent::Silent => {}
-            }
-            Ok(domain.answer(command))
-        })?;
-        answer.ok_or_else(|| {
-            self.lab
-                .state()
-                .violations
-                .push(format!("undeclared command: {}", command.what));
-            AgentError::Refused(format!("undeclared command: {}", command.what))
         })
     }
 }

@@ -4,26 +4,17 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::fake::guest::Domain;
-use crate::fake::{FakeLab, State};
+use crate::fake::state::State;
 use crate::image::sparse;
+use crate::model::name::{DomainName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::port::{LabError, Power, VmSpec};
-
-impl FakeLab {
-    /// Says what the host's machine is.
-    pub fn machine_is(&self, machine: &[(&str, &str)]) {
-        let machine = machine
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        self.state().machine = machine.collect();
-    }
-}
 
 impl State {
     /// Begins a VM as it was asked to.
     pub(super) fn power(&mut self, domain: &mut Domain) -> Result<(), LabError> {
         let spec = domain.spec.clone();
-        let volume = |name: &str| format!("{}/{name}", spec.pool);
+        let volume = |name: &VolumeName| VolumePath::new(&spec.pool, name);
         match &spec.power {
             Power::On => {}
             Power::Savable { ram } => {
@@ -46,17 +37,17 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn pause(&mut self, name: &str) -> Result<(), LabError> {
+    pub(super) fn pause(&mut self, name: &DomainName) -> Result<(), LabError> {
         self.call("pause", name)?;
         self.set_paused(name, true)
     }
 
-    pub(super) fn resume(&mut self, name: &str) -> Result<(), LabError> {
+    pub(super) fn resume(&mut self, name: &DomainName) -> Result<(), LabError> {
         self.call("resume", name)?;
         self.set_paused(name, false)
     }
 
-    fn set_paused(&mut self, name: &str, paused: bool) -> Result<(), LabError> {
+    fn set_paused(&mut self, name: &DomainName, paused: bool) -> Result<(), LabError> {
         let Some(domain) = self.domains.get_mut(name) else {
             return Err(LabError::new(Cause::HostRefused, format!("no domain {name}")));
         };
@@ -66,7 +57,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn save(&mut self, spec: &VmSpec, state: &str) -> Result<(), LabError> {
+    pub(super) fn save(&mut self, spec: &VmSpec, state: &VolumeName) -> Result<(), LabError> {
         self.call("save_state", &spec.name)?;
         let Some(domain) = self.domains.get(&spec.name) else {
             return Err(LabError::new(
@@ -81,24 +72,23 @@ impl State {
             paused && savable,
             &format!("{} is saved while it runs", spec.name),
         );
-        let volume = format!("{}/{state}", spec.pool);
+        let volume = VolumePath::new(&spec.pool, state);
         let new = self.volumes.insert(volume.clone());
         self.require(new, &format!("{volume} is made twice"));
         self.saved.insert(volume, who);
         Ok(())
     }
 
-    pub(super) fn fetch(&mut self, pool: &str, volume: &str, file: &Path) -> Result<String, LabError> {
-        let name = format!("{pool}/{volume}");
-        self.call("fetch_volume", &name)?;
-        let there = self.volumes.contains(&name);
+    pub(super) fn fetch(&mut self, name: &VolumePath, file: &Path) -> Result<String, LabError> {
+        self.call("fetch_volume", name)?;
+        let there = self.volumes.contains(name);
         self.require(there, &format!("{name} is fetched and is not there"));
         let trouble = |error: std::io::Error| LabError::new(Cause::Internal, error.to_string());
-        let content = match self.saved.get(&name) {
+        let content = match self.saved.get(name) {
             Some(who) => serde_json::to_vec(who).map_err(|error| trouble(error.into()))?,
-            None => name.into_bytes(),
+            None => name.to_string().into_bytes(),
         };
-        if Path::new(volume)
+        if Path::new(name.name.as_str())
             .extension()
             .is_some_and(|extension| extension == "qcow2")
         {
@@ -115,15 +105,8 @@ impl State {
         sparse::digest(file).map_err(trouble)
     }
 
-    pub(super) fn place(
-        &mut self,
-        pool: &str,
-        volume: &str,
-        file: &Path,
-        digest: &str,
-    ) -> Result<(), LabError> {
-        let name = format!("{pool}/{volume}");
-        self.call("place_volume", &name)?;
+    pub(super) fn place(&mut self, name: &VolumePath, file: &Path, digest: &str) -> Result<(), LabError> {
+        self.call("place_volume", name)?;
         let damaged = |why: String| LabError::new(Cause::ImageDamaged, format!("{}: {why}", file.display()));
         if sparse::digest(file).map_err(|error| damaged(error.to_string()))? != digest {
             return Err(damaged("its content is not what was saved".to_owned()));
@@ -132,7 +115,7 @@ impl State {
         self.require(new, &format!("{name} is placed twice"));
         let content = std::fs::read(file).map_err(|error| damaged(error.to_string()))?;
         if let Ok(who) = serde_json::from_slice(&content) {
-            self.saved.insert(name, who);
+            self.saved.insert(name.clone(), who);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::RunId;
+use crate::model::name::PoolName;
 use crate::model::policy::Accel;
 use crate::port::{Hypervisor, LabError};
 
@@ -43,17 +44,17 @@ pub trait Connected: Hypervisor {
     /// The accelerator, probed whatever is known already.
     async fn accelerator_anew(&self) -> Result<AccelChoice, LabError>;
     /// Defines a pool, which is neither built nor started.
-    async fn define_pool(&self, pool: &str) -> Result<(), LabError>;
+    async fn define_pool(&self, pool: &PoolName) -> Result<(), LabError>;
     /// Whether it knows a pool.
-    async fn knows_pool(&self, pool: &str) -> Result<bool, LabError>;
+    async fn knows_pool(&self, pool: &PoolName) -> Result<bool, LabError>;
     /// Forgets a pool that was defined; no error where it does not know it.
-    async fn forget_pool(&self, pool: &str) -> Result<(), LabError>;
+    async fn forget_pool(&self, pool: &PoolName) -> Result<(), LabError>;
 }
 
 /// Whether two connections lead to the same daemon, of which a machine may well have two: whether a pool that one of them
 /// defines is known to the other. It is named after the run, so that `patchgate clean` finds it should we die meanwhile.
 pub async fn is_same(one: &dyn Connected, other: &dyn Connected, run: &RunId) -> Result<bool, LabError> {
-    let name = format!("pg-{run}");
+    let name = PoolName::of_run(run);
     one.define_pool(&name).await?;
     let known = other.knows_pool(&name).await;
     one.forget_pool(&name).await?;

@@ -12,16 +12,18 @@
 
 mod accel;
 mod agent;
-mod connected;
+mod capabilities;
 mod describe;
 mod direct;
 mod domain;
 mod error;
 mod filter;
+mod folders;
 mod host;
 mod link;
 mod network;
 mod pool;
+mod port;
 mod raw;
 mod saved;
 mod transfer;

@@ -170,13 +170,12 @@ fn last_byte(mut file: &File) -> io::Result<Option<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::resource::ResourceKind;
+    use crate::model::resource::Made;
 
-    fn resource(kind: ResourceKind, name: &str) -> Resource {
+    fn resource(made: Made) -> Resource {
         Resource {
-            kind,
-            name: name.to_owned(),
-            uri: "qemu:///system".to_owned(),
+            made,
+            uri: "qemu:///system".parse().expect("a URI"),
         }
     }
 
@@ -186,9 +185,9 @@ mod tests {
         let path = folder.path().join("resources.jsonl");
         assert_eq!(Ledger::left(&path).expect("no file"), []);
 
-        let pool = resource(ResourceKind::Pool, "pg-a");
-        let network = resource(ResourceKind::Network, "pg-b");
-        let domain = resource(ResourceKind::Domain, "pg-c");
+        let pool = resource(Made::Pool("pg-a".parse().expect("a name")));
+        let network = resource(Made::Network("pg-b".parse().expect("a name")));
+        let domain = resource(Made::Domain("pg-c".parse().expect("a name")));
         let mut ledger = Ledger::create(&path).expect("create");
         for made in [&pool, &network, &domain] {
             ledger.intend(made).expect("intend");
@@ -205,7 +204,7 @@ mod tests {
     fn a_torn_entry_is_left_out_and_the_next_one_stands() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("resources.jsonl");
-        let domain = resource(ResourceKind::Domain, "pg-c");
+        let domain = resource(Made::Domain("pg-c".parse().expect("a name")));
         Ledger::create(&path)
             .expect("create")
             .intend(&domain)
@@ -214,7 +213,7 @@ mod tests {
         file.write_all(br#"{"op":"create","kind":"vol"#).expect("tear");
         assert_eq!(Ledger::left(&path).expect("left"), std::slice::from_ref(&domain));
 
-        let volume = resource(ResourceKind::Volume, "pg-a/x");
+        let volume = resource(Made::Volume("pg-a/x".parse().expect("a name")));
         Ledger::create(&path)
             .expect("again")
             .intend(&volume)

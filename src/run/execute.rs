@@ -57,7 +57,7 @@ pub async fn try_scenarios(
     // Where its first arm would start in a run, so starts the trial's only one.
     let start = capacities.queue(&context.setup).admit();
     let site = start.and_then(|start| context.sites.get(start.host));
-    let uri = site.map_or_else(String::new, |site| site.host.uri().to_owned());
+    let uri = site.map_or_else(String::new, |site| site.host.uri().to_string());
     let kept = match site {
         Some(site) => trial::run(&context, site, trial).await,
         None => Vec::new(),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use sha2::{Digest, Sha256};
 
 use crate::model::id::{ArmKind, CellId, RunId};
+use crate::model::name::{DomainName, FilterName, NameError, NetworkName, PoolName, VolumeName};
 
 /// Nodes of a cell that have MAC addresses of their own.
 const NODES: usize = 256;
@@ -16,13 +17,13 @@ const CELL: u32 = 0x0ad6_0000;
 pub const CELL_PREFIX: u8 = 16;
 
 /// The run's storage pool.
-pub fn pool(run: &RunId) -> String {
-    format!("pg-{run}")
+pub fn pool(run: &RunId) -> PoolName {
+    PoolName::of_run(run)
 }
 
 /// The volume of a sealed image in the run's pool.
-pub fn base(image: &str) -> String {
-    format!("{}.base.qcow2", image.replace('+', "-"))
+pub fn base(image: &str) -> Result<VolumeName, NameError> {
+    VolumeName::new(format!("{}.base.qcow2", image.replace('+', "-")))
 }
 
 /// What an arm's own things are called after.
@@ -35,24 +36,29 @@ pub fn template(run: &RunId, set: &str) -> String {
     format!("pg-{run}-warm-{set}")
 }
 
+/// The network between an arm's nodes.
+pub fn network(arm_name: &str) -> Result<NetworkName, NameError> {
+    NetworkName::new(arm_name)
+}
+
 /// A node's domain.
-pub fn domain(arm_name: &str, role: &str) -> String {
-    format!("{arm_name}-{role}")
+pub fn domain(arm_name: &str, role: &str) -> Result<DomainName, NameError> {
+    DomainName::new(format!("{arm_name}-{role}"))
 }
 
 /// A node's overlay in the run's pool.
-pub fn overlay(domain: &str) -> String {
-    format!("{domain}.qcow2")
+pub fn overlay(domain: &DomainName) -> Result<VolumeName, NameError> {
+    VolumeName::new(format!("{domain}.qcow2"))
 }
 
 /// The network that all clones of a run share.
-pub fn outlet(run: &RunId) -> String {
-    format!("pg-{run}-out")
+pub fn outlet(run: &RunId) -> Result<NetworkName, NameError> {
+    NetworkName::new(format!("pg-{run}-out"))
 }
 
 /// The filter on the clones' interfaces to it.
-pub fn filter(run: &RunId) -> String {
-    format!("pg-{run}")
+pub fn filter(run: &RunId) -> FilterName {
+    FilterName::of_run(run)
 }
 
 /// A node's MAC address in its cell: the same in both arms, which are never on one network; of QEMU's own prefix.
@@ -92,10 +98,13 @@ mod tests {
         let run: RunId = "20261123-140912-7c1f".parse().expect("id");
         let arm_name = arm(&run, 3, ArmKind::Treatment);
         assert_eq!(
-            domain(&arm_name, "web"),
+            domain(&arm_name, "web").expect("a name").as_str(),
             "pg-20261123-140912-7c1f-3-treatment-web"
         );
-        assert_eq!(base("debian-12+web"), "debian-12-web.base.qcow2");
+        assert_eq!(
+            base("debian-12+web").expect("a name").as_str(),
+            "debian-12-web.base.qcow2"
+        );
         let cell = CellId::new("web", "debian-12");
         assert_eq!(mac(&run, &cell, "web"), mac(&run, &cell, "web"));
         assert_ne!(mac(&run, &cell, "web"), mac(&run, &cell, "app"));

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Family, System};
+use crate::model::name::DomainName;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
 use crate::model::scenario::Action;
@@ -38,7 +39,7 @@ pub struct Node<'a> {
     /// Its family.
     pub family: Family,
     /// Its domain's name.
-    pub domain: String,
+    pub domain: DomainName,
     agent: Box<dyn GuestAgent>,
     /// Its arm's.
     guests: GuestTime,
@@ -81,7 +82,7 @@ impl<'a> Node<'a> {
         site: &'a Site,
         plan: &'a NodePlan,
         family: Family,
-        domain: String,
+        domain: DomainName,
         guests: GuestTime,
     ) -> Self {
         let agent = site.host.agent(&domain);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::outcome::Cause;
 use crate::model::plan::CellPlan;
 use crate::model::policy::NetworkMode;
+use crate::model::uri::HostUri;
 use crate::port::{Capacity, LabError};
 use crate::run::queue::{ARM_DISK, CellNeeds, Queue, Room};
 use crate::run::setup::{HostSetup, Setup};
@@ -104,7 +105,7 @@ fn admission(cell: &CellPlan, needs: &CellNeeds) -> String {
 }
 
 /// Why a host cannot hold a cell, if it cannot.
-fn refusal(cell: &CellPlan, needs: &CellNeeds, uri: &str, room: &Room) -> Option<LabError> {
+fn refusal(cell: &CellPlan, needs: &CellNeeds, uri: &HostUri, room: &Room) -> Option<LabError> {
     let what = admission(cell, needs);
     let alone = needs.alone();
     let budget = room.budget;

@@ -152,7 +152,7 @@ impl Scheduler<'_> {
                 self.context.events.emit(
                     None,
                     Event::HostLost {
-                        uri: site.host.uri().to_owned(),
+                        uri: site.host.uri().to_string(),
                         reason: reason.to_owned(),
                     },
                 );
@@ -178,7 +178,7 @@ impl Scheduler<'_> {
     fn start(&mut self, start: Start) {
         self.idle = None;
         let (cell, host, nth_try) = (start.cell, start.host, start.nth_try);
-        let uri = |host: usize| self.context.sites[host].host.uri().to_owned();
+        let uri = |host: usize| self.context.sites[host].host.uri().to_string();
         if let Some(from) = start.instead_of {
             self.context.events.emit(
                 None,
@@ -277,7 +277,7 @@ impl Scheduler<'_> {
     fn hosts(&self) -> String {
         let left = self.context.sites.iter().enumerate();
         let uris = left.filter(|(host, _)| !self.lost.contains(host));
-        let uris: Vec<&str> = uris.map(|(_, site)| site.host.uri()).collect();
+        let uris: Vec<&str> = uris.map(|(_, site)| site.host.uri().as_str()).collect();
         uris.join(", ")
     }
 }

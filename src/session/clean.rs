@@ -11,6 +11,7 @@ use crate::model::id::RunId;
 use crate::model::outcome::Cause;
 use crate::model::plan::HostPlan;
 use crate::model::resource::Resource;
+use crate::model::uri::HostUri;
 use crate::port::LabError;
 use crate::record::ledger::{Ledger, LedgerError};
 use crate::record::state::{self, State, StateError};
@@ -142,7 +143,7 @@ struct Clean<'a> {
     state: &'a State,
     wish: &'a Wish,
     tell: &'a (dyn Fn(&News<'_>) + Sync),
-    hosts: BTreeMap<String, Arc<dyn Connected>>,
+    hosts: BTreeMap<HostUri, Arc<dyn Connected>>,
 }
 
 /// Removes what dead runs left; `known` are the hosts that are searched beside those of dead runs.
@@ -202,7 +203,7 @@ impl Clean<'_> {
     /// Removes one run's traces, host by host.
     async fn sweep(&mut self, trace: Trace, ledger: Option<&Path>) -> Swept {
         let (tell, run) = (self.tell, &trace.run);
-        let mut by_host: BTreeMap<String, Vec<Resource>> = BTreeMap::new();
+        let mut by_host: BTreeMap<HostUri, Vec<Resource>> = BTreeMap::new();
         for resource in trace.left {
             by_host.entry(resource.uri.clone()).or_default().push(resource);
         }
@@ -244,12 +245,12 @@ impl Clean<'_> {
     /// somebody else.
     async fn marked(&mut self, known: &[HostPlan]) -> Swept {
         for HostPlan { uri, .. } in known {
-            if self.hosts.contains_key(uri) {
+            if self.hosts.keys().any(|known| known.as_str() == uri) {
                 continue;
             }
             match connect(&HostPlan::at(uri)).await {
                 Ok(host) => {
-                    self.hosts.insert(host.uri().to_owned(), host);
+                    self.hosts.insert(host.uri().clone(), host);
                 }
                 Err(error) => (self.tell)(&News::NotLookedAt { uri, error: &error }),
             }
@@ -261,7 +262,7 @@ impl Clean<'_> {
                 Ok(marked) => marked,
                 Err(error) => {
                     (self.tell)(&News::NotSearched {
-                        uri: host.uri(),
+                        uri: host.uri().as_str(),
                         error: &error,
                     });
                     continue;
@@ -296,10 +297,10 @@ impl Clean<'_> {
         swept
     }
 
-    async fn host(&mut self, uri: &str) -> Result<&dyn Connected, LabError> {
+    async fn host(&mut self, uri: &HostUri) -> Result<&dyn Connected, LabError> {
         if !self.hosts.contains_key(uri) {
-            let host = connect(&HostPlan::at(uri)).await?;
-            self.hosts.insert(uri.to_owned(), host);
+            let host = connect(&HostPlan::at(uri.as_str())).await?;
+            self.hosts.insert(uri.clone(), host);
         }
         self.hosts
             .get(uri)

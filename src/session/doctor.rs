@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::host::connect::connect;
 use crate::host::connected::Connected;
 use crate::model::id::RunId;
+use crate::model::name::PoolName;
 use crate::model::plan::{HostPlan, NODE_OVERHEAD_MIB};
 use crate::model::policy::Accel;
-use crate::model::resource::ResourceKind;
+use crate::model::resource::Made;
 use crate::port::LabError;
 use crate::session::begin;
 use crate::session::doctor::check::{Check, Health};
@@ -168,9 +169,9 @@ fn amount(name: &'static str, found: &str, has: Mib, (needed, wanted): (Mib, Mib
 }
 
 async fn pool(lab: &dyn Connected, run: &RunId) -> Check {
-    let name = format!("pg-{run}");
+    let name = PoolName::of_run(run);
     let made = lab.create_pool(&name).await;
-    let removed = removal::remove(lab, ResourceKind::Pool, &name).await;
+    let removed = removal::remove(lab, Made::Pool(name)).await;
     match made.and(removed) {
         Ok(()) => Check::ok("pool", "a storage pool can be made and removed"),
         Err(error) => Check::failed("pool", error),

@@ -64,8 +64,8 @@ async fn refuse_same(
     for other in opened {
         if is_same(other.as_ref(), host, run).await? {
             return Err(HostsError::Same {
-                one: other.uri().to_owned(),
-                other: host.uri().to_owned(),
+                one: other.uri().to_string(),
+                other: host.uri().to_string(),
             });
         }
     }
@@ -77,7 +77,7 @@ async fn open_one(plan: &HostPlan) -> Result<(Arc<dyn Connected>, HostSetup), La
     let host = connect(plan).await?;
     let choice = host.accelerator(plan.accel).await?;
     let chosen = Event::HostChosen {
-        uri: host.uri().to_owned(),
+        uri: host.uri().to_string(),
         accel: if choice.kvm { "kvm" } else { "tcg" }.to_owned(),
         reason: choice.reason,
         version: host.version().to_owned(),

@@ -151,7 +151,7 @@ impl Outcome {
                 .map(|node| Kept {
                     console: format!("virsh -c {} console {}", tried.uri, node.domain),
                     role: node.role,
-                    domain: node.domain,
+                    domain: node.domain.to_string(),
                 })
                 .collect(),
             left_behind: tried.left_behind,

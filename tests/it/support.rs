@@ -181,7 +181,7 @@ impl Lab {
 
     /// The same lab with a further host.
     pub fn with_host(mut self, uri: &str) -> Self {
-        let fake = FakeLab::at(uri);
+        let fake = FakeLab::at(uri.parse().expect("a URI"));
         fake.script("web", GuestScript::default());
         self.others.push(fake);
         self
@@ -298,7 +298,7 @@ impl Lab {
                     plan: self.plan.hosts[0].clone(),
                     host: Arc::new(fake.clone()),
                     chosen: Event::HostChosen {
-                        uri: fake.uri().into(),
+                        uri: fake.uri().to_string(),
                         accel: "none".into(),
                         reason: "a fake".into(),
                         version: "0".into(),

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 use patchgate::host::connect::connect;
 use patchgate::host::connected::{Connected, is_same};
 use patchgate::model::id::{Arm, ArmId, CellId, RunId};
+use patchgate::model::name::{DomainName, FilterName, NetworkName, PoolName, VolumePath};
 use patchgate::model::outcome::Cause;
 use patchgate::model::plan::HostPlan;
 use patchgate::model::policy::Accel;
-use patchgate::model::resource::{Resource, ResourceKind};
-use patchgate::port::{AgentError, FilterSpec, NetworkSpec, Nic, OutletSpec, Power, Tag, VmSpec, VmState};
+use patchgate::model::resource::{Made, Resource};
+use patchgate::port::{
+    AgentError, Bus, Disk, FilterSpec, Firmware, NetworkSpec, Nic, NicModel, OutletSpec, Power, Tag, VmSpec,
+    VmState,
+};
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
 
@@ -70,15 +74,22 @@ fn image(folder: &Path, name: &str, power_off: bool) -> (PathBuf, String) {
     (sealed, sha256)
 }
 
-fn resource(host: &dyn Connected, kind: ResourceKind, name: &str) -> Resource {
+fn resource(host: &dyn Connected, made: Made) -> Resource {
     Resource {
-        kind,
-        name: name.into(),
-        uri: host.uri().into(),
+        made,
+        uri: host.uri().clone(),
     }
 }
 
-async fn wait_for_state(host: &dyn Connected, domain: &str, wanted: &VmState) {
+fn volume(pool: &PoolName, name: &str) -> VolumePath {
+    VolumePath::new(pool, &name.parse().expect("a name"))
+}
+
+fn network(run: &RunId, name: &str) -> NetworkName {
+    format!("pg-{run}-{name}").parse().expect("a name")
+}
+
+async fn wait_for_state(host: &dyn Connected, domain: &DomainName, wanted: &VmState) {
     let begin = Instant::now();
     loop {
         let state = host.vm_state(domain).await.expect("a state");
@@ -93,7 +104,7 @@ async fn wait_for_state(host: &dyn Connected, domain: &str, wanted: &VmState) {
     }
 }
 
-async fn console(host: &dyn Connected, domain: &str, wanted: &str) {
+async fn console(host: &dyn Connected, domain: &DomainName, wanted: &str) {
     let begin = Instant::now();
     loop {
         let text = host.console_tail(domain).await;
@@ -109,22 +120,23 @@ async fn console(host: &dyn Connected, domain: &str, wanted: &str) {
 const NETWORKS: [&str; 4] = ["net", "other", "out", "out2"];
 
 /// Interfaces as a run's clone has them: one behind the filter on the outlet, one to its cell.
-fn nics(run: &RunId, network: Option<&str>, mac: &str) -> Vec<Nic> {
-    let nic = |network: Option<String>, mac: String| Nic {
+fn nics(run: &RunId, cell: Option<&NetworkName>, mac: &str) -> Vec<Nic> {
+    let nic = |network: Option<NetworkName>, mac: String| Nic {
         network,
         mac,
         apart: false,
+        model: NicModel::Virtio,
         filter: None,
     };
-    match network {
+    match cell {
         None => vec![nic(None, mac.into())],
         Some(cell) => vec![
             Nic {
                 apart: true,
-                filter: Some(format!("pg-{run}")),
-                ..nic(Some(format!("pg-{run}-out")), mac.replace("70:67", "70:68"))
+                filter: Some(FilterName::of_run(run)),
+                ..nic(Some(network(run, "out")), mac.replace("70:67", "70:68"))
             },
-            nic(Some(cell.into()), mac.into()),
+            nic(Some(cell.clone()), mac.into()),
         ],
     }
 }
@@ -139,15 +151,12 @@ async fn marked(host: &dyn Connected, run: &RunId) -> Vec<String> {
         .filter(|mark| mark.run == *run)
         .collect();
     marked.sort_by(|a, b| a.resource.cmp(&b.resource));
-    marked
-        .iter()
-        .map(|mark| format!("{} {}", mark.resource.kind.word(), mark.resource.name))
-        .collect()
+    marked.iter().map(|mark| mark.resource.made.to_string()).collect()
 }
 
 async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     let run = RunId::new(jiff::Timestamp::now(), salt);
-    let pool = format!("pg-{run}");
+    let pool = PoolName::of_run(&run);
     let folder = tempfile::tempdir().expect("a folder");
     let tag = Tag {
         run: run.clone(),
@@ -159,7 +168,7 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     let (off, off_sha) = image(folder.path(), "off", true);
     let (halt, halt_sha) = image(folder.path(), "halt", false);
     let refused = host
-        .place_image(&pool, "off.base", &off, &halt_sha)
+        .place_image(&volume(&pool, "off.base"), &off, &halt_sha)
         .await
         .expect_err("a damaged image");
     assert_eq!(refused.cause, Cause::ImageDamaged, "{refused}");
@@ -167,33 +176,33 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     let raw = folder.path().join("off.raw");
     let raw_sha = patchgate::input::hex(&Sha256::digest(std::fs::read(&raw).expect("a disk")));
     let refused = host
-        .place_image(&pool, "off.base", &raw, &raw_sha)
+        .place_image(&volume(&pool, "off.base"), &raw, &raw_sha)
         .await
         .expect_err("not a qcow2");
     assert!(refused.message.contains("not qcow2"), "{refused}");
     // Both refusals left no volume of that name.
-    host.place_image(&pool, "off.base", &off, &off_sha)
+    host.place_image(&volume(&pool, "off.base"), &off, &off_sha)
         .await
         .expect("a base");
-    host.place_image(&pool, "halt.base", &halt, &halt_sha)
+    host.place_image(&volume(&pool, "halt.base"), &halt, &halt_sha)
         .await
         .expect("a base");
 
-    let mut network = None;
+    let mut cell = None;
     if host.has_networks() {
         let spec = NetworkSpec {
-            name: format!("pg-{run}-net"),
+            name: network(&run, "net"),
             tag: tag.clone(),
         };
         let other = NetworkSpec {
-            name: format!("pg-{run}-other"),
+            name: network(&run, "other"),
             ..spec.clone()
         };
         let (made, other) = tokio::join!(host.create_network(&spec), host.create_network(&other));
         made.expect("a network");
         other.expect("a network");
         let outlet = |name: &str| OutletSpec {
-            name: format!("pg-{run}-{name}"),
+            name: network(&run, name),
             run: run.clone(),
             run_dir: tag.run_dir.clone(),
             clients: 2,
@@ -204,30 +213,36 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
         let (info, second) = (info.expect("an outlet"), second.expect("an outlet"));
         assert_ne!(info.gateway, second.gateway);
         let filter = FilterSpec {
-            name: pool.clone(),
+            name: FilterName::of_run(&run),
             gateway: info.gateway,
             port: 3128,
         };
         host.create_filter(&filter).await.expect("a filter");
-        network = Some(spec.name);
+        cell = Some(spec.name);
     }
 
     let vm = |role: &str, mac: &str| VmSpec {
-        name: format!("pg-{run}-{role}"),
+        name: format!("pg-{run}-{role}").parse().expect("a name"),
         tag: tag.clone(),
         role: role.into(),
         pool: pool.clone(),
-        base: format!("{role}.base"),
-        overlay: format!("{role}.overlay"),
-        nics: nics(&run, network.as_deref(), mac),
+        disks: vec![Disk {
+            volume: format!("{role}.overlay").parse().expect("a name"),
+            base: format!("{role}.base").parse().expect("a name"),
+            bus: Bus::Virtio,
+        }],
+        nics: nics(&run, cell.as_ref(), mac),
         memory: Mib(64),
         vcpus: 1,
+        firmware: Firmware::Bios,
         kvm: false,
         power: Power::On,
     };
     let (off, halt) = (vm("off", "52:54:00:70:67:11"), vm("halt", "52:54:00:70:67:12"));
     for spec in [&off, &halt] {
-        host.create_overlay(spec).await.expect("an overlay");
+        host.create_overlay(&pool, &spec.disks[0])
+            .await
+            .expect("an overlay");
         host.create_vm(spec).await.expect("a VM");
     }
     console(host, &halt.name, "hello from the console\n").await;
@@ -257,7 +272,7 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
         .filter(|mark| mark.run == run)
         .collect();
     for mark in dirs {
-        let nameless = matches!(mark.resource.kind, ResourceKind::Pool | ResourceKind::Filter);
+        let nameless = matches!(mark.resource.made, Made::Pool(_) | Made::Filter(_));
         let dir = (!nameless).then(|| tag.run_dir.clone());
         assert_eq!(mark.run_dir, dir, "{}", mark.resource);
     }
@@ -265,27 +280,26 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     // All twice: what is gone is no error.
     for _ in 0..2 {
         for spec in [&off, &halt] {
-            host.remove(&resource(host, ResourceKind::Domain, &spec.name))
+            host.remove(&resource(host, Made::Domain(spec.name.clone())))
                 .await
                 .expect("no domain");
             assert_eq!(host.vm_state(&spec.name).await.expect("a state"), VmState::Gone);
-            let volume = format!("{pool}/{}", spec.overlay);
-            host.remove(&resource(host, ResourceKind::Volume, &volume))
+            let overlay = VolumePath::new(&pool, &spec.disks[0].volume);
+            host.remove(&resource(host, Made::Volume(overlay)))
                 .await
                 .expect("no volume");
         }
         if host.has_networks() {
             for name in NETWORKS {
-                let name = format!("pg-{run}-{name}");
-                host.remove(&resource(host, ResourceKind::Network, &name))
+                host.remove(&resource(host, Made::Network(network(&run, name))))
                     .await
                     .expect("no network");
             }
-            host.remove(&resource(host, ResourceKind::Filter, &pool))
+            host.remove(&resource(host, Made::Filter(FilterName::of_run(&run))))
                 .await
                 .expect("no filter");
         }
-        host.remove(&resource(host, ResourceKind::Pool, &pool))
+        host.remove(&resource(host, Made::Pool(pool.clone())))
             .await
             .expect("no pool");
     }
@@ -296,16 +310,16 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
 /// A daemon that lost the definition of a pool still has its folder, which must go too.
 async fn forgotten_pool(host: &dyn Connected, salt: u16) {
     let run = RunId::new(jiff::Timestamp::now(), salt);
-    let pool = format!("pg-{run}");
+    let pool = PoolName::of_run(&run);
     let folder = tempfile::tempdir().expect("a folder");
     host.create_pool(&pool).await.expect("a pool");
     let (file, sha256) = image(folder.path(), "halt", false);
-    host.place_image(&pool, "base", &file, &sha256)
+    host.place_image(&volume(&pool, "base"), &file, &sha256)
         .await
         .expect("a base");
     for verb in ["pool-destroy", "pool-undefine"] {
         let done = Command::new("virsh")
-            .args(["-q", "-c", host.uri(), verb, &pool])
+            .args(["-q", "-c", host.uri().as_str(), verb, pool.as_str()])
             .output()
             .expect("virsh");
         assert!(
@@ -315,7 +329,7 @@ async fn forgotten_pool(host: &dyn Connected, salt: u16) {
         );
     }
     assert_eq!(marked(host, &run).await, [format!("pool {pool}")]);
-    host.remove(&resource(host, ResourceKind::Pool, &pool))
+    host.remove(&resource(host, Made::Pool(pool.clone())))
         .await
         .expect("no pool");
     assert_eq!(marked(host, &run).await, Vec::<String>::new());

@@ -12,14 +12,15 @@ use virt::sys;
 
 use crate::host::connected::AccelChoice;
 use crate::host::libvirt::describe::machine;
-use crate::host::libvirt::error::{found, lab_error};
+use crate::host::libvirt::error::{doing, found, lab_error};
 use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::xml::{Element, element};
 use crate::host::libvirt::{pool, volume};
 use crate::model::id::RunId;
+use crate::model::name::{PoolName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::model::policy::Accel;
-use crate::port::{Hypervisor, LabError};
+use crate::port::LabError;
 
 /// How long a test guest may take to switch itself off; with hardware's help it takes well under a second, and under
 /// TCG some two.
@@ -80,7 +81,7 @@ pub async fn probe(host: &LibvirtHost, wanted: Accel) -> Result<AccelChoice, Lab
             }
             Err(LabError::new(
                 Cause::HostRefused,
-                format!("{} cannot run guests under KVM ({})", host.uri(), choice.reason),
+                format!("{} cannot run guests under KVM ({})", host.link().uri(), choice.reason),
             )
             .with_hint(
                 "set accel = \"auto\" in [[host]], or enable virtualisation in the firmware, or nested virtualisation \
@@ -92,7 +93,7 @@ pub async fn probe(host: &LibvirtHost, wanted: Accel) -> Result<AccelChoice, Lab
 
 /// Probes whatever is known already, and remembers the answer.
 pub async fn probe_anew(host: &LibvirtHost) -> Result<AccelChoice, LabError> {
-    let uri = host.uri().to_owned();
+    let uri = host.link().uri().clone();
     // One blocking piece of work: it comes to its end, and removes what it made, even where its caller is dropped.
     let (choice, certain) = host
         .link()
@@ -100,7 +101,7 @@ pub async fn probe_anew(host: &LibvirtHost) -> Result<AccelChoice, LabError> {
             // Named as a run's, so that `clean` finds what a killed probe leaves.
             let salt = uuid::Uuid::new_v4().as_u128() & 0xffff;
             let run = RunId::new(jiff::Timestamp::now(), u16::try_from(salt).unwrap_or(0));
-            let pool = format!("pg-{run}");
+            let pool = PoolName::of_run(&run);
             let choice = pool::create(conn, &uri, &pool).and_then(|()| compare(conn, &pool));
             let removed = pool::remove(conn, &uri, &pool);
             choice.and_then(|choice| removed.map(|()| choice))
@@ -124,13 +125,17 @@ enum Fate {
 }
 
 /// The choice, and whether it is worth remembering.
-fn compare(conn: &Connect, pool: &str) -> Result<(AccelChoice, bool), LabError> {
-    volume::place_bytes(conn, pool, DISK, &boot_disk())?;
-    let kvm = run_guest(conn, pool, "kvm")?;
+fn compare(conn: &Connect, pool: &PoolName) -> Result<(AccelChoice, bool), LabError> {
+    let disk = VolumePath {
+        pool: pool.clone(),
+        name: DISK.parse()?,
+    };
+    volume::place_bytes(conn, &disk, &boot_disk())?;
+    let kvm = run_guest(conn, &disk, "kvm")?;
     // A test guest that fails under TCG too says nothing about KVM.
     let tcg = match kvm {
         Fate::Ran(_) => None,
-        Fate::Stalled | Fate::Refused(_) => Some(run_guest(conn, pool, "qemu")?),
+        Fate::Stalled | Fate::Refused(_) => Some(run_guest(conn, &disk, "qemu")?),
     };
     Ok(choose(&kvm, tcg.as_ref()))
 }
@@ -163,13 +168,11 @@ fn choose(kvm: &Fate, tcg: Option<&Fate>) -> (AccelChoice, bool) {
     (AccelChoice { kvm, reason }, certain)
 }
 
-fn run_guest(conn: &Connect, pool: &str, kind: &'static str) -> Result<Fate, LabError> {
-    let (_, volume) = volume::find(conn, pool, DISK)?;
-    let disk = volume.path().map_err(crate::host::libvirt::error::doing(
-        "reading the test guest's disk",
-    ))?;
-    let name = format!("{pool}-{kind}");
-    let xml = describe(&name, kind, &disk).render();
+fn run_guest(conn: &Connect, disk: &VolumePath, kind: &'static str) -> Result<Fate, LabError> {
+    let (_, volume) = volume::find(conn, disk)?;
+    let file = volume.path().map_err(doing("reading the test guest's disk"))?;
+    let name = format!("{}-{kind}", disk.pool);
+    let xml = describe(&name, kind, &file).render();
     let begin = Instant::now();
     // Should this process die, libvirt stops the guest.
     let domain = match conn.create_domain_xml(&xml, sys::VIR_DOMAIN_START_AUTODESTROY) {
@@ -246,7 +249,7 @@ impl Key {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(Self {
             boot: boot.trim().to_owned(),
-            uri: host.uri().to_owned(),
+            uri: host.link().uri().to_string(),
             version: host.version().to_owned(),
         })
     }

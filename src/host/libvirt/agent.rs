@@ -8,6 +8,7 @@ use virt::error::{Error, ErrorNumber};
 use crate::host::agent::{Channel, ChannelError};
 use crate::host::libvirt::error::one_line;
 use crate::host::libvirt::link::Link;
+use crate::model::name::DomainName;
 
 /// Libvirt greets the agent for up to 5 s before each command, and waits up to 30 s for another command of the same
 /// domain.
@@ -16,15 +17,15 @@ const SLACK: Duration = Duration::from_secs(40);
 /// The agent's channel of one domain.
 pub struct DomainChannel {
     link: Link,
-    domain: String,
+    domain: DomainName,
 }
 
 impl DomainChannel {
     /// The channel of that domain.
-    pub fn new(link: Link, domain: &str) -> Self {
+    pub fn new(link: Link, domain: &DomainName) -> Self {
         Self {
             link,
-            domain: domain.to_owned(),
+            domain: domain.clone(),
         }
     }
 }
@@ -40,7 +41,7 @@ impl Channel for DomainChannel {
             timeout + SLACK,
             move |conn| {
                 Ok(conn
-                    .lookup_domain_by_name(&domain)
+                    .lookup_domain_by_name(domain.as_str())
                     .and_then(|domain| domain.qemu_agent_command(&request, seconds, 0))
                     .map_err(|error| channel_error(&error)))
             },

@@ -8,11 +8,19 @@ use crate::host::libvirt::xml::{Element, element, mark};
 use crate::input::hex;
 use crate::model::id::RunId;
 use crate::model::plan::TB_CACHE_MIB;
-use crate::port::{Nic, Power, Tag, VmSpec};
+use crate::port::{Bus, Disk, Firmware, LabError, Nic, NicModel, Power, Tag, VmSpec};
 use crate::units::Mib;
 
+/// Where a VM's files are on its host.
+pub struct Places {
+    /// The paths of its disks, in their order.
+    pub disks: Vec<String>,
+    /// Its pool's folder.
+    pub folder: String,
+}
+
 /// The domain's XML (<https://libvirt.org/formatdomain.html>).
-pub fn describe(spec: &VmSpec, disk: &str, folder: &str, tb_cache: bool) -> Element {
+pub fn describe(spec: &VmSpec, places: &Places, tb_cache: bool) -> Element {
     // Measured under TCG, boot to agent: qemu64 needs a fifth less of the host's time than `maximum`; q35 and pc are
     // alike.
     let (kind, cpu) = if spec.kvm {
@@ -42,15 +50,15 @@ pub fn describe(spec: &VmSpec, disk: &str, folder: &str, tb_cache: bool) -> Elem
         .child(mark(&spec.tag, Some(&spec.role)))
         .child(element("memory").with("unit", "MiB").text(spec.memory.0))
         .child(element("vcpu").text(spec.vcpus))
-        .child(machine("q35"))
+        .child(os(spec.firmware))
         .child(features)
         .child(cpu)
         .child(element("clock").with("offset", "utc"))
         .child(element("on_poweroff").text("destroy"))
         .child(element("on_reboot").text("restart"))
         .child(element("on_crash").text("destroy"))
-        .child(devices(spec, disk, folder))
-        .children(memory(spec, folder))
+        .child(devices(spec, places))
+        .children(memory(spec, &places.folder))
 }
 
 /// The namespace of what libvirt hands to QEMU as it is (<https://libvirt.org/drvqemu.html#pass-through-of-arbitrary-qemu-commands>).
@@ -89,33 +97,51 @@ fn memory(spec: &VmSpec, folder: &str) -> Option<Element> {
 
 /// A digest of all that patchgate says of a VM beside what differs from one to the next: a state that was saved with other
 /// devices cannot be used.
-pub fn devices_digest(kvm: bool) -> String {
+pub fn devices_digest(kvm: bool) -> Result<String, LabError> {
+    let any = "any";
     let spec = VmSpec {
-        name: String::new(),
+        name: any.parse()?,
         tag: Tag {
             run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 0),
             arm: None,
             run_dir: PathBuf::new(),
         },
         role: String::new(),
-        pool: String::new(),
-        base: String::new(),
-        overlay: String::new(),
+        pool: any.parse()?,
+        disks: vec![Disk {
+            volume: any.parse()?,
+            base: any.parse()?,
+            bus: Bus::Virtio,
+        }],
         nics: vec![Nic {
             network: None,
             mac: String::new(),
             apart: false,
+            model: NicModel::Virtio,
             filter: None,
         }],
         memory: Mib(0),
         vcpus: 0,
+        firmware: Firmware::Bios,
         kvm,
-        power: Power::Savable { ram: String::new() },
+        power: Power::Savable { ram: any.parse()? },
     };
-    hex(&Sha256::digest(describe(&spec, "", "", true).render()))
+    let places = Places {
+        disks: vec![String::new()],
+        folder: String::new(),
+    };
+    Ok(hex(&Sha256::digest(describe(&spec, &places, true).render())))
 }
 
-/// A machine of that type, which boots from its disk.
+/// A guest's machine, and what begins it.
+fn os(firmware: Firmware) -> Element {
+    match firmware {
+        // What q35 begins with where nothing else is said.
+        Firmware::Bios => machine("q35"),
+    }
+}
+
+/// A machine of that type, which boots from its first disk.
 pub(super) fn machine(kind: &str) -> Element {
     let kind = element("type")
         .with("arch", "x86_64")
@@ -124,8 +150,28 @@ pub(super) fn machine(kind: &str) -> Element {
     element("os").child(kind).child(element("boot").with("dev", "hd"))
 }
 
-fn devices(spec: &VmSpec, disk: &str, folder: &str) -> Element {
-    let disk = element("disk")
+/// The name that a guest gives its disk of that place, from 0: `vda`.
+fn device(bus: Bus, at: usize) -> String {
+    let prefix = match bus {
+        Bus::Virtio => "vd",
+    };
+    let mut letters = String::new();
+    let mut rest = at + 1;
+    while let Some(more) = rest.checked_sub(1) {
+        letters.insert(0, char::from(b'a' + u8::try_from(more % 26).unwrap_or(0)));
+        rest = more / 26;
+    }
+    format!("{prefix}{letters}")
+}
+
+fn disk(at: usize, bus: Bus, file: &str) -> Element {
+    let target = element("target").with("dev", device(bus, at)).with(
+        "bus",
+        match bus {
+            Bus::Virtio => "virtio",
+        },
+    );
+    element("disk")
         .with("type", "file")
         .with("device", "disk")
         // A clone is thrown away, so nothing is lost with the host.
@@ -136,8 +182,13 @@ fn devices(spec: &VmSpec, disk: &str, folder: &str) -> Element {
                 .with("cache", "unsafe")
                 .with("discard", "unmap"),
         )
-        .child(element("source").with("file", disk))
-        .child(element("target").with("dev", "vda").with("bus", "virtio"));
+        .child(element("source").with("file", file))
+        .child(target)
+}
+
+fn devices(spec: &VmSpec, Places { disks, folder }: &Places) -> Element {
+    let disks = spec.disks.iter().zip(disks).enumerate();
+    let disks = disks.map(|(at, (of, file))| disk(at, of.bus, file));
     // The log is virtlogd's, which bounds it (2 MiB, then rotated); in the pool's folder it goes with the run.
     let console = element("serial")
         .with("type", "pty")
@@ -156,7 +207,7 @@ fn devices(spec: &VmSpec, disk: &str, folder: &str) -> Element {
         .with("model", "virtio")
         .child(element("backend").with("model", "random").text("/dev/urandom"));
     element("devices")
-        .child(disk)
+        .children(disks)
         .child(element("controller").with("type", "usb").with("model", "none"))
         .children(spec.nics.iter().map(interface))
         .child(console)
@@ -173,7 +224,12 @@ fn interface(nic: &Nic) -> Element {
         None => element("interface").with("type", "user"),
     }
     .child(element("mac").with("address", &nic.mac))
-    .child(element("model").with("type", "virtio"))
+    .child(element("model").with(
+        "type",
+        match nic.model {
+            NicModel::Virtio => "virtio",
+        },
+    ))
     // Without a boot ROM the firmware does not look for a network to boot from.
     .child(element("rom").with("enabled", "no"))
     .children(nic.apart.then(|| element("port").with("isolated", "yes")));
@@ -191,32 +247,44 @@ mod tests {
 
     fn spec(kvm: bool, network: Option<&str>) -> VmSpec {
         VmSpec {
-            name: "pg-7c1f-1-web".into(),
+            name: "pg-7c1f-1-web".parse().expect("a name"),
             tag: Tag {
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
                 arm: Some(ArmId::first(&CellId::new("R&D", "debian-12"), Arm::Control)),
                 run_dir: "/srv/lab/runs/1".into(),
             },
             role: "web".into(),
-            pool: "pg-20261123-140912-7c1f".into(),
-            base: "base.qcow2".into(),
-            overlay: "web.qcow2".into(),
+            pool: "pg-20261123-140912-7c1f".parse().expect("a name"),
+            disks: vec![Disk {
+                volume: "web.qcow2".parse().expect("a name"),
+                base: "base.qcow2".parse().expect("a name"),
+                bus: Bus::Virtio,
+            }],
             nics: vec![Nic {
-                network: network.map(Into::into),
+                network: network.map(|name| name.parse().expect("a name")),
                 mac: "52:54:00:01:02:03".into(),
                 apart: network.is_some(),
-                filter: network.map(|_| "pg-filter".into()),
+                model: NicModel::Virtio,
+                filter: network.map(|_| "pg-filter".parse().expect("a name")),
             }],
             memory: Mib(512),
             vcpus: 1,
+            firmware: Firmware::Bios,
             kvm,
             power: Power::On,
         }
     }
 
+    fn places(disk: &str, folder: &str) -> Places {
+        Places {
+            disks: vec![disk.into()],
+            folder: folder.into(),
+        }
+    }
+
     #[test]
     fn a_tcg_node_on_its_arms_network() {
-        let xml = describe(&spec(false, Some("pg-net")), "/p/web.qcow2", "/p", true).render();
+        let xml = describe(&spec(false, Some("pg-net")), &places("/p/web.qcow2", "/p"), true).render();
         insta::assert_snapshot!(xml, @r#"
         <domain type="qemu">
           <name>pg-7c1f-1-web</name>
@@ -276,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_kvm_node_on_the_user_network() {
-        let xml = describe(&spec(true, None), "/p/a&b.qcow2", "/p", true).render();
+        let xml = describe(&spec(true, None), &places("/p/a&b.qcow2", "/p"), true).render();
         for part in [
             "<domain type=\"kvm\">",
             "<cpu mode=\"host-passthrough\"/>",
@@ -296,8 +364,7 @@ mod tests {
                     power,
                     ..spec(false, None)
                 },
-                "/p/d",
-                "/p,q",
+                &places("/p/d", "/p,q"),
                 true,
             )
             .render();
@@ -305,7 +372,7 @@ mod tests {
             assert!(xml.contains("xmlns:qemu="), "{xml}");
             xml[from..].to_owned()
         };
-        let ram = || "w.ram".to_owned();
+        let ram = || "w.ram".parse().expect("a name");
         insta::assert_snapshot!(commandline(Power::Savable { ram: ram() }), @r#"
           <qemu:commandline>
             <qemu:arg value="-object"/>
@@ -315,7 +382,7 @@ mod tests {
           </qemu:commandline>
         </domain>
         "#);
-        insta::assert_snapshot!(commandline(Power::Saved { ram: ram(), state: "w.state".into() }), @r#"
+        insta::assert_snapshot!(commandline(Power::Saved { ram: ram(), state: "w.state".parse().expect("a name") }), @r#"
           <qemu:commandline>
             <qemu:arg value="-object"/>
             <qemu:arg value="{&quot;id&quot;:&quot;patchgate-ram&quot;,&quot;mem-path&quot;:&quot;/p,q/w.ram&quot;,&quot;qom-type&quot;:&quot;memory-backend-file&quot;,&quot;readonly&quot;:true,&quot;rom&quot;:&quot;off&quot;,&quot;share&quot;:false,&quot;size&quot;:536870912}"/>
@@ -329,8 +396,29 @@ mod tests {
     }
 
     #[test]
+    fn disks_are_named_in_their_order() {
+        let names = [0, 1, 25, 26, 27, 701, 702].map(|at| device(Bus::Virtio, at));
+        assert_eq!(names, ["vda", "vdb", "vdz", "vdaa", "vdab", "vdzz", "vdaaa"]);
+        let mut two = spec(false, None);
+        two.disks.extend(two.disks.clone());
+        let places = Places {
+            disks: vec!["/p/system".into(), "/p/data".into()],
+            folder: "/p".into(),
+        };
+        let xml = describe(&two, &places, true).render();
+        let (first, second) = (
+            xml.find("/p/system").expect("a disk"),
+            xml.find("/p/data").expect("a disk"),
+        );
+        assert!(
+            first < second && xml.contains("<target dev=\"vdb\" bus=\"virtio\"/>"),
+            "{xml}"
+        );
+    }
+
+    #[test]
     fn an_old_libvirt_gets_no_translation_cache_and_the_mark_is_read_back() {
-        let xml = describe(&spec(false, None), "/p/d", "/p", false).render();
+        let xml = describe(&spec(false, None), &places("/p/d", "/p"), false).render();
         assert!(!xml.contains("tb-cache"), "{xml}");
         let mark = read_mark(&xml).expect("a mark");
         assert_eq!(

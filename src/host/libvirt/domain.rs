@@ -1,7 +1,5 @@
 //! VMs: their XML, their state, their console.
 
-use std::fmt::Display;
-
 use virt::connect::Connect;
 use virt::domain::{
     Domain, DomainPausedReason, DomainShutoffReason, DomainState, DomainStateEnum, DomainStateReason,
@@ -10,10 +8,11 @@ use virt::domain::{
 use virt::error::ErrorNumber;
 use virt::sys;
 
-use crate::host::libvirt::describe::describe;
+use crate::host::libvirt::describe::{Places, describe};
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
 use crate::host::libvirt::xml::{Mark, child, parse, read_mark};
 use crate::host::libvirt::{pool, saved, volume};
+use crate::model::name::{DomainName, VolumePath};
 use crate::port::{LabError, Power, VmSpec, VmState};
 
 /// The first libvirt that knows `<tb-cache>` (<https://libvirt.org/formatdomain.html#hypervisor-features>).
@@ -26,17 +25,29 @@ const CONSOLE_TAIL: u64 = 8 * 1024;
 pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
     match &spec.power {
         Power::On | Power::Saved { .. } => {}
-        Power::Savable { ram } => drop(volume::create_owned(conn, &spec.pool, ram, spec.memory.bytes())?),
+        Power::Savable { ram } => {
+            let ram = VolumePath::new(&spec.pool, ram);
+            drop(volume::create_owned(conn, &ram, spec.memory.bytes())?);
+        }
     }
-    let (pool, overlay) = volume::find(conn, &spec.pool, &spec.overlay)?;
-    let reading = || doing(format!("reading volume {}/{}", spec.pool, spec.overlay));
-    let disk = overlay.path().map_err(reading())?;
-    let folder = pool::target(&pool)?;
+    let reading = || doing(format!("reading the disks of domain {}", spec.name));
+    let mut disks = Vec::new();
+    for disk in &spec.disks {
+        let (_, overlay) = volume::find(conn, &VolumePath::new(&spec.pool, &disk.volume))?;
+        disks.push(overlay.path().map_err(reading())?);
+    }
+    let pool = conn
+        .lookup_storage_pool_by_name(spec.pool.as_str())
+        .map_err(reading())?;
+    let places = Places {
+        disks,
+        folder: pool::target(&pool)?,
+    };
     let tb_cache = conn.lib_version().map_err(reading())? >= TB_CACHE_SINCE;
     // Defined rather than transient: a transient domain vanishes when its guest stops, and with it the reason, which
     // tells a guest that powered off from a QEMU that the host killed.
     let domain = conn
-        .define_domain_xml(&describe(spec, &disk, &folder, tb_cache).render())
+        .define_domain_xml(&describe(spec, &places, tb_cache).render())
         .map_err(doing(format!("defining domain {}", spec.name)))?;
     domain.create().map_err(|error| {
         let error = lab_error(&format!("starting domain {}", spec.name), &error);
@@ -54,24 +65,28 @@ pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
 }
 
 /// Stops a VM's CPUs.
-pub fn pause(conn: &Connect, name: &str) -> Result<(), LabError> {
+pub fn pause(conn: &Connect, name: &DomainName) -> Result<(), LabError> {
     let pausing = || doing(format!("pausing domain {name}"));
-    conn.lookup_domain_by_name(name)
+    conn.lookup_domain_by_name(name.as_str())
         .and_then(|domain| domain.suspend())
         .map_err(pausing())
 }
 
 /// Lets a VM's CPUs go on.
-pub fn resume(conn: &Connect, name: &str) -> Result<(), LabError> {
+pub fn resume(conn: &Connect, name: &DomainName) -> Result<(), LabError> {
     let resuming = || doing(format!("resuming domain {name}"));
-    conn.lookup_domain_by_name(name)
+    conn.lookup_domain_by_name(name.as_str())
         .and_then(|domain| domain.resume())
         .map_err(resuming())
 }
 
 /// What a VM is doing.
-pub fn state(conn: &Connect, name: &str) -> Result<VmState, LabError> {
-    let Some(domain) = found(conn.lookup_domain_by_name(name), &format!("domain {name}"))? else {
+pub fn state(conn: &Connect, name: &DomainName) -> Result<VmState, LabError> {
+    let Some(domain) = found(
+        conn.lookup_domain_by_name(name.as_str()),
+        &format!("domain {name}"),
+    )?
+    else {
         return Ok(VmState::Gone);
     };
     // `Domain::state` swallows errors; `info` does not.
@@ -120,8 +135,12 @@ fn translate(state: DomainStateEnum, reason: DomainStateReasonEnum) -> VmState {
 }
 
 /// Stops and undefines a VM; no error where it is not there.
-pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
-    let Some(domain) = found(conn.lookup_domain_by_name(name), &format!("domain {name}"))? else {
+pub fn remove(conn: &Connect, name: &DomainName) -> Result<(), LabError> {
+    let Some(domain) = found(
+        conn.lookup_domain_by_name(name.as_str()),
+        &format!("domain {name}"),
+    )?
+    else {
         return Ok(());
     };
     // Not running is an answer: it may have stopped a moment ago.
@@ -145,19 +164,24 @@ pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
 }
 
 /// All domains with patchgate's mark.
-pub fn marked(conn: &Connect) -> Result<Vec<(String, Mark)>, LabError> {
+pub fn marked(conn: &Connect) -> Result<Vec<(DomainName, Mark)>, LabError> {
     let domains = conn.list_all_domains(0).map_err(doing("listing the domains"))?;
     Ok(domains
         .iter()
         // One that vanishes while we look is none.
-        .filter_map(|domain| Some((domain.name().ok()?, read_mark(&domain.xml_desc(0).ok()?)?)))
+        .filter_map(|domain| {
+            Some((
+                domain.name().ok()?.parse().ok()?,
+                read_mark(&domain.xml_desc(0).ok()?)?,
+            ))
+        })
         .collect())
 }
 
 /// The end of a VM's console, read through its pool, so that it works on any host and for any user.
-pub fn console_tail(conn: &Connect, name: &str) -> Result<Vec<u8>, LabError> {
+pub fn console_tail(conn: &Connect, name: &DomainName) -> Result<Vec<u8>, LabError> {
     let reading = || doing(format!("reading the console of domain {name}"));
-    let domain: Domain = conn.lookup_domain_by_name(name).map_err(reading())?;
+    let domain: Domain = conn.lookup_domain_by_name(name.as_str()).map_err(reading())?;
     let xml = domain.xml_desc(0).map_err(reading())?;
     match console_file(&xml) {
         Some(file) => volume::tail(conn, &file, CONSOLE_TAIL),
@@ -191,16 +215,6 @@ pub fn console_text(bytes: &[u8]) -> String {
         }
     }
     clean
-}
-
-/// For versions: libvirt's numbers are `major * 1000000 + minor * 1000 + micro`.
-pub fn version(number: u32) -> impl Display {
-    format!(
-        "{}.{}.{}",
-        number / 1_000_000,
-        number / 1000 % 1000,
-        number % 1000
-    )
 }
 
 #[cfg(test)]
@@ -271,10 +285,5 @@ mod tests {
         ] {
             assert_eq!(console_text(bytes), text);
         }
-    }
-
-    #[test]
-    fn versions_are_shown_as_libvirt_writes_them() {
-        assert_eq!(version(10_000_002).to_string(), "10.0.2");
     }
 }

@@ -1,5 +1,7 @@
 //! Libvirt's errors as lab errors: cause and remedy from code and message.
 
+use std::path::Path;
+
 use virt::error::{Error, ErrorNumber};
 
 use crate::model::outcome::Cause;
@@ -154,6 +156,13 @@ pub fn one_line(text: &str) -> String {
         line.push('…');
     }
     line
+}
+
+/// The error of a file that is not what was sealed or saved.
+pub fn damaged(file: &Path, fault: &str) -> LabError {
+    LabError::new(Cause::ImageDamaged, format!("image {}: {fault}", file.display())).with_hint(
+        "restore the file from where it was sealed, or remove the image and build or import it again",
+    )
 }
 
 #[cfg(test)]

@@ -5,12 +5,8 @@ use virt::connect::Connect;
 use crate::host::libvirt::error::{doing, found};
 use crate::host::libvirt::xml::{Element, element};
 use crate::model::id::RunId;
+use crate::model::name::FilterName;
 use crate::port::{FilterSpec, LabError};
-
-/// The run of a filter named `pg-<run>`; no other filter is patchgate's. Filters have no metadata.
-pub fn run_of(filter: &str) -> Option<RunId> {
-    filter.strip_prefix("pg-")?.parse().ok()
-}
 
 /// Makes a filter.
 pub fn create(conn: &Connect, spec: &FilterSpec) -> Result<(), LabError> {
@@ -20,8 +16,11 @@ pub fn create(conn: &Connect, spec: &FilterSpec) -> Result<(), LabError> {
 }
 
 /// Removes a filter; no error where it is not there.
-pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
-    match found(conn.lookup_nwfilter_by_name(name), &format!("filter {name}"))? {
+pub fn remove(conn: &Connect, name: &FilterName) -> Result<(), LabError> {
+    match found(
+        conn.lookup_nwfilter_by_name(name.as_str()),
+        &format!("filter {name}"),
+    )? {
         Some(filter) => filter
             .undefine()
             .map_err(doing(format!("removing filter {name}"))),
@@ -30,15 +29,15 @@ pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
 }
 
 /// All filters of patchgate's.
-pub fn marked(conn: &Connect) -> Result<Vec<(String, RunId)>, LabError> {
+pub fn marked(conn: &Connect) -> Result<Vec<(FilterName, RunId)>, LabError> {
     let filters = conn
         .list_all_nw_filters(0)
         .map_err(doing("listing the filters"))?;
     Ok(filters
         .iter()
         .filter_map(|filter| {
-            let name = filter.name().ok()?;
-            let run = run_of(&name)?;
+            let name: FilterName = filter.name().ok()?.parse().ok()?;
+            let run = name.run()?;
             Some((name, run))
         })
         .collect())
@@ -94,7 +93,7 @@ mod tests {
     #[test]
     fn a_filter_passes_dhcp_and_the_proxy_alone() {
         let spec = FilterSpec {
-            name: "pg-20261123-140912-7c1f".into(),
+            name: "pg-20261123-140912-7c1f".parse().expect("a name"),
             gateway: [10, 213, 1, 33].into(),
             port: 3128,
         };
@@ -118,10 +117,5 @@ mod tests {
           <rule action="drop" direction="inout" priority="1000"/>
         </filter>
         "#);
-        assert_eq!(
-            run_of(&spec.name).map(String::from).as_deref(),
-            Some("20261123-140912-7c1f")
-        );
-        assert_eq!(run_of("clean-traffic"), None);
     }
 }

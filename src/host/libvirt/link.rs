@@ -7,6 +7,7 @@ use virt::connect::Connect;
 
 use crate::host::libvirt::error::{doing, one_line};
 use crate::model::outcome::Cause;
+use crate::model::uri::HostUri;
 use crate::port::LabError;
 
 /// How long opening a connection may take.
@@ -18,16 +19,16 @@ pub const CALL_LIMIT: Duration = Duration::from_secs(120);
 /// A connection to one URI, shared by all that use the host.
 #[derive(Clone)]
 pub struct Link {
-    uri: Arc<str>,
+    uri: Arc<HostUri>,
     current: Arc<Mutex<Connect>>,
 }
 
 impl Link {
     /// Opens a connection.
-    pub async fn open(uri: &str) -> Result<Self, LabError> {
+    pub async fn open(uri: &HostUri) -> Result<Self, LabError> {
         // Libvirt prints every error to standard error by default, also those that are answers ("no domain").
         virt::error::clear_error_callback();
-        let uri: Arc<str> = uri.into();
+        let uri = Arc::new(uri.clone());
         let wanted = Arc::clone(&uri);
         let connect = blocking(format!("connecting to {uri}"), OPEN_LIMIT, move || open(&wanted)).await?;
         Ok(Self {
@@ -37,7 +38,7 @@ impl Link {
     }
 
     /// The URI.
-    pub fn uri(&self) -> &str {
+    pub fn uri(&self) -> &HostUri {
         &self.uri
     }
 
@@ -79,8 +80,8 @@ impl Link {
     }
 }
 
-fn open(uri: &str) -> Result<Connect, LabError> {
-    Connect::open(Some(uri)).map_err(doing(format!("connecting to {uri}")))
+fn open(uri: &HostUri) -> Result<Connect, LabError> {
+    Connect::open(Some(uri.as_str())).map_err(doing(format!("connecting to {uri}")))
 }
 
 /// Runs what blocks on a thread of its own. At the deadline the thread is left behind: libvirt cannot cancel.

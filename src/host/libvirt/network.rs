@@ -7,6 +7,7 @@ use virt::error::ErrorNumber;
 
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
 use crate::host::libvirt::xml::{Element, Mark, element, mark, mark_run, parse, read_mark};
+use crate::model::name::NetworkName;
 use crate::model::outcome::Cause;
 use crate::port::{LabError, NetworkSpec, OutletInfo, OutletSpec};
 
@@ -89,7 +90,7 @@ pub fn create_outlet(
 /// restart.
 fn retried(
     conn: &Connect,
-    name: &str,
+    name: &NetworkName,
     mut describe: impl FnMut(&str) -> Option<Element>,
 ) -> Result<(), LabError> {
     let mut tries = 0;
@@ -224,8 +225,12 @@ fn bridge(name: &str) -> Element {
 }
 
 /// Removes a network; no error where it is not there.
-pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
-    let Some(network) = found(conn.lookup_network_by_name(name), &format!("network {name}"))? else {
+pub fn remove(conn: &Connect, name: &NetworkName) -> Result<(), LabError> {
+    let Some(network) = found(
+        conn.lookup_network_by_name(name.as_str()),
+        &format!("network {name}"),
+    )?
+    else {
         return Ok(());
     };
     let gone =
@@ -243,11 +248,16 @@ pub fn remove(conn: &Connect, name: &str) -> Result<(), LabError> {
 }
 
 /// All networks with patchgate's mark.
-pub fn marked(conn: &Connect) -> Result<Vec<(String, Mark)>, LabError> {
+pub fn marked(conn: &Connect) -> Result<Vec<(NetworkName, Mark)>, LabError> {
     let networks = conn.list_all_networks(0).map_err(doing("listing the networks"))?;
     Ok(networks
         .iter()
-        .filter_map(|network| Some((network.name().ok()?, read_mark(&network.xml_desc(0).ok()?)?)))
+        .filter_map(|network| {
+            Some((
+                network.name().ok()?.parse().ok()?,
+                read_mark(&network.xml_desc(0).ok()?)?,
+            ))
+        })
         .collect())
 }
 
@@ -262,7 +272,7 @@ mod tests {
     #[test]
     fn an_arms_network_has_no_address_of_the_hosts() {
         let spec = NetworkSpec {
-            name: "pg-7c1f-1-c".into(),
+            name: "pg-7c1f-1-c".parse().expect("a name"),
             tag: Tag {
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
                 arm: Some(ArmId::first(
@@ -291,7 +301,7 @@ mod tests {
         };
         let outlet = |open| {
             let spec = OutletSpec {
-                name: "pg-7c1f-out".into(),
+                name: "pg-7c1f-out".parse().expect("a name"),
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
                 run_dir: "/srv/lab/runs/1".into(),
                 clients: 4,

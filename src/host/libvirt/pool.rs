@@ -9,8 +9,9 @@ use virt::storage_pool::StoragePool;
 use crate::host::libvirt::error::{doing, found, is_absent};
 use crate::host::libvirt::xml::{Element, child, element, parse};
 use crate::model::id::RunId;
+use crate::model::name::PoolName;
 use crate::model::outcome::Cause;
-use crate::model::uri::{is_local, is_system};
+use crate::model::uri::HostUri;
 use crate::port::LabError;
 
 /// Where a system daemon keeps its images; QEMU's user can get there.
@@ -28,15 +29,15 @@ struct Place {
 }
 
 /// Where the pools of that URI have their folders; `root` is who calls.
-fn place(uri: &str, root: bool) -> Result<Place, LabError> {
+fn place(uri: &HostUri, root: bool) -> Result<Place, LabError> {
     let system = |suffix| Place {
         images: SYSTEM_IMAGES.into(),
         suffix,
     };
-    if is_system(uri) {
+    if uri.is_system() {
         return Ok(system(""));
     }
-    if !is_local(uri) {
+    if !uri.is_local() {
         return Err(LabError::new(
             Cause::HostRefused,
             format!(
@@ -67,15 +68,10 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The run of a pool named `pg-<run>`; no other pool is patchgate's.
-pub fn run_of(pool: &str) -> Option<RunId> {
-    pool.strip_prefix("pg-")?.parse().ok()
-}
-
 /// The folder of a pool of ours. The name is checked, since the folder is going to be deleted.
-fn folder(uri: &str, pool: &str) -> Result<PathBuf, LabError> {
+fn folder(uri: &HostUri, pool: &PoolName) -> Result<PathBuf, LabError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !pool.starts_with("pg-") || !pool.chars().all(plain) {
+    if !pool.as_str().starts_with("pg-") || !pool.as_str().chars().all(plain) {
         return Err(LabError::new(
             Cause::Internal,
             format!("`{pool}` is no name of a pool of patchgate's"),
@@ -86,7 +82,7 @@ fn folder(uri: &str, pool: &str) -> Result<PathBuf, LabError> {
 }
 
 /// A pool's XML (<https://libvirt.org/formatstorage.html>).
-fn describe(pool: &str, folder: &Path) -> Element {
+fn describe(pool: &PoolName, folder: &Path) -> Element {
     element("pool")
         .with("type", "dir")
         .child(element("name").text(pool))
@@ -100,7 +96,7 @@ fn describe(pool: &str, folder: &Path) -> Element {
 
 /// Defines, builds and starts a pool. Persistent, since a restart of libvirtd forgets transient pools, and with them
 /// the way to delete the folder.
-pub fn create(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
+pub fn create(conn: &Connect, uri: &HostUri, pool: &PoolName) -> Result<(), LabError> {
     let making = || doing(format!("making pool {pool}"));
     let made = define(conn, uri, pool)?;
     made.build(0).map_err(making())?;
@@ -108,17 +104,20 @@ pub fn create(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
 }
 
 /// Defines a pool, with its folder yet to be made.
-pub fn define(conn: &Connect, uri: &str, pool: &str) -> Result<StoragePool, LabError> {
+pub fn define(conn: &Connect, uri: &HostUri, pool: &PoolName) -> Result<StoragePool, LabError> {
     let folder = folder(uri, pool)?;
     conn.define_storage_pool_xml(&describe(pool, &folder).render(), 0)
         .map_err(doing(format!("defining pool {pool} in {}", folder.display())))
 }
 
 /// Deletes a pool with its volumes and its folder, in whatever state it is; no error where there is neither.
-pub fn remove(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
+pub fn remove(conn: &Connect, uri: &HostUri, pool: &PoolName) -> Result<(), LabError> {
     let folder = folder(uri, pool)?;
     let removing = || doing(format!("removing pool {pool} in {}", folder.display()));
-    let handle = match found(conn.lookup_storage_pool_by_name(pool), &format!("pool {pool}"))? {
+    let handle = match found(
+        conn.lookup_storage_pool_by_name(pool.as_str()),
+        &format!("pool {pool}"),
+    )? {
         Some(handle) => handle,
         // The folder may be there without a definition; libvirt can only delete it through one.
         None => define(conn, uri, pool)?,
@@ -138,7 +137,7 @@ pub fn remove(conn: &Connect, uri: &str, pool: &str) -> Result<(), LabError> {
     if handle.is_persistent().unwrap_or(true) {
         handle.undefine().map_err(removing())?;
     }
-    if is_local(uri) && folder.is_dir() {
+    if uri.is_local() && folder.is_dir() {
         return std::fs::remove_dir_all(&folder).map_err(|error| {
             LabError::new(
                 Cause::HostRefused,
@@ -161,12 +160,12 @@ fn empty(pool: &StoragePool) -> Result<(), Error> {
 }
 
 /// Pools of runs: those that libvirt knows, and folders of those that it has forgotten.
-pub fn marked(conn: &Connect, uri: &str) -> Result<Vec<(String, RunId)>, LabError> {
+pub fn marked(conn: &Connect, uri: &HostUri) -> Result<Vec<(PoolName, RunId)>, LabError> {
     let pools = conn
         .list_all_storage_pools(0)
         .map_err(doing("listing the pools"))?;
     let mut names: Vec<String> = pools.iter().filter_map(|pool| pool.name().ok()).collect();
-    if is_local(uri) {
+    if uri.is_local() {
         let Place { images, suffix } = place(uri, is_root())?;
         // Not readable for a user of a system daemon; then libvirt's list has to do.
         let entries = std::fs::read_dir(images).into_iter().flatten().flatten();
@@ -183,15 +182,19 @@ pub fn marked(conn: &Connect, uri: &str) -> Result<Vec<(String, RunId)>, LabErro
     names.dedup();
     Ok(names
         .into_iter()
-        .filter_map(|name| run_of(&name).map(|run| (name, run)))
+        .filter_map(|name| {
+            let name: PoolName = name.parse().ok()?;
+            let run = name.run()?;
+            Some((name, run))
+        })
         .collect())
 }
 
 /// Bytes that are free where disks are kept.
-pub fn free(conn: &Connect, uri: &str) -> Result<u64, LabError> {
+pub fn free(conn: &Connect, uri: &HostUri) -> Result<u64, LabError> {
     let images = place(uri, is_root())?.images;
     let asking = || doing(format!("asking how much is free in {}", images.display()));
-    if is_local(uri) {
+    if uri.is_local() {
         let existing = images
             .ancestors()
             .find(|path| path.exists())
@@ -213,7 +216,7 @@ pub fn free(conn: &Connect, uri: &str) -> Result<u64, LabError> {
         return Ok(pool.info().map_err(asking())?.available);
     }
     // A transient pool is forgotten with `destroy`, which leaves the folder as it is.
-    let name = format!("pg-look-{}", uuid::Uuid::new_v4().simple());
+    let name: PoolName = format!("pg-look-{}", uuid::Uuid::new_v4().simple()).parse()?;
     let pool = conn
         .create_storage_pool_xml(&describe(&name, &images).render(), 0)
         .map_err(asking())?;
@@ -251,9 +254,14 @@ pub fn patient<T>(mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn name(text: &str) -> PoolName {
+        text.parse().expect("a name")
+    }
+
     #[test]
     fn a_pool() {
-        let xml = describe("pg-20261123-140912-7c1f", Path::new("/a&b/pg-1")).render();
+        let xml = describe(&name("pg-20261123-140912-7c1f"), Path::new("/a&b/pg-1")).render();
         insta::assert_snapshot!(xml, @r#"
         <pool type="dir">
           <name>pg-20261123-140912-7c1f</name>
@@ -270,24 +278,25 @@ mod tests {
 
     #[test]
     fn only_folders_of_our_own_pools_are_ever_deleted() {
-        let uri = "qemu:///system";
+        let uri = &HostUri::system();
         assert_eq!(
-            folder(uri, "pg-20261123-140912-7c1f").expect("ours"),
+            folder(uri, &name("pg-20261123-140912-7c1f")).expect("ours"),
             Path::new("/var/lib/libvirt/images/pg-20261123-140912-7c1f")
         );
-        for name in ["", "default", "pg-../default", "pg-a/b", "pg-A", "../pg-a"] {
+        for other in ["default", "pg-A", "pg-a.b"] {
             assert_eq!(
-                folder(uri, name).expect_err(name).cause,
+                folder(uri, &name(other)).expect_err(other).cause,
                 Cause::Internal,
-                "{name}"
+                "{other}"
             );
         }
-        assert!(folder("qemu+ssh://far/session", "pg-a").is_err());
-        let rooted = place("qemu:///session", true).expect("a place");
+        for none in ["", "pg-../default", "pg-a/b", "../pg-a"] {
+            assert!(none.parse::<PoolName>().is_err(), "{none}");
+        }
+        let far = "qemu+ssh://far/session".parse().expect("a URI");
+        assert!(folder(&far, &name("pg-a")).is_err());
+        let rooted = place(&HostUri::session(), true).expect("a place");
         assert_eq!(rooted.images, Path::new(SYSTEM_IMAGES));
         assert_ne!(rooted.suffix, place(uri, true).expect("a place").suffix);
-        assert!(run_of("pg-20261123-140912-7c1f").is_some());
-        assert_eq!(run_of("pg-look-1"), None);
-        assert_eq!(run_of("20261123-140912-7c1f"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -9,11 +10,11 @@ use virt::connect::Connect;
 use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
 
-use crate::host::libvirt::error::doing;
+use crate::host::libvirt::error::{damaged, doing};
 use crate::host::libvirt::pool::patient;
-use crate::host::libvirt::volume::{self, damaged};
-use crate::host::libvirt::{direct, xml};
+use crate::host::libvirt::{direct, volume, xml};
 use crate::image::sparse::{BLOCK, Digest, for_each_block};
+use crate::model::name::VolumePath;
 use crate::model::outcome::Cause;
 use crate::port::LabError;
 
@@ -25,12 +26,11 @@ const PIECE: u64 = 4 * 1024 * 1024;
 pub fn fetch(
     conn: &Connect,
     folder: Option<&Path>,
-    pool: &str,
-    name: &str,
+    path: &VolumePath,
     file: &Path,
 ) -> Result<String, LabError> {
     let failed = |error: io::Error| {
-        let message = format!("fetching volume {pool}/{name} to {}: {error}", file.display());
+        let message = format!("fetching volume {path} to {}: {error}", file.display());
         LabError::new(Cause::Internal, message)
     };
     let mut options = OpenOptions::new();
@@ -43,12 +43,12 @@ pub fn fetch(
         }
         Ok(())
     };
-    let size = match direct::readable(folder, name) {
+    let size = match direct::readable(folder, &path.name) {
         Some(source) => {
             walk(&source, failed, keep)?;
             source.metadata().map_err(failed)?.len()
         }
-        None => download(conn, pool, name, keep)?,
+        None => download(conn, path, keep)?,
     };
     target.set_len(size).map_err(failed)?;
     Ok(digest.finish())
@@ -80,16 +80,17 @@ fn walk(
 
 fn download(
     conn: &Connect,
-    pool: &str,
-    name: &str,
+    path: &VolumePath,
     mut keep: impl FnMut(&[u8], u64) -> Result<(), LabError>,
 ) -> Result<u64, LabError> {
-    let what = format!("fetching volume {pool}/{name}");
+    let what = format!("fetching volume {path}");
     let fetching = || doing(what.clone());
-    let (handle, _) = volume::find(conn, pool, name)?;
+    let (handle, _) = volume::find(conn, path)?;
     // QEMU has written to it behind libvirt's back.
     patient(|| handle.refresh(0)).map_err(fetching())?;
-    let source = handle.lookup_storage_vol_by_name(name).map_err(fetching())?;
+    let source = handle
+        .lookup_storage_vol_by_name(path.name.as_str())
+        .map_err(fetching())?;
     let size = length(&source)?;
     let mut block = vec![0; BLOCK];
     let mut at = 0;
@@ -145,20 +146,21 @@ fn length(volume: &StorageVol) -> Result<u64, LabError> {
 pub fn place(
     conn: &Connect,
     folder: Option<&Path>,
-    pool: &str,
-    name: &str,
+    path: &VolumePath,
     file: &Path,
     digest: &str,
 ) -> Result<(), LabError> {
     let unreadable = |error: io::Error| damaged(file, &error.to_string());
     let source = File::open(file).map_err(unreadable)?;
     let size = source.metadata().map_err(unreadable)?.len();
-    let target = volume::create_owned(conn, pool, name, size)?;
-    let sent = match direct::writable(folder, name) {
+    let target = volume::create_owned(conn, path, size)?;
+    let sent = match direct::writable(folder, &path.name) {
         // After an upload libvirt looks by itself at what has come, and learns the size of a disk.
         Some(target) => write(&source, &target, file).and_then(|digest| {
-            let looking = || doing(format!("looking at what was copied to pool {pool}"));
-            let handle = conn.lookup_storage_pool_by_name(pool).map_err(looking())?;
+            let looking = || doing(format!("looking at what was copied to {path}"));
+            let handle = conn
+                .lookup_storage_pool_by_name(path.pool.as_str())
+                .map_err(looking())?;
             patient(|| handle.refresh(0)).map_err(looking())?;
             Ok(digest)
         }),
@@ -213,12 +215,12 @@ fn send(
         if digest.add(block) {
             begin.get_or_insert(at);
         } else if let Some(begin) = begin.take() {
-            upload(conn, target, source, begin, at, file)?;
+            upload(conn, target, source, begin..at, file)?;
         }
         Ok(())
     })?;
     if let Some(begin) = begin {
-        upload(conn, target, source, begin, size, file)?;
+        upload(conn, target, source, begin..size, file)?;
     }
     Ok(digest.finish())
 }
@@ -227,12 +229,11 @@ fn upload(
     conn: &Connect,
     target: &StorageVol,
     mut source: &File,
-    begin: u64,
-    end: u64,
+    place: Range<u64>,
     file: &Path,
 ) -> Result<(), LabError> {
     source
-        .seek(SeekFrom::Start(begin))
+        .seek(SeekFrom::Start(place.start))
         .map_err(|error| damaged(file, &error.to_string()))?;
-    volume::upload(conn, target, &mut source, begin, end - begin, file).map(drop)
+    volume::upload(conn, target, &mut source, place, file).map(drop)
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -10,29 +11,35 @@ use virt::storage_pool::StoragePool;
 use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
 
-use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
+use crate::host::libvirt::capabilities::owner;
+use crate::host::libvirt::direct::{self, CHUNK};
+use crate::host::libvirt::error::{damaged, doing, found, is_absent, lab_error};
 use crate::host::libvirt::pool::patient;
 use crate::host::libvirt::xml::{Element, child, element, parse};
-use crate::host::libvirt::{direct, saved};
 use crate::input::hex;
+use crate::model::name::{PoolName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
-use crate::port::{LabError, VmSpec};
+use crate::port::{Disk, LabError};
 
-/// What is read of an image at once.
-pub const CHUNK: usize = 1024 * 1024;
+/// A volume's pool.
+fn pool(conn: &Connect, path: &VolumePath) -> Result<StoragePool, virt::error::Error> {
+    conn.lookup_storage_pool_by_name(path.pool.as_str())
+}
 
 /// A volume and its pool.
-pub fn find(conn: &Connect, pool: &str, name: &str) -> Result<(StoragePool, StorageVol), LabError> {
-    let looking = || doing(format!("looking up volume {pool}/{name}"));
-    let handle = conn.lookup_storage_pool_by_name(pool).map_err(looking())?;
-    let volume = handle.lookup_storage_vol_by_name(name).map_err(looking())?;
+pub fn find(conn: &Connect, path: &VolumePath) -> Result<(StoragePool, StorageVol), LabError> {
+    let looking = || doing(format!("looking up volume {path}"));
+    let handle = pool(conn, path).map_err(looking())?;
+    let volume = handle
+        .lookup_storage_vol_by_name(path.name.as_str())
+        .map_err(looking())?;
     Ok((handle, volume))
 }
 
 /// Deletes a volume; no error where it, or its pool, is not there.
-pub fn remove(conn: &Connect, pool: &str, name: &str) -> Result<(), LabError> {
-    let what = format!("volume {pool}/{name}");
-    let Some(handle) = found(conn.lookup_storage_pool_by_name(pool), &what)? else {
+pub fn remove(conn: &Connect, path: &VolumePath) -> Result<(), LabError> {
+    let what = format!("volume {path}");
+    let Some(handle) = found(pool(conn, path), &what)? else {
         return Ok(());
     };
     let removing = || doing(format!("removing {what}"));
@@ -40,7 +47,7 @@ pub fn remove(conn: &Connect, pool: &str, name: &str) -> Result<(), LabError> {
         // No folder, no volume.
         return Ok(());
     }
-    let lookup = || found(handle.lookup_storage_vol_by_name(name), &what);
+    let lookup = || found(handle.lookup_storage_vol_by_name(path.name.as_str()), &what);
     let volume = if let Some(volume) = lookup()? {
         volume
     } else {
@@ -62,8 +69,7 @@ pub fn remove(conn: &Connect, pool: &str, name: &str) -> Result<(), LabError> {
 pub fn place_image(
     conn: &Connect,
     folder: Option<&Path>,
-    pool: &str,
-    name: &str,
+    path: &VolumePath,
     file: &Path,
     sha256: &str,
 ) -> Result<(), LabError> {
@@ -73,19 +79,14 @@ pub fn place_image(
     };
     let mut source = File::open(file).map_err(unreadable)?;
     let size = source.metadata().map_err(unreadable)?.len();
-    let placing = || {
-        doing(format!(
-            "copying image {} to volume {pool}/{name}",
-            file.display()
-        ))
-    };
-    let handle = conn.lookup_storage_pool_by_name(pool).map_err(placing())?;
+    let placing = || doing(format!("copying image {} to volume {path}", file.display()));
+    let handle = pool(conn, path).map_err(placing())?;
     // Raw, so that libvirt makes a file of exactly that size; it looks for the format when it refreshes the pool.
-    let xml = describe(name, size, "raw", None, None).render();
+    let xml = describe(&path.name, size, Kind::RAW).render();
     let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
-    let copied = match direct::writable(folder, name) {
+    let copied = match direct::writable(folder, &path.name) {
         Some(target) => direct::copy(&source, &target, file),
-        None => upload(conn, &volume, &mut source, 0, size, file),
+        None => upload(conn, &volume, &mut source, 0..size, file),
     };
     let copied = copied.and_then(|digest| {
         if !digest.eq_ignore_ascii_case(sha256) {
@@ -106,13 +107,6 @@ pub fn place_image(
         let _ = volume.delete(0);
     }
     copied
-}
-
-/// The error of a file that is not what was sealed or saved.
-pub fn damaged(file: &Path, fault: &str) -> LabError {
-    LabError::new(Cause::ImageDamaged, format!("image {}: {fault}", file.display())).with_hint(
-        "restore the file from where it was sealed, or remove the image and build or import it again",
-    )
 }
 
 /// Why a volume cannot be the base of overlays.
@@ -136,36 +130,47 @@ fn base_fault(xml: &str) -> Option<String> {
 }
 
 /// Makes a raw volume of nothing that QEMU may write to by itself.
-pub fn create_owned(conn: &Connect, pool: &str, name: &str, size: u64) -> Result<StorageVol, LabError> {
-    let making = || doing(format!("making volume {pool}/{name}"));
-    let owner = saved::owner(conn)?;
-    let handle = conn.lookup_storage_pool_by_name(pool).map_err(making())?;
-    let xml = describe(name, size, "raw", None, owner.as_ref()).render();
+pub fn create_owned(conn: &Connect, path: &VolumePath, size: u64) -> Result<StorageVol, LabError> {
+    let making = || doing(format!("making volume {path}"));
+    let owner = owner(conn)?;
+    let kind = Kind {
+        owner: owner.as_ref(),
+        ..Kind::RAW
+    };
+    let handle = pool(conn, path).map_err(making())?;
+    let xml = describe(&path.name, size, kind).render();
     StorageVol::create_xml(&handle, &xml, 0).map_err(making())
 }
 
 /// Makes a raw volume of these bytes.
-pub fn place_bytes(conn: &Connect, pool: &str, name: &str, bytes: &[u8]) -> Result<(), LabError> {
-    let placing = || doing(format!("writing volume {pool}/{name}"));
-    let handle = conn.lookup_storage_pool_by_name(pool).map_err(placing())?;
+pub fn place_bytes(conn: &Connect, path: &VolumePath, bytes: &[u8]) -> Result<(), LabError> {
+    let placing = || doing(format!("writing volume {path}"));
+    let handle = pool(conn, path).map_err(placing())?;
     let size = bytes.len() as u64;
-    let xml = describe(name, size, "raw", None, None).render();
+    let xml = describe(&path.name, size, Kind::RAW).render();
     let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
-    upload(conn, &volume, &mut &*bytes, 0, size, Path::new(name)).map(drop)
+    upload(
+        conn,
+        &volume,
+        &mut &*bytes,
+        0..size,
+        Path::new(path.name.as_str()),
+    )
+    .map(drop)
 }
 
-/// Sends `size` bytes of a file to that place in a volume; their SHA-256.
+/// Sends as many bytes of a file to that place in a volume; their SHA-256.
 pub fn upload(
     conn: &Connect,
     volume: &StorageVol,
     source: &mut dyn Read,
-    offset: u64,
-    size: u64,
+    place: Range<u64>,
     file: &Path,
 ) -> Result<String, LabError> {
+    let size = place.end.saturating_sub(place.start);
     let sending = || doing(format!("copying image {}", file.display()));
     let stream = Stream::new(conn, 0).map_err(sending())?;
-    volume.upload(&stream, offset, size, 0).map_err(sending())?;
+    volume.upload(&stream, place.start, size, 0).map_err(sending())?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     let mut left = size;
@@ -207,14 +212,28 @@ pub fn upload(
     Ok(hex(&digest.finalize()))
 }
 
-/// A volume's XML; `owner` are numbers of a user and a group, where they are not libvirt's own.
-fn describe(
-    name: &str,
-    capacity: u64,
-    format: &str,
-    base: Option<&str>,
-    owner: Option<&(String, String)>,
-) -> Element {
+/// What a volume is, beside its name and size.
+#[derive(Clone, Copy)]
+struct Kind<'a> {
+    format: &'static str,
+    /// The path of what it is forked from.
+    base: Option<&'a str>,
+    /// Numbers of a user and a group, where they are not libvirt's own.
+    owner: Option<&'a (String, String)>,
+}
+
+impl Kind<'_> {
+    /// A file of bytes.
+    const RAW: Self = Self {
+        format: "raw",
+        base: None,
+        owner: None,
+    };
+}
+
+/// A volume's XML (<https://libvirt.org/formatstorage.html>).
+fn describe(name: &VolumeName, capacity: u64, kind: Kind<'_>) -> Element {
+    let Kind { format, base, owner } = kind;
     let permissions = owner.map(|(user, group)| {
         element("permissions")
             .child(element("mode").text("0600"))
@@ -240,13 +259,19 @@ fn describe(
 }
 
 /// Forks an overlay from a base volume: a linked clone.
-pub fn create_overlay(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
-    let (pool, base) = find(conn, &spec.pool, &spec.base)?;
-    let forking = || doing(format!("making overlay {}/{}", spec.pool, spec.overlay));
+pub fn create_overlay(conn: &Connect, pool: &PoolName, disk: &Disk) -> Result<(), LabError> {
+    let overlay = VolumePath::new(pool, &disk.volume);
+    let (handle, base) = find(conn, &VolumePath::new(pool, &disk.base))?;
+    let forking = || doing(format!("making overlay {overlay}"));
     let capacity = base.info().map_err(forking())?.capacity;
     let path = base.path().map_err(forking())?;
-    let xml = describe(&spec.overlay, capacity, "qcow2", Some(&path), None).render();
-    StorageVol::create_xml(&pool, &xml, 0)
+    let kind = Kind {
+        format: "qcow2",
+        base: Some(&path),
+        owner: None,
+    };
+    let xml = describe(&overlay.name, capacity, kind).render();
+    StorageVol::create_xml(&handle, &xml, 0)
         .map(drop)
         .map_err(forking())
 }
@@ -295,9 +320,11 @@ pub fn tail(conn: &Connect, file: &str, limit: u64) -> Result<Vec<u8>, LabError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn a_base_and_an_overlay() {
-        insta::assert_snapshot!(describe("base", 4096, "raw", None, None).render(), @r#"
+        let name = |text: &str| text.parse::<VolumeName>().expect("a name");
+        insta::assert_snapshot!(describe(&name("base"), 4096, Kind::RAW).render(), @r#"
         <volume>
           <name>base</name>
           <capacity unit="bytes">4096</capacity>
@@ -307,7 +334,12 @@ mod tests {
           </target>
         </volume>
         "#);
-        insta::assert_snapshot!(describe("web.qcow2", 1 << 32, "qcow2", Some("/p/base"), None).render(), @r#"
+        let overlay = Kind {
+            format: "qcow2",
+            base: Some("/p/base"),
+            owner: None,
+        };
+        insta::assert_snapshot!(describe(&name("web.qcow2"), 1 << 32, overlay).render(), @r#"
         <volume>
           <name>web.qcow2</name>
           <capacity unit="bytes">4294967296</capacity>

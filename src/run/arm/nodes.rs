@@ -1,10 +1,11 @@
 //! The nodes of an arm, from their disks to the first answer.
 
 use crate::guest::identity::Place;
+use crate::model::name::{VolumeName, VolumePath};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
-use crate::model::resource::{Resource, ResourceKind};
-use crate::port::{LabError, NetworkSpec, Nic, Tag, VmSpec};
+use crate::model::resource::{Made, Resource};
+use crate::port::{Bus, Disk, Firmware, LabError, NetworkSpec, Nic, NicModel, Tag, VmSpec};
 use crate::run::arm::core::ArmRun;
 use crate::run::names;
 use crate::run::node::{Node, fault};
@@ -21,59 +22,64 @@ impl<'a> ArmRun<'a> {
 
     /// Makes the arm's network and the nodes' overlays; the base is placed once for all arms.
     pub async fn fork(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Vec<VmSpec>, Fault> {
+        let outlet = self.outlet().await?;
+        let specs = self.forked(outlet, origin, made).await;
+        specs.map_err(|error| fault(Stage::Clone, None, error))
+    }
+
+    async fn forked(
+        &self,
+        outlet: Option<&Outlet>,
+        origin: &Origin,
+        made: &mut Vec<Resource>,
+    ) -> Result<Vec<VmSpec>, LabError> {
         let setup = &self.context.setup;
-        let resources = &self.site.resources;
-        let clone_fault = |error: LabError| fault(Stage::Clone, None, error);
+        let (host, resources) = (&self.site.host, &self.site.resources);
         let tag = Tag {
             run: setup.run.clone(),
             arm: Some(self.id.clone()),
             run_dir: self.context.run_dir.clone(),
         };
-        let outlet = self.outlet().await?;
         if outlet.is_some() {
             let spec = NetworkSpec {
-                name: self.name.clone(),
+                name: names::network(&self.name)?,
                 tag: tag.clone(),
             };
-            made.push(
-                resources
-                    .intend(ResourceKind::Network, &spec.name)
-                    .map_err(clone_fault)?,
-            );
-            self.site.host.create_network(&spec).await.map_err(clone_fault)?;
+            made.push(resources.intend(Made::Network(spec.name.clone()))?);
+            host.create_network(&spec).await?;
         }
+        let pool = names::pool(&setup.run);
         let mut specs = Vec::new();
         for (at, node) in self.cell.nodes.iter().enumerate() {
-            let image = self.base(node).await.map_err(clone_fault)?;
+            let image = self.base(node).await?;
             let (power, saved) = origin.of_node(at);
-            let domain = names::domain(&self.name, &node.role);
-            let spec = VmSpec {
-                overlay: names::overlay(&domain),
-                name: domain,
+            let name = names::domain(&self.name, &node.role)?;
+            let disk = Disk {
+                volume: names::overlay(&name)?,
+                base: saved.cloned().unwrap_or(image),
+                bus: Bus::Virtio,
+            };
+            made.push(resources.intend(Made::Volume(VolumePath::new(&pool, &disk.volume)))?);
+            host.create_overlay(&pool, &disk).await?;
+            specs.push(VmSpec {
+                name,
                 tag: tag.clone(),
                 role: node.role.clone(),
-                pool: names::pool(&setup.run),
-                base: saved.map_or(image, str::to_owned),
-                nics: self.nics(outlet, at, node),
+                pool: pool.clone(),
+                disks: vec![disk],
+                nics: self.nics(outlet, at, node)?,
                 memory: node.memory,
                 vcpus: node.vcpus,
+                firmware: Firmware::Bios,
                 kvm: self.site.kvm,
                 power,
-            };
-            let volume = format!("{}/{}", spec.pool, spec.overlay);
-            made.push(
-                resources
-                    .intend(ResourceKind::Volume, &volume)
-                    .map_err(clone_fault)?,
-            );
-            self.site.host.create_overlay(&spec).await.map_err(clone_fault)?;
-            specs.push(spec);
+            });
         }
         Ok(specs)
     }
 
     /// Places a node's sealed image into the run's pool, once for all arms.
-    pub async fn base(&self, node: &NodePlan) -> Result<String, LabError> {
+    pub async fn base(&self, node: &NodePlan) -> Result<VolumeName, LabError> {
         let setup = &self.context.setup;
         let file = setup.images.get(&node.image.name).ok_or_else(|| {
             let message = format!("image {} has no sealed disk", node.image.name);
@@ -83,30 +89,33 @@ impl<'a> ArmRun<'a> {
     }
 
     /// A node's interface to the run's outlet, and the one to its cell.
-    fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Vec<Nic> {
+    fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Result<Vec<Nic>, LabError> {
         let out = names::outlet_mac(self.index, self.id.kind, at);
         let Some(outlet) = outlet else {
-            return vec![Nic {
+            return Ok(vec![Nic {
                 network: None,
                 mac: out,
                 apart: false,
+                model: NicModel::Virtio,
                 filter: None,
-            }];
+            }]);
         };
-        vec![
+        Ok(vec![
             Nic {
                 network: Some(outlet.network.clone()),
                 mac: out,
                 apart: true,
+                model: NicModel::Virtio,
                 filter: outlet.filter.clone(),
             },
             Nic {
-                network: Some(self.name.clone()),
+                network: Some(names::network(&self.name)?),
                 mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
                 apart: false,
+                model: NicModel::Virtio,
                 filter: None,
             },
-        ]
+        ])
     }
 
     /// What a node is told of its cell; nothing where there is no network between nodes.
@@ -137,7 +146,7 @@ impl<'a> ArmRun<'a> {
     /// Creates a node's VM.
     async fn create(&self, spec: &VmSpec, plan: &NodePlan, made: &mut Vec<Resource>) -> Result<(), Fault> {
         let at_boot = |error| fault(Stage::Boot, Some(&plan.role), error);
-        let domain = self.site.resources.intend(ResourceKind::Domain, &spec.name);
+        let domain = self.site.resources.intend(Made::Domain(spec.name.clone()));
         made.push(domain.map_err(at_boot)?);
         self.site.host.create_vm(spec).await.map_err(at_boot)
     }

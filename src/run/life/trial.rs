@@ -3,8 +3,9 @@
 
 use crate::model::event::Event;
 use crate::model::id::ArmKind;
+use crate::model::name::DomainName;
 use crate::model::outcome::{Fault, Stage};
-use crate::model::resource::Resource;
+use crate::model::resource::{Made, Resource};
 use crate::run::arm::ArmRun;
 use crate::run::context::Context;
 use crate::run::life::scenario;
@@ -26,7 +27,7 @@ pub struct KeptNode {
     /// Its role.
     pub role: String,
     /// Its domain's name.
-    pub domain: String,
+    pub domain: DomainName,
 }
 
 /// Tries the scenarios of the plan's first cell, and returns the nodes that were left running.
@@ -38,12 +39,16 @@ pub async fn run(context: &Context, site: &Site, trial: Trial) -> Vec<KeptNode> 
     run.emit(Event::ArmStarted);
     let mut made = Vec::new();
     let result = run.tried(&mut made, trial.reboot).await;
-    let node = |role: &str| KeptNode {
-        role: role.to_owned(),
-        domain: names::domain(&run.name, role),
+    let node = |role: &String| {
+        let role = role.clone();
+        let domain = names::domain(&run.name, &role).ok()?;
+        Some(KeptNode { role, domain })
     };
-    let mut nodes: Vec<KeptNode> = cell.nodes.iter().map(|plan| node(&plan.role)).collect();
-    nodes.retain(|node| made.iter().any(|resource| resource.name == node.domain));
+    let mut nodes: Vec<KeptNode> = cell.nodes.iter().filter_map(|plan| node(&plan.role)).collect();
+    nodes.retain(|node| {
+        let domain = Made::Domain(node.domain.clone());
+        made.iter().any(|resource| resource.made == domain)
+    });
     if run.end(result, made, trial.keep, || ()).await {
         nodes
     } else {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::outcome::Cause;
+use crate::model::uri::HostUri;
 use crate::port::LabError;
 
 /// Whether a host is lost, for all who wait for something of it.
@@ -32,7 +33,7 @@ impl Loss {
     /// What came of something asked of the host; the host's loss where that comes first.
     pub async fn or<T>(
         &self,
-        uri: &str,
+        uri: &HostUri,
         answer: impl Future<Output = Result<T, LabError>>,
     ) -> Result<T, LabError> {
         tokio::select! {
@@ -43,7 +44,7 @@ impl Loss {
     }
 
     /// The error of what needs it; `uri` names the host.
-    pub fn error(&self, uri: &str) -> LabError {
+    pub fn error(&self, uri: &HostUri) -> LabError {
         let reason = self.reason().unwrap_or("it does not answer");
         LabError::new(Cause::HostLost, format!("{uri}: {reason}"))
             .with_hint("see that the host runs and that libvirt answers there, and run it again")

@@ -6,8 +6,9 @@ use std::path::Path;
 use tokio::sync::OnceCell;
 
 use crate::model::event::{Event, Traffic};
+use crate::model::name::{FilterName, NetworkName};
 use crate::model::policy::{CloneMode, NetworkMode};
-use crate::model::resource::{Resource, ResourceKind};
+use crate::model::resource::{Made, Resource};
 use crate::port::{FilterSpec, Hypervisor, LabError, OutletSpec, Proxy, ProxySpec};
 use crate::run::names;
 use crate::run::setup::Setup;
@@ -16,9 +17,9 @@ use crate::run::site::resources::Resources;
 /// What all clones of a run share.
 pub struct Outlet {
     /// Its network.
-    pub network: String,
+    pub network: NetworkName,
     /// The filter on each clone's interface, where the clones are isolated.
-    pub filter: Option<String>,
+    pub filter: Option<FilterName>,
     /// The proxy, where the clones are isolated.
     pub proxy: Option<Box<dyn Proxy>>,
     /// What passed the proxy, once it is ended.
@@ -55,7 +56,7 @@ impl Outlet {
             CloneMode::Warm => 3,
         };
         let spec = OutletSpec {
-            name: names::outlet(&setup.run),
+            name: names::outlet(&setup.run)?,
             run: setup.run.clone(),
             run_dir: run_dir.to_owned(),
             clients: arms
@@ -67,7 +68,7 @@ impl Outlet {
                     .sum::<usize>(),
             open,
         };
-        made.push(resources.intend(ResourceKind::Network, &spec.name)?);
+        made.push(resources.intend(Made::Network(spec.name.clone()))?);
         let info = host.create_outlet(&spec).await?;
         if open {
             return Ok(Self {
@@ -89,7 +90,7 @@ impl Outlet {
             gateway: info.gateway,
             port: proxy.address().port(),
         };
-        let filtered = match resources.intend(ResourceKind::Filter, &filter.name) {
+        let filtered = match resources.intend(Made::Filter(filter.name.clone())) {
             Ok(resource) => {
                 made.push(resource);
                 host.create_filter(&filter).await

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::model::id::RunId;
+use crate::model::name::{VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::model::plan::ImagePin;
-use crate::model::resource::{Resource, ResourceKind};
+use crate::model::resource::{Made, Resource};
 use crate::port::{Hypervisor, LabError};
 use crate::record::ledger::Ledger;
 use crate::run::names;
@@ -23,7 +24,7 @@ pub struct Resources {
     ledger: Arc<Mutex<Ledger>>,
     book: Mutex<Book>,
     pool: OnceCell<()>,
-    bases: Mutex<BTreeMap<String, Arc<OnceCell<()>>>>,
+    bases: Mutex<BTreeMap<VolumeName, Arc<OnceCell<()>>>>,
 }
 
 #[derive(Default)]
@@ -54,11 +55,10 @@ impl Resources {
     }
 
     /// Writes down that a resource is about to be made. No resource may be made without it.
-    pub fn intend(&self, kind: ResourceKind, name: &str) -> Result<Resource, LabError> {
+    pub fn intend(&self, made: Made) -> Result<Resource, LabError> {
         let resource = Resource {
-            kind,
-            name: name.to_owned(),
-            uri: self.host.uri().to_owned(),
+            made,
+            uri: self.host.uri().clone(),
         };
         self.ledger().intend(&resource).map_err(|error| {
             LabError::new(
@@ -98,10 +98,10 @@ impl Resources {
         resources.dedup();
         let (mut domains, mut links, mut disks) = (Vec::new(), Vec::new(), Vec::new());
         for resource in resources {
-            match resource.kind {
-                ResourceKind::Domain => domains.push(resource),
-                ResourceKind::Network | ResourceKind::Filter => links.push(resource),
-                ResourceKind::Volume | ResourceKind::Pool => disks.push(resource),
+            match resource.made {
+                Made::Domain(_) => domains.push(resource),
+                Made::Network(_) | Made::Filter(_) => links.push(resource),
+                Made::Volume(_) | Made::Pool(_) => disks.push(resource),
             }
         }
         let mut left = self.one_by_one(domains).await;
@@ -122,15 +122,15 @@ impl Resources {
     }
 
     /// Places a sealed image into the run's pool, once however many arms ask.
-    pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<String, LabError> {
+    pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<VolumeName, LabError> {
         let pool = names::pool(run);
         self.pool
             .get_or_try_init(|| async {
-                self.intend(ResourceKind::Pool, &pool)?;
+                self.intend(Made::Pool(pool.clone()))?;
                 self.host.create_pool(&pool).await
             })
             .await?;
-        let volume = names::base(&pin.name);
+        let volume = names::base(&pin.name)?;
         let cell = {
             let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
             bases.entry(volume.clone()).or_default().clone()
@@ -139,8 +139,9 @@ impl Resources {
             let sha256 = pin.sha256.as_deref().ok_or_else(|| {
                 LabError::new(Cause::ImageDamaged, format!("image {} is not built", pin.name))
             })?;
-            self.intend(ResourceKind::Volume, &format!("{pool}/{volume}"))?;
-            self.host.place_image(&pool, &volume, file, sha256).await
+            let path = VolumePath::new(&pool, &volume);
+            self.intend(Made::Volume(path.clone()))?;
+            self.host.place_image(&path, file, sha256).await
         })
         .await?;
         Ok(volume)

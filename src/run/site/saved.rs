@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use crate::guest::identity::Answer;
+use crate::model::name::VolumeName;
 use crate::port::Power;
 
 /// A set's saved state, made by whoever asks first, or why there is none.
@@ -44,11 +45,11 @@ pub struct SavedNode {
 #[derive(Clone)]
 pub struct Files {
     /// Its disk's.
-    pub disk: String,
+    pub disk: VolumeName,
     /// Its memory's.
-    pub ram: String,
+    pub ram: VolumeName,
     /// That of all the rest.
-    pub state: String,
+    pub state: VolumeName,
 }
 
 /// What the nodes of an arm begin with.
@@ -61,7 +62,7 @@ pub enum Origin {
 
 impl Origin {
     /// How an arm's node begins, and the volume that its disk is forked from; nothing where that is its image's.
-    pub fn of_node(&self, at: usize) -> (Power, Option<&str>) {
+    pub fn of_node(&self, at: usize) -> (Power, Option<&VolumeName>) {
         match self {
             Self::Cold(_) => (Power::On, None),
             Self::Warm(saved) => {

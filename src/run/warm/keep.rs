@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use crate::guest::identity::Answer;
 use crate::image::warm::{Kept, KeptNode, Part, WarmStore, name_base};
+use crate::model::name::{NameError, VolumeName, VolumePath};
 use crate::run::arm::ArmRun;
 use crate::run::names;
 use crate::run::site::saved::{Files, Saved};
@@ -19,16 +20,16 @@ pub fn keep(
 ) {
     let host = arm.site.host.clone();
     let pool = names::pool(&arm.setup().run);
-    let nodes: Vec<(Files, Answer, String)> = saved
+    let nodes: Result<Vec<(Files, Answer, VolumeName)>, NameError> = saved
         .nodes
         .iter()
         .zip(&arm.cell.nodes)
         .map(|(node, plan)| {
-            (
+            Ok((
                 node.files.clone(),
                 node.who.clone(),
-                names::base(&plan.image.name),
-            )
+                names::base(&plan.image.name)?,
+            ))
         })
         .collect();
     let of = arm.cell.nodes.iter();
@@ -38,6 +39,7 @@ pub fn keep(
         let trouble =
             |error: &dyn std::fmt::Display| format!("the saved state of {cell} is not kept: {error}");
         let work = store.begin().map_err(|error| trouble(&error))?;
+        let nodes = nodes.map_err(|error| trouble(&error))?;
         let mut kept = Vec::new();
         for (at, (files, who, base)) in nodes.into_iter().enumerate() {
             let mut parts = Vec::new();
@@ -48,11 +50,11 @@ pub fn keep(
             ] {
                 let file = format!("{at}.{what}");
                 let path = work.path().join(&file);
-                let fetched = host.fetch_volume(&pool, volume, &path).await;
+                let fetched = host.fetch_volume(&VolumePath::new(&pool, volume), &path).await;
                 let mut digest = fetched.map_err(|error| trouble(&error))?;
                 if what == "disk" {
                     let base = base.clone();
-                    let named = tokio::task::spawn_blocking(move || name_base(&path, &base)).await;
+                    let named = tokio::task::spawn_blocking(move || name_base(&path, base.as_str())).await;
                     digest = named
                         .map_err(|error| trouble(&error))?
                         .map_err(|error| trouble(&error))?;

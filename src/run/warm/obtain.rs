@@ -9,9 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::guest::identity::Answer;
 use crate::image::warm::{Found, Kept, WarmStore};
 use crate::input::hex;
+use crate::model::name::{NameError, VolumeName, VolumePath};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::CloneMode;
-use crate::model::resource::{Resource, ResourceKind};
+use crate::model::resource::{Made, Resource};
 use crate::port::{LabError, Power, VmSpec};
 use crate::run::arm::ArmRun;
 use crate::run::names;
@@ -114,7 +115,7 @@ async fn obtain(
     let saved = save(arm, set, &mut made).await;
     if let Ok(Ok(_)) = saved {
         // What was saved stays until the run's end.
-        made.retain(|resource| resource.kind != ResourceKind::Volume);
+        made.retain(|resource| !matches!(resource.made, Made::Volume(_)));
     }
     arm.site.resources.remove_all(made).await;
     let saved = match saved? {
@@ -177,17 +178,17 @@ async fn place(
     let mut nodes = Vec::new();
     for (at, (node, plan)) in kept.nodes.iter().zip(&arm.cell.nodes).enumerate() {
         arm.base(plan).await?;
-        let files = files(set, at);
+        let files = files(set, at)?;
         for (volume, part) in [
             (&files.disk, &node.disk),
             (&files.ram, &node.ram),
             (&files.state, &node.state),
         ] {
-            let name = format!("{pool}/{volume}");
-            made.push(arm.site.resources.intend(ResourceKind::Volume, &name)?);
+            let path = VolumePath::new(&pool, volume);
+            made.push(arm.site.resources.intend(Made::Volume(path.clone()))?);
             arm.site
                 .host
-                .place_volume(&pool, volume, &folder.join(&part.file), &part.digest)
+                .place_volume(&path, &folder.join(&part.file), &part.digest)
                 .await?;
         }
         nodes.push(SavedNode {
@@ -198,13 +199,13 @@ async fn place(
     Ok(Saved::of(nodes))
 }
 
-fn files(set: &str, at: usize) -> Files {
-    let name = |what: &str| format!("warm-{set}-{at}.{what}");
-    Files {
-        disk: name("qcow2"),
-        ram: name("ram"),
-        state: name("state"),
-    }
+fn files(set: &str, at: usize) -> Result<Files, NameError> {
+    let name = |what: &str| VolumeName::new(format!("warm-{set}-{at}.{what}"));
+    Ok(Files {
+        disk: name("qcow2")?,
+        ram: name("ram")?,
+        state: name("state")?,
+    })
 }
 
 /// Boots the nodes of an arm's cell, and saves them together. A fault is the boot's own, which a cold clone would have had
@@ -218,12 +219,10 @@ async fn save(
     let warm = |error| fault(Stage::Warm, None, error);
     let mut specs = template.fork(&Origin::Cold(None), made).await?;
     for (at, spec) in specs.iter_mut().enumerate() {
-        let volume = format!("{}/{}", spec.pool, files(set, at).ram);
-        let ram = arm.site.resources.intend(ResourceKind::Volume, &volume);
-        made.push(ram.map_err(warm)?);
-        spec.power = Power::Savable {
-            ram: files(set, at).ram,
-        };
+        let ram = files(set, at).map_err(|error| warm(error.into()))?.ram;
+        let path = VolumePath::new(&spec.pool, &ram);
+        made.push(arm.site.resources.intend(Made::Volume(path)).map_err(warm)?);
+        spec.power = Power::Savable { ram };
     }
     let nodes = match template.boot(&specs, made).await {
         Ok(nodes) => nodes,
@@ -259,11 +258,11 @@ async fn freeze(
     let mut nodes = Vec::new();
     for (at, (spec, who)) in specs.iter().zip(who).enumerate() {
         let files = Files {
-            disk: spec.overlay.clone(),
-            ..files(set, at)
+            disk: names::overlay(&spec.name)?,
+            ..files(set, at)?
         };
-        let volume = format!("{}/{}", spec.pool, files.state);
-        made.push(arm.site.resources.intend(ResourceKind::Volume, &volume)?);
+        let path = VolumePath::new(&spec.pool, &files.state);
+        made.push(arm.site.resources.intend(Made::Volume(path))?);
         host.save_state(spec, &files.state).await?;
         nodes.push(SavedNode { files, who });
     }

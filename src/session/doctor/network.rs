@@ -5,8 +5,9 @@ use std::path::Path;
 use crate::host::connected::Connected;
 use crate::host::proxy;
 use crate::model::id::RunId;
+use crate::model::name::FilterName;
 use crate::model::outcome::Cause;
-use crate::model::resource::ResourceKind;
+use crate::model::resource::Made;
 use crate::port::{FilterSpec, LabError, NetworkSpec, OutletSpec, Tag};
 use crate::session::doctor::check::Check;
 use crate::session::doctor::removal::remove;
@@ -23,8 +24,15 @@ pub(super) async fn networks(lab: &dyn Connected, run: &RunId) -> Check {
             "for cells of more than one role that talk to each other, set uri = \"qemu:///system\" in [[host]]",
         );
     }
+    match wired(lab, run).await {
+        Ok(()) => Check::ok("network", "a network between nodes can be made and removed"),
+        Err(error) => Check::failed("network", error),
+    }
+}
+
+async fn wired(lab: &dyn Connected, run: &RunId) -> Result<(), LabError> {
     let spec = NetworkSpec {
-        name: format!("pg-{run}-look"),
+        name: format!("pg-{run}-look").parse()?,
         tag: Tag {
             run: run.clone(),
             arm: None,
@@ -32,11 +40,8 @@ pub(super) async fn networks(lab: &dyn Connected, run: &RunId) -> Check {
         },
     };
     let made = lab.create_network(&spec).await;
-    let removed = remove(lab, ResourceKind::Network, &spec.name).await;
-    match made.and(removed) {
-        Ok(()) => Check::ok("network", "a network between nodes can be made and removed"),
-        Err(error) => Check::failed("network", error),
-    }
+    let removed = remove(lab, Made::Network(spec.name)).await;
+    made.and(removed)
 }
 
 /// The way out of isolated clones: an outlet and a filter, made and removed, and the proxy's program.
@@ -59,13 +64,13 @@ async fn tried(lab: &dyn Connected, run: &RunId) -> Result<String, LabError> {
         );
     }
     let outlet = OutletSpec {
-        name: format!("pg-{run}-out"),
+        name: format!("pg-{run}-out").parse()?,
         run: run.clone(),
         run_dir: nowhere(run),
         clients: 1,
         open: false,
     };
-    let filter_name = format!("pg-{run}");
+    let filter_name = FilterName::of_run(run);
     let made = match lab.create_outlet(&outlet).await {
         Ok(info) => {
             let filter = FilterSpec {
@@ -77,8 +82,8 @@ async fn tried(lab: &dyn Connected, run: &RunId) -> Result<String, LabError> {
         }
         Err(error) => Err(error),
     };
-    let network_gone = remove(lab, ResourceKind::Network, &outlet.name).await;
-    let filter_gone = remove(lab, ResourceKind::Filter, &filter_name).await;
+    let network_gone = remove(lab, Made::Network(outlet.name)).await;
+    let filter_gone = remove(lab, Made::Filter(filter_name)).await;
     let info = made?;
     network_gone.and(filter_gone)?;
     Ok(format!(

@@ -1,14 +1,13 @@
 //! What a check made is removed again.
 
 use crate::host::connected::Connected;
-use crate::model::resource::{Resource, ResourceKind};
+use crate::model::resource::{Made, Resource};
 use crate::port::LabError;
 
-pub(super) async fn remove(lab: &dyn Connected, kind: ResourceKind, name: &str) -> Result<(), LabError> {
+pub(super) async fn remove(lab: &dyn Connected, made: Made) -> Result<(), LabError> {
     let resource = Resource {
-        kind,
-        name: name.into(),
-        uri: lab.uri().into(),
+        made,
+        uri: lab.uri().clone(),
     };
     lab.remove(&resource).await
 }

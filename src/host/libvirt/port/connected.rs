@@ -9,6 +9,7 @@ use crate::host::libvirt::error::{doing, found};
 use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::xml::{child, parse};
 use crate::host::libvirt::{accel, pool};
+use crate::model::name::PoolName;
 use crate::model::policy::Accel;
 use crate::port::{Hypervisor, LabError};
 
@@ -60,30 +61,30 @@ impl Connected for LibvirtHost {
         accel::probe_anew(self).await
     }
 
-    async fn define_pool(&self, pool: &str) -> Result<(), LabError> {
-        let (uri, pool) = (self.uri().to_owned(), pool.to_owned());
+    async fn define_pool(&self, pool: &PoolName) -> Result<(), LabError> {
+        let (uri, pool) = (self.uri().clone(), pool.clone());
         let what = format!("defining pool {pool} on {uri}");
         self.link()
             .ask(what, move |conn| pool::define(conn, &uri, &pool).map(drop))
             .await
     }
 
-    async fn knows_pool(&self, pool: &str) -> Result<bool, LabError> {
-        let pool = pool.to_owned();
+    async fn knows_pool(&self, pool: &PoolName) -> Result<bool, LabError> {
+        let pool = pool.clone();
         let what = format!("looking for pool {pool} on {}", self.uri());
         self.link()
             .ask(what, move |conn| {
-                Ok(found(conn.lookup_storage_pool_by_name(&pool), "a pool")?.is_some())
+                Ok(found(conn.lookup_storage_pool_by_name(pool.as_str()), "a pool")?.is_some())
             })
             .await
     }
 
-    async fn forget_pool(&self, pool: &str) -> Result<(), LabError> {
-        let pool = pool.to_owned();
+    async fn forget_pool(&self, pool: &PoolName) -> Result<(), LabError> {
+        let pool = pool.clone();
         let what = format!("forgetting pool {pool} on {}", self.uri());
         self.link()
             .ask(what, move |conn| {
-                match found(conn.lookup_storage_pool_by_name(&pool), "a pool")? {
+                match found(conn.lookup_storage_pool_by_name(pool.as_str()), "a pool")? {
                     Some(pool) => pool.undefine().map_err(doing("forgetting a pool")),
                     None => Ok(()),
                 }

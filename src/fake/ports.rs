@@ -1,0 +1,237 @@
+//! The ports of the fake lab.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use crate::fake::agent::FakeAgent;
+use crate::fake::guest::Domain;
+use crate::fake::lab::{FakeLab, URI};
+use crate::model::name::{DomainName, PoolName, VolumeName, VolumePath};
+use crate::model::outcome::Cause;
+use crate::model::resource::{Made, Resource};
+use crate::model::uri::HostUri;
+use crate::port::{
+    Capacity, Disk, FilterSpec, GuestAgent, Hypervisor, LabError, Machines, Marked, NetworkSpec, Networks,
+    OutletInfo, OutletSpec, Storage, VmSpec, VmState,
+};
+
+#[async_trait]
+impl Storage for FakeLab {
+    async fn create_pool(&self, pool: &PoolName) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_pool", pool)?;
+        let new = state.pools.insert(pool.clone());
+        state.require(new, &format!("pool {pool} is made twice"));
+        Ok(())
+    }
+
+    async fn place_image(&self, volume: &VolumePath, _: &Path, _: &str) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("place_image", &volume.name)?;
+        let in_pool = state.pools.contains(&volume.pool);
+        state.require(in_pool, &format!("{volume} is placed into no pool"));
+        let new = state.volumes.insert(volume.clone());
+        state.require(new, &format!("{volume} is placed twice"));
+        Ok(())
+    }
+
+    async fn create_overlay(&self, pool: &PoolName, disk: &Disk) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_overlay", &disk.volume)?;
+        let based = state.volumes.contains(&VolumePath::new(pool, &disk.base));
+        state.require(based, &format!("{} is forked from nothing", disk.volume));
+        let new = state.volumes.insert(VolumePath::new(pool, &disk.volume));
+        state.require(new, &format!("{} is made twice", disk.volume));
+        Ok(())
+    }
+
+    async fn fetch_volume(&self, volume: &VolumePath, file: &Path) -> Result<String, LabError> {
+        self.state().fetch(volume, file)
+    }
+
+    async fn place_volume(&self, volume: &VolumePath, file: &Path, digest: &str) -> Result<(), LabError> {
+        self.state().place(volume, file, digest)
+    }
+}
+
+#[async_trait]
+impl Networks for FakeLab {
+    fn has_networks(&self) -> bool {
+        true
+    }
+
+    fn can_isolate(&self) -> Result<(), LabError> {
+        match self.state().refusals.get("isolate") {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), LabError> {
+        self.state().wire("create_network", &spec.name)
+    }
+
+    async fn create_outlet(&self, spec: &OutletSpec) -> Result<OutletInfo, LabError> {
+        self.state().wire("create_outlet", &spec.name)?;
+        Ok(OutletInfo {
+            gateway: Ipv4Addr::new(10, 213, 0, 1),
+            prefix: 24,
+        })
+    }
+
+    async fn create_filter(&self, spec: &FilterSpec) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_filter", &spec.name)?;
+        let new = state.filters.insert(spec.name.clone());
+        state.require(new, &format!("filter {} is made twice", spec.name));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Machines for FakeLab {
+    async fn machine(&self, _: bool) -> Result<BTreeMap<String, String>, LabError> {
+        let mut state = self.state();
+        state.call("machine", URI)?;
+        Ok(state.machine.clone())
+    }
+
+    async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.call("create_vm", &spec.name)?;
+        let mut disks = spec
+            .disks
+            .iter()
+            .map(|disk| VolumePath::new(&spec.pool, &disk.volume));
+        let there = !spec.disks.is_empty() && disks.all(|disk| state.volumes.contains(&disk));
+        state.require(there, &format!("{} has no disk", spec.name));
+        for nic in &spec.nics {
+            let wired = nic
+                .network
+                .as_ref()
+                .is_none_or(|name| state.networks.contains(name));
+            state.require(wired, &format!("{} is on no network", spec.name));
+            let filtered = nic
+                .filter
+                .as_ref()
+                .is_none_or(|name| state.filters.contains(name));
+            state.require(filtered, &format!("{} has a filter that is not there", spec.name));
+        }
+        let Some(script) = state.scripts.get(&spec.role).cloned() else {
+            state.violations.push(format!("role {} has no script", spec.role));
+            return Err(LabError::new(Cause::Internal, "no script"));
+        };
+        let Some(arm) = &spec.tag.arm else {
+            state.violations.push(format!("{} belongs to no arm", spec.name));
+            return Err(LabError::new(Cause::Internal, "no arm"));
+        };
+        let new = !state.domains.contains_key(&spec.name);
+        state.require(new, &format!("{} is made twice", spec.name));
+        let mut domain = Domain::new(spec.clone(), arm.kind, script);
+        state.power(&mut domain)?;
+        state.domains.insert(spec.name.clone(), domain);
+        Ok(())
+    }
+
+    async fn pause(&self, domain: &DomainName) -> Result<(), LabError> {
+        self.state().pause(domain)
+    }
+
+    async fn resume(&self, domain: &DomainName) -> Result<(), LabError> {
+        self.state().resume(domain)
+    }
+
+    async fn save_state(&self, spec: &VmSpec, volume: &VolumeName) -> Result<(), LabError> {
+        self.state().save(spec, volume)
+    }
+
+    async fn vm_state(&self, domain: &DomainName) -> Result<VmState, LabError> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state.domains.get(domain).map_or(VmState::Gone, Domain::vm_state))
+    }
+
+    async fn console_tail(&self, domain: &DomainName) -> String {
+        format!("console of {domain}")
+    }
+
+    fn agent(&self, domain: &DomainName) -> Box<dyn GuestAgent> {
+        Box::new(FakeAgent::new(self.clone(), domain))
+    }
+}
+
+#[async_trait]
+impl Hypervisor for FakeLab {
+    fn uri(&self) -> &HostUri {
+        self.its_uri()
+    }
+
+    async fn capacity(&self) -> Result<Capacity, LabError> {
+        let state = self.state();
+        state.alive()?;
+        state
+            .capacity
+            .ok_or_else(|| LabError::new(Cause::HostRefused, "the fake host has no capacity"))
+    }
+
+    async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
+        let mut state = self.state();
+        state.take()?;
+        let name = resource.made.name();
+        let here = resource.uri == *self.uri();
+        state.require(here, &format!("{resource} is removed from another host"));
+        state.calls.push(format!("remove {name}"));
+        if state.stuck.iter().any(|suffix| name.ends_with(suffix)) {
+            return Err(LabError::new(Cause::HostRefused, format!("{name} is busy")));
+        }
+        match &resource.made {
+            Made::Domain(name) => {
+                state.domains.remove(name);
+            }
+            Made::Network(name) => {
+                let used = state.nics().any(|nic| nic.network.as_ref() == Some(name));
+                state.require(!used, &format!("network {name} is removed under a domain"));
+                state.networks.remove(name);
+            }
+            Made::Filter(name) => {
+                let used = state.nics().any(|nic| nic.filter.as_ref() == Some(name));
+                state.require(!used, &format!("filter {name} is removed under a domain"));
+                state.filters.remove(name);
+            }
+            Made::Volume(path) => {
+                let has = |spec: &VmSpec| {
+                    spec.pool == path.pool && spec.disks.iter().any(|disk| disk.volume == path.name)
+                };
+                let used = state.domains.values().any(|domain| has(&domain.spec));
+                state.require(!used, &format!("volume {path} is removed under a domain"));
+                state.volumes.remove(path);
+            }
+            Made::Pool(name) => {
+                let full = state.volumes.iter().any(|volume| volume.pool == *name);
+                state.require(!full, &format!("pool {name} is removed with volumes in it"));
+                state.pools.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    async fn marked(&self) -> Result<Vec<Marked>, LabError> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state
+            .domains
+            .values()
+            .map(|Domain { spec, .. }| Marked {
+                resource: Resource {
+                    made: Made::Domain(spec.name.clone()),
+                    uri: self.uri().clone(),
+                },
+                run: spec.tag.run.clone(),
+                run_dir: Some(spec.tag.run_dir.clone()),
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,57 @@
+//! Pools and volumes: the [`Storage`] port.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use crate::host::libvirt::host::LibvirtHost;
+use crate::host::libvirt::{pool, transfer, volume};
+use crate::model::name::{PoolName, VolumePath};
+use crate::port::{Disk, LabError, Storage};
+
+#[async_trait]
+impl Storage for LibvirtHost {
+    async fn create_pool(&self, pool: &PoolName) -> Result<(), LabError> {
+        let (uri, pool) = (self.link().uri().clone(), pool.clone());
+        self.make(format!("making pool {pool}"), move |conn| {
+            pool::create(conn, &uri, &pool)
+        })
+        .await
+    }
+
+    async fn place_image(&self, volume: &VolumePath, file: &Path, sha256: &str) -> Result<(), LabError> {
+        let (path, file, sha256) = (volume.clone(), file.to_owned(), sha256.to_owned());
+        let what = format!("copying image {}", file.display());
+        self.transfer(what, &volume.pool, move |conn, folder| {
+            volume::place_image(conn, folder.as_deref(), &path, &file, &sha256)
+        })
+        .await
+    }
+
+    async fn create_overlay(&self, pool: &PoolName, disk: &Disk) -> Result<(), LabError> {
+        let (pool, disk) = (pool.clone(), disk.clone());
+        self.make(format!("making overlay {}", disk.volume), move |conn| {
+            volume::create_overlay(conn, &pool, &disk)
+        })
+        .await
+    }
+
+    async fn fetch_volume(&self, volume: &VolumePath, file: &Path) -> Result<String, LabError> {
+        let (path, file) = (volume.clone(), file.to_owned());
+        self.transfer(
+            format!("fetching volume {volume}"),
+            &volume.pool,
+            move |conn, folder| transfer::fetch(conn, folder.as_deref(), &path, &file),
+        )
+        .await
+    }
+
+    async fn place_volume(&self, volume: &VolumePath, file: &Path, digest: &str) -> Result<(), LabError> {
+        let (path, file, digest) = (volume.clone(), file.to_owned(), digest.to_owned());
+        let what = format!("copying {}", file.display());
+        self.transfer(what, &volume.pool, move |conn, folder| {
+            transfer::place(conn, folder.as_deref(), &path, &file, &digest)
+        })
+        .await
+    }
+}
