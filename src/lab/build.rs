@@ -33,7 +33,7 @@ pub struct ImageChoice {
     pub pin: ImagePin,
     /// SHA-256 (hexadecimal) of the recipes that it is built from, by path relative to the lab file.
     pub recipes: BTreeMap<String, String>,
-    /// The update sources in it, as far as a recipe tells: lines of `sources.list`.
+    /// The update sources in it, as far as a recipe tells: lines with an address each.
     pub sources: Vec<String>,
 }
 
@@ -293,7 +293,7 @@ fn network_policy(lab: &Lab, cells: &[CellPlan], images: &[ImageChoice]) -> Netw
     }
 }
 
-/// The address in a line of `sources.list` (sources.list(5)) that is asked over a network: `deb [options] URI suite ...`.
+/// The address in a line of an image's update sources that is asked over a network, as in `deb [options] URI suite ...`.
 fn source_address(line: &str) -> Option<&str> {
     let mut words = line.split_whitespace();
     words.find(|word| word.starts_with("http://") || word.starts_with("https://"))
