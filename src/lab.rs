@@ -8,6 +8,7 @@ pub mod keys;
 pub mod lint;
 pub mod load;
 pub mod names;
+pub mod new;
 pub mod open;
 pub mod recipe;
 pub mod scenario;

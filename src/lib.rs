@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! patchgate.toml, images/, scenarios/
-//!     |  load (I/O, spans)          config, image, scenario
+//!     |  open, check (I/O, spans)                           lab, image
 //!     v
-//!   Plan        immutable, serialisable, all choices made   plan      (pure)
-//!     |  run: forks arms, updates, tests; emits events      run  -> port -> libvirt, agent
+//!   Plan        immutable, serialisable, all choices made   lab::build (pure)
+//!     |  run: forks arms, updates, tests; emits events      session -> run -> port <- host
 //!     v
-//!   Journal     JSONL, one writer, fsync at decisions       journal
-//!     |  judge: events -> verdicts                          verdict   (pure)
-//!     |  decide: verdicts + policy -> gate                  gate      (pure)
+//!   Journal     JSONL, one writer, fsync at decisions       record
+//!     |  judge: events -> verdicts                          verdict    (pure)
+//!     |  decide: verdicts + policy -> gate                  gate       (pure)
 //!     v
 //!   Reports     terminal, JSON, JUnit, Markdown             report
 //! ```

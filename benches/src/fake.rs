@@ -16,12 +16,13 @@ use patchgate::lab::build::ImageChoice;
 use patchgate::lab::file::Lab;
 use patchgate::model::event::{Event, Record};
 use patchgate::model::expected::Expected;
+use patchgate::model::id::RunId;
 use patchgate::model::plan::{HostPlan, ImagePin, Plan};
 use patchgate::port::Observer;
-use patchgate::record::journal;
 use patchgate::record::state::State;
-use patchgate::run::{self, HostSetup, Setup};
+use patchgate::run::{HostSetup, Setup};
 use patchgate::secret::Secrets;
+use patchgate::session::ready::Ready;
 use tokio_util::sync::CancellationToken;
 
 use crate::figures::{Figures, percentile};
@@ -103,10 +104,7 @@ impl Observer for Quiet {
 fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
     let plan = plan(folder, groups)?;
     let state = State::at(folder.join("state"));
-    let run = RUN.parse().map_err(Failed)?;
-    let run_dir = state
-        .create_run(&run)
-        .map_err(|error| Failed(error.to_string()))?;
+    let run: RunId = RUN.parse().map_err(Failed)?;
     let lab = FakeLab::default();
     lab.script("web", GuestScript::default());
     let setup = Setup {
@@ -143,16 +141,13 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed(error.to_string()))?;
-    runtime.block_on(async {
-        let budget = run::preflight(&setup)
-            .await
-            .map_err(|error| Failed(error.to_string()))?;
-        run::execute(setup, budget, &run_dir)
-            .await
-            .map_err(|error| Failed(error.to_string()))
-    })?;
-    let journal = journal::read(&run_dir.journal()).map_err(|error| Failed(error.to_string()))?;
-    let decision = Decided::of(journal, false).decision;
+    let rehearsed = runtime.block_on(async {
+        let ready = Ready::of(setup, state.clone()).await?;
+        ready.run(|_| ()).await
+    });
+    rehearsed.map_err(|error| Failed(error.to_string()))?;
+    let decided = Decided::load(&state, &run).map_err(|error| Failed(error.to_string()))?;
+    let decision = decided.decision;
     match decision.gate {
         Gate::Open => Ok(decision.counts.passed),
         Gate::Closed | Gate::Undecided => Err(Failed(format!("the fake lab's {}", decision.line(&run)))),

@@ -1,6 +1,7 @@
 //! `make bench [PARTS="fake replay"]`: a table on standard output and `target/bench.json`. What each figure means is in
 //! docs/bench.md.
 
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "figures are printed")]
 #![expect(clippy::disallowed_methods, reason = "it measures")]
 
 mod clones;

@@ -5,6 +5,7 @@ use crate::decide::DecideError;
 use crate::image::batch::NotBuilt;
 use crate::image::error::BuildError;
 use crate::input::finding::Finding;
+use crate::lab::new::NewError;
 use crate::lab::open::Refused;
 use crate::model::outcome::Cause;
 use crate::port::LabError;
@@ -83,6 +84,15 @@ impl From<StateError> for UserError {
     fn from(error: StateError) -> Self {
         Self {
             hint: error.hint(),
+            ..Self::usage(error.to_string())
+        }
+    }
+}
+
+impl From<NewError> for UserError {
+    fn from(error: NewError) -> Self {
+        Self {
+            hint: error.hint().map(str::to_owned),
             ..Self::usage(error.to_string())
         }
     }

@@ -12,7 +12,6 @@ use patchgate::lab::build::{ImageChoice, build, build_selected, digest};
 use patchgate::lab::file::Lab;
 use patchgate::lab::lint::lint;
 use patchgate::lab::load;
-use patchgate::lab::scenario::load::load_dir;
 use patchgate::lab::scenario::parse;
 use patchgate::lab::select::Selection;
 use patchgate::model::expected::Expected;
@@ -277,14 +276,11 @@ fn init_writes_a_lab_that_passes_check_and_never_overwrites() {
     };
     let said = init::run(&args).expect("written");
     assert!(said.contains("my lab/deep' && patchgate check"), "{said}");
-    let lab = load::load(&args.dir.join("patchgate.toml")).expect("the new lab is right");
-    let loaded = load_dir(&args.dir.join("scenarios"));
-    assert_eq!(loaded.findings, []);
-    assert_eq!(
-        lint(&lab, &loaded.files, &loaded.broken, &Families::default()),
-        []
-    );
-    build(&lab, &loaded.scenarios().expect("right"), &images(&lab)).expect("the new lab can be planned");
+    let checked =
+        Lab::open(&args.dir.join("patchgate.toml"), &Families::default()).expect("the new lab is right");
+    assert_eq!(checked.warnings, []);
+    let images = images(&checked.lab);
+    checked.plan(None, &images).expect("the new lab can be planned");
 
     let scenario = args.dir.join("scenarios/shop/page.toml");
     std::fs::remove_file(&scenario).expect("removed");

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use patchgate::record::state::State;
+
 use crate::packages;
 
 /// One live test at a time in a process: guests share the host's cores.
@@ -93,6 +95,10 @@ mode = "{network}"
         self.folder.path()
     }
 
+    fn state(&self) -> State {
+        State::at(self.path().join("state"))
+    }
+
     /// Adds a scenario to the group's.
     pub fn add_scenario(&self, name: &str, text: &str) {
         let path = self.path().join(format!("scenarios/app/{name}.toml"));
@@ -126,23 +132,16 @@ mode = "{network}"
 
     /// The newest run's journal, empty while there is none.
     pub fn journal(&self) -> String {
-        let mut runs: Vec<PathBuf> = fs::read_dir(self.path().join("state/runs"))
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-            .unwrap_or_default();
-        runs.sort();
-        let newest = runs.last().map(|run| run.join("journal.jsonl"));
+        let state = self.state();
+        let newest = state.runs().expect("runs").pop();
         newest
-            .and_then(|path| fs::read_to_string(path).ok())
+            .and_then(|run| fs::read_to_string(state.journal(&run)).ok())
             .unwrap_or_default()
     }
 
     /// What is on the host now, was not before, and is of a run of this lab: other jobs may use the host too.
     pub fn left(&self, uri: &str) -> Vec<String> {
-        let runs: Vec<String> = fs::read_dir(self.path().join("state/runs"))
-            .expect("runs")
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
+        let runs = self.state().runs().expect("runs");
         assert!(!runs.is_empty(), "no run was started");
         on_host(uri)
             .difference(&self.before)
