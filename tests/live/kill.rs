@@ -8,11 +8,14 @@ use crate::lab::{LiveLab, text};
 
 /// Waits until the treatment arm is in a stage.
 fn wait_for(lab: &LiveLab, child: &mut Child, stage: &str) {
-    let mark = format!("\"arm\":\"treatment\",\"stage\":\"{stage}\"");
+    let marks = [
+        "\"kind\":\"treatment\"".to_owned(),
+        format!("\"event\":\"stage-started\",\"stage\":\"{stage}\""),
+    ];
     let deadline = Instant::now() + Duration::from_secs(600);
     loop {
         let journal = lab.journal();
-        let started = |line: &str| line.contains("\"event\":\"stage-started\"") && line.contains(&mark);
+        let started = |line: &str| marks.iter().all(|mark| line.contains(mark));
         if journal.lines().any(started) {
             return;
         }
