@@ -1,4 +1,4 @@
-//! What commands are for: [`GuestCommand::what`](crate::guest::GuestCommand::what), in words that follow "to". Errors show
+//! What commands are for: [`GuestCommand::what`](crate::guest::command::GuestCommand::what), in words that follow "to". Errors show
 //! them, and the fake lab knows a command of any family by them. A scenario's action is named by its kind.
 
 /// Which boot it is.
