@@ -29,3 +29,4 @@ mod report;
 mod run;
 mod runtime;
 pub mod scenario;
+mod schema;

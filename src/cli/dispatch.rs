@@ -9,6 +9,7 @@ use crate::cli::error::UserError;
 use crate::cli::runtime::block_on;
 use crate::cli::{
     check, clean, doctor, exit_code, gate, history, image, init, lab, plan, print, report, run, scenario,
+    schema,
 };
 use crate::host::connect;
 use crate::model::plan::HostPlan;
@@ -58,8 +59,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Run the plan and print the gate; the exit code is the decision.
     Run(run::RunArgs),
-    /// Help for those who write scenarios: try one, print the schema.
+    /// Help for those who write scenarios: try one on fresh clones.
     Scenario(scenario::ScenarioArgs),
+    /// Print the JSON Schema of a lab file, a recipe or a scenario, for editors.
+    Schema(schema::SchemaArgs),
     /// Decide again from a run's journal; the exit code is the decision.
     Gate(gate::GateArgs),
     /// Write the report of a run.
@@ -90,6 +93,7 @@ impl Command {
             | Self::Gate(_)
             | Self::Report(_)
             | Self::History(_)
+            | Self::Schema(_)
             | Self::Completion { .. } => false,
         }
     }
@@ -164,6 +168,7 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
         }
         Command::Run(args) => block_on(run::run(args, lab, colour)),
         Command::Scenario(args) => scenario::run(args, lab),
+        Command::Schema(args) => schema::run(args.file),
         Command::Gate(args) => gate::run(&args, &State::open()?, lab::name(lab)?.as_deref(), colour),
         Command::Report(args) => report::run(&args, &State::open()?, lab::name(lab)?.as_deref(), colour),
         Command::History(args) => {

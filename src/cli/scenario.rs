@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use crate::cli::error::UserError;
-use crate::cli::{exit_code, print, runtime};
-use crate::lab::schema;
+use crate::cli::runtime;
+use crate::cli::schema::{self, Kind};
 
 pub mod show;
 mod trial;
@@ -34,7 +34,7 @@ impl ScenarioArgs {
 pub enum ScenarioCommand {
     /// Run a scenario on fresh clones without updates, show each step as it goes, and remove the clones.
     Try(trial::TryArgs),
-    /// Print the JSON Schema of a scenario file, for editors: `#:schema scenario.schema.json` as its first line.
+    /// The same as `patchgate schema scenario`.
     Schema,
 }
 
@@ -42,9 +42,6 @@ pub enum ScenarioCommand {
 pub fn run(args: ScenarioArgs, lab: Option<&Path>) -> Result<u8, UserError> {
     match args.command {
         ScenarioCommand::Try(args) => runtime::block_on(trial::run(args, lab)),
-        ScenarioCommand::Schema => {
-            print::print(&print::json("the schema", &schema::scenario())?)?;
-            Ok(exit_code::OPEN)
-        }
+        ScenarioCommand::Schema => schema::run(Kind::Scenario),
     }
 }

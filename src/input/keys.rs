@@ -60,6 +60,8 @@ pub enum Usual {
 pub enum Shape {
     /// A text.
     Text,
+    /// A text that is not blank.
+    Filled,
     /// A path.
     Path,
     /// True or false.
@@ -184,7 +186,7 @@ impl Shape {
     /// A value of that shape, as TOML.
     fn example(&self) -> String {
         match self {
-            Self::Text | Self::Path => "\"...\"".to_owned(),
+            Self::Text | Self::Filled | Self::Path => "\"...\"".to_owned(),
             Self::Flag | Self::True => "true".to_owned(),
             Self::Whole(least, _) => least.to_string(),
             Self::Fraction(_, most) => most.to_string(),
@@ -207,6 +209,7 @@ impl Shape {
             Self::Map(inner) => inner.tables(),
             Self::Either(shapes) => shapes.iter().flat_map(Self::tables).collect(),
             Self::Text
+            | Self::Filled
             | Self::Path
             | Self::Flag
             | Self::True

@@ -57,7 +57,7 @@ fn table(table: &'static Table, definitions: &mut Map<String, Value>) -> Value {
     schema
 }
 
-/// The value of a key. A text that must be there says something.
+/// The value of a key.
 fn property(key: &'static Key, definitions: &mut Map<String, Value>) -> Value {
     let mut value = shape(&key.shape, definitions);
     if let Value::Object(value) = &mut value {
@@ -75,9 +75,6 @@ fn property(key: &'static Key, definitions: &mut Map<String, Value>) -> Value {
         let examples: Vec<Value> = key.examples.iter().filter_map(|text| parsed(text)).collect();
         if !examples.is_empty() {
             value.insert("examples".to_owned(), examples.into());
-        }
-        if matches!((key.need, key.shape), (Need::Required, Shape::Text)) {
-            value.insert("pattern".to_owned(), r"\S".into());
         }
     }
     value
@@ -102,6 +99,7 @@ fn reference(inner: &'static Table, definitions: &mut Map<String, Value>) -> Val
 fn shape(of: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
     match of {
         Shape::Text => json!({"type": "string"}),
+        Shape::Filled => json!({"type": "string", "pattern": r"\S"}),
         Shape::Path => json!({"type": "string", "minLength": 1}),
         Shape::Flag => json!({"type": "boolean"}),
         Shape::True => json!({"const": true}),

@@ -80,7 +80,7 @@ pub static LAB: Table = Table {
     name: "lab",
     about: "The lab itself.",
     groups: &[&[
-        Key::required("name", Shape::Text, "The lab's name.").such_as(&["\"hq\""]),
+        Key::required("name", Shape::Filled, "The lab's name.").such_as(&["\"hq\""]),
         Key::optional(
             "updates",
             Shape::Word(&["security", "all", "listed"]),
@@ -199,7 +199,7 @@ pub static IMAGE: Table = Table {
         .such_as(&["\"images/debian-12.toml\""]),
         Key::one_of(
             "imported",
-            Shape::Text,
+            Shape::Filled,
             "The SHA-256 that `patchgate image import` printed.",
         )
         .such_as(&["\"<the sha256 that `patchgate image import` printed>\""]),
@@ -265,9 +265,9 @@ pub static GROUP: Table = Table {
     name: "group",
     about: "A system with an owner and an admin.",
     groups: &[&[
-        Key::required("owner", Shape::Text, "Who answers for it.")
+        Key::required("owner", Shape::Filled, "Who answers for it.")
             .such_as(&["\"Web shop <shop@example.org>\""]),
-        Key::required("admin", Shape::Text, "Who patches it.")
+        Key::required("admin", Shape::Filled, "Who patches it.")
             .such_as(&["\"Server team <servers@example.org>\""]),
         Key::required("os", Shape::Texts(1), "Its OS versions, one cell each.").such_as(&["[\"debian-12\"]"]),
         Key::required("roles", Shape::Texts(1), "Its roles in start order, one VM each.")
@@ -301,7 +301,7 @@ pub static SECRET: Table = Table {
     groups: &[&[
         Key::one_of(
             "env",
-            Shape::Text,
+            Shape::Filled,
             "The environment variable of patchgate that holds it.",
         )
         .such_as(&["\"ERP_PASSWORD\""]),

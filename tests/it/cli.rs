@@ -222,16 +222,28 @@ fn a_try_without_images_or_of_nothing_known_starts_nothing() {
 }
 
 #[test]
-fn the_schema_of_scenarios_is_printed_for_editors() {
+fn the_schemas_of_files_are_printed_for_editors() {
     let folder = folder();
-    let output = patchgate(folder.path())
-        .args(["scenario", "schema"])
-        .output()
-        .expect("it runs");
-    assert!(output.status.success());
-    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    assert_eq!(schema["properties"]["step"]["items"]["$ref"], "#/$defs/step");
+    let printed = |args: &[&str]| -> serde_json::Value {
+        let output = patchgate(folder.path()).args(args).output().expect("it runs");
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    for file in ["lab", "recipe", "scenario"] {
+        let schema = printed(&["schema", file]);
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    }
+    assert_eq!(
+        printed(&["schema", "lab"])["properties"]["lab"]["$ref"],
+        "#/$defs/lab"
+    );
+    assert_eq!(
+        printed(&["schema", "recipe"])["anyOf"][0]["$ref"],
+        "#/$defs/os-recipe"
+    );
+    let scenario = printed(&["schema", "scenario"]);
+    assert_eq!(scenario["properties"]["step"]["items"]["$ref"], "#/$defs/step");
+    assert_eq!(printed(&["scenario", "schema"]), scenario, "the older name");
 }
 
 #[test]

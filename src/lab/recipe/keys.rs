@@ -32,14 +32,18 @@ pub static OS: Table = Table {
         &[
             Key::required(
                 "os",
-                Shape::Text,
+                Shape::Filled,
                 "The OS version that it builds, as the lab file names it.",
             )
             .such_as(&["\"debian-12\""]),
-            Key::required("suite", Shape::Text, "The distribution's own name for it.")
+            Key::required("suite", Shape::Filled, "The distribution's own name for it.")
                 .such_as(&["\"bookworm\""]),
-            Key::required("mirror", Shape::Text, "Where packages come from while building.")
-                .such_as(&["\"http://deb.debian.org/debian\""]),
+            Key::required(
+                "mirror",
+                Shape::Filled,
+                "Where packages come from while building.",
+            )
+            .such_as(&["\"http://deb.debian.org/debian\""]),
             Key::required("disk", Shape::Size, "The disk's size, from 1GiB to 64GiB.").such_as(&["\"4GiB\""]),
             packages("Packages beside the essential ones, all from the suite's main."),
             Key::optional(
@@ -133,7 +137,7 @@ pub static FILE: Table = Table {
     name: "file",
     about: "A file to write.",
     groups: &[&[
-        Key::required("path", Shape::Text, "Its absolute path in the guest.").such_as(&["\"/etc/motd\""]),
+        Key::required("path", Shape::Filled, "Its absolute path in the guest.").such_as(&["\"/etc/motd\""]),
         Key::one_of("content", Shape::Text, "What it holds."),
         Key::one_of(
             "source",

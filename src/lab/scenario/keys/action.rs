@@ -10,7 +10,7 @@ pub static COMMAND: [Key; 2] = [
         Shape::Text,
         "The guest's user who runs `run` or `script`.",
     )
-    .usually("\"root\"")
+    .unless_given("root")
     .such_as(&["\"postgres\""]),
     Key::optional(
         "expect",
@@ -23,7 +23,7 @@ pub static COMMAND: [Key; 2] = [
 
 /// The actions that look at a node and change nothing; a role's `ready` may be one of them as well.
 pub static LOOKS: [Key; 6] = [
-    Key::one_of("run", Shape::Text, "A shell command in the guest.")
+    Key::one_of("run", Shape::Filled, "A shell command in the guest.")
         .such_as(&["\"systemctl is-active nginx\""]),
     Key::one_of(
         "http",
@@ -92,7 +92,7 @@ pub static HTTP: Table = Table {
         &[
             Key::required(
                 "url",
-                Shape::Text,
+                Shape::Filled,
                 "A URL, http://host/path or https://host/path; the host is a role or a name the guest knows.",
             )
             .such_as(&["\"http://web/\""]),
@@ -168,8 +168,8 @@ pub static AUTH: Table = Table {
     name: "auth",
     about: "Basic authentication.",
     groups: &[&[
-        Key::required("user", Shape::Text, "The user's name.").such_as(&["\"clerk\""]),
-        Key::required("password", Shape::Text, "The password, best as ${SECRET}.")
+        Key::required("user", Shape::Filled, "The user's name.").such_as(&["\"clerk\""]),
+        Key::required("password", Shape::Filled, "The password, best as ${SECRET}.")
             .such_as(&["\"${CLERK_PASSWORD}\""]),
     ]],
     elsewhere: &[("name", "it is called `user`")],
@@ -180,7 +180,7 @@ pub static TCP: Table = Table {
     name: "tcp",
     about: "A TCP connection that the node makes.",
     groups: &[&[
-        Key::required("host", Shape::Text, "A role or a name the guest knows.").such_as(&["\"web\""]),
+        Key::required("host", Shape::Filled, "A role or a name the guest knows.").such_as(&["\"web\""]),
         Key::required("port", Shape::Whole(1, 65_535), "The port.").such_as(&["80"]),
         Key::optional("open", Shape::Flag, "Whether a connection must be accepted.").usually("true"),
     ]],
@@ -192,7 +192,7 @@ pub static SERVICE: Table = Table {
     name: "service",
     about: "The state of a service.",
     groups: &[&[
-        Key::required("name", Shape::Text, "Its name, such as nginx.").such_as(&["\"nginx\""]),
+        Key::required("name", Shape::Filled, "Its name, such as nginx.").such_as(&["\"nginx\""]),
         Key::optional("running", Shape::Flag, "Whether it must be running.").usually("true"),
         Key::optional("enabled", Shape::Flag, "Whether it must be started at boot.")
             .unless_given("it is not looked at"),
@@ -206,7 +206,8 @@ pub static FILE: Table = Table {
     about: "A file of the guest.",
     groups: &[
         &[
-            Key::required("path", Shape::Text, "Its absolute path.").such_as(&["\"/etc/nginx/nginx.conf\""]),
+            Key::required("path", Shape::Filled, "Its absolute path.")
+                .such_as(&["\"/etc/nginx/nginx.conf\""]),
             Key::optional("exists", Shape::Flag, "Whether it must exist.").usually("true"),
             Key::optional("mode", Shape::Text, "Its permission bits, such as 0644.").such_as(&["\"0644\""]),
             Key::optional("owner", Shape::Text, "Its owner's name.").such_as(&["\"root\""]),
@@ -222,7 +223,7 @@ pub static PACKAGE: Table = Table {
     name: "package",
     about: "A package of the guest.",
     groups: &[&[
-        Key::required("name", Shape::Text, "Its name.").such_as(&["\"nginx\""]),
+        Key::required("name", Shape::Filled, "Its name.").such_as(&["\"nginx\""]),
         Key::optional("installed", Shape::Flag, "Whether it must be installed.").usually("true"),
         expected("version", "Its version."),
     ]],
@@ -236,7 +237,7 @@ pub static SCRIPT: Table = Table {
     groups: &[&[
         Key::required(
             "file",
-            Shape::Text,
+            Shape::Filled,
             "Its path in the department's folder; at most 1 MiB.",
         )
         .such_as(&["\"smoke.t\""]),
@@ -270,8 +271,8 @@ pub static SQL: Table = Table {
     about: "A query through the client of a database server in the guest.",
     groups: &[
         &[
-            Key::required("database", Shape::Text, "The database.").such_as(&["\"shop\""]),
-            Key::required("query", Shape::Text, "One statement, or several.")
+            Key::required("database", Shape::Filled, "The database.").such_as(&["\"shop\""]),
+            Key::required("query", Shape::Filled, "One statement, or several.")
                 .such_as(&["\"select count(*) from orders\""]),
             Key::optional(
                 "engine",
@@ -310,15 +311,15 @@ pub static LOG: Table = Table {
     groups: &[&[
         Key::one_of(
             "unit",
-            Shape::Text,
+            Shape::Filled,
             "The unit whose journal is read, such as nginx.",
         )
         .such_as(&["\"nginx\""]),
-        Key::one_of("file", Shape::Text, "The absolute path of a log file.")
+        Key::one_of("file", Shape::Filled, "The absolute path of a log file.")
             .such_as(&["\"/var/log/app.log\""]),
         Key::required(
             "unexpected",
-            Shape::Text,
+            Shape::Filled,
             "A regular expression that no new line may match.",
         )
         .such_as(&["'(?i)error'"]),

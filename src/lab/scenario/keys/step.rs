@@ -9,9 +9,9 @@ pub static SCENARIO: Table = Table {
     name: "scenario",
     about: "A department's smoke test.",
     groups: &[&[
-        Key::required("title", Shape::Text, "What it shows, in the department's words.")
+        Key::required("title", Shape::Filled, "What it shows, in the department's words.")
             .such_as(&["\"Post an invoice and find it in the ledger\""]),
-        Key::required("owner", Shape::Text, "Who answers for it.").such_as(&["\"finance-apps\""]),
+        Key::required("owner", Shape::Filled, "Who answers for it.").such_as(&["\"finance-apps\""]),
         Key::optional("timeout", Shape::Span, "How long one whole run may take.")
             .usually("\"2m\"")
             .such_as(&["\"2m\""]),
@@ -58,9 +58,13 @@ pub static SCENARIO: Table = Table {
 };
 
 static COMMON: [Key; 7] = [
-    Key::required("name", Shape::Text, "What it checks, in the department's words.")
-        .such_as(&["\"the ledger balances\""]),
-    Key::required("on", Shape::Text, "The role whose node it runs on.").such_as(&["\"web\""]),
+    Key::required(
+        "name",
+        Shape::Filled,
+        "What it checks, in the department's words.",
+    )
+    .such_as(&["\"the ledger balances\""]),
+    Key::required("on", Shape::Filled, "The role whose node it runs on.").such_as(&["\"web\""]),
     Key::optional(
         "timeout",
         Shape::Span,
