@@ -19,8 +19,8 @@ mod site;
 mod waiting;
 mod warm;
 
-pub use execute::{Tried, execute, try_scenarios};
-pub use life::trial::{KeptNode, Trial};
+pub use execute::{Trial, Tried, execute, one_arm, try_scenarios};
+pub use life::KeptNode;
 pub use preflight::{Capacities, preflight};
 pub use setup::{HostSetup, RunError, Setup};
 pub use site::clean_up;

@@ -258,7 +258,7 @@ impl Domain {
         }
     }
 
-    fn install(&mut self) -> ExecOutput {
+    fn install(&mut self, command: &GuestCommand) -> ExecOutput {
         match self.script.apply {
             Apply::Lies => return ok(""),
             Apply::HalfWay => {
@@ -274,8 +274,9 @@ impl Domain {
                 self.packages.insert("stowaway:amd64".into(), "1".into());
             }
         }
+        let tongue = self.script.tongue;
         for update in &self.script.pending {
-            if let Some(to) = &update.to {
+            if let Some(to) = update.to.as_ref().filter(|_| tongue.installs(command, update)) {
                 self.packages
                     .insert(format!("{}:{}", update.name, update.arch), to.clone());
             }
@@ -357,7 +358,7 @@ impl Domain {
             what::RENEW => self.renew(command)?,
             what::WHO => ok(&self.said()),
             what::FETCH | what::CLEAR => ok(""),
-            what::APPLY => self.install(),
+            what::APPLY => self.install(command),
             what::PROBE => ok(self.script.reach),
             what::REBOOT_HINTS => ok(self.script.hints),
             what::OBSERVE => ok(&look::answer(&self.sections(), false)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::guest::command::GuestCommand;
 use crate::model::update::Update;
 
 /// A package manager's outputs, as its family's parsers read them.
@@ -11,6 +12,11 @@ pub trait Tongue: Send + Sync {
 
     /// Every package, `name:arch` to version; one may be half installed.
     fn packages(&self, packages: &BTreeMap<String, String>, unfinished: Option<&str>) -> String;
+
+    /// Whether a command that installs a set is to install this update; where it cannot be told, it is.
+    fn installs(&self, _command: &GuestCommand, _update: &Update) -> bool {
+        true
+    }
 }
 
 /// apt's and dpkg's.
@@ -38,5 +44,11 @@ impl Tongue for AptTongue {
             format!("{name}\t{version}\t{state} \n")
         };
         packages.iter().map(line).collect()
+    }
+
+    fn installs(&self, command: &GuestCommand, update: &Update) -> bool {
+        let version = update.to.as_deref().unwrap_or_default();
+        let wanted = format!("{}={version}", update.name);
+        command.argv.contains(&wanted)
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::model::arm::ArmPlan;
+use crate::model::id::Arm;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::pinned::Pinned;
 use crate::run::reboot::Reboots;
@@ -26,4 +28,12 @@ pub struct Context {
     pub reboots: Reboots,
     pub pinned: Pinned,
     pub mask: Mask,
+}
+
+impl Context {
+    /// The plan of a side of the cell with that index.
+    pub fn side(&self, cell: usize, arm: Arm, nth_try: u32) -> ArmPlan {
+        let plan = &self.setup.plan;
+        ArmPlan::side(plan, &plan.cells[cell], arm, nth_try, self.setup.keep_failed)
+    }
 }

@@ -3,17 +3,20 @@
 use std::iter;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::model::arm::ArmPlan;
 use crate::model::event::{Event, FORMAT};
 use crate::record::journal::Journal;
 use crate::record::ledger::Ledger;
 use crate::record::state::RunDir;
+use crate::run::arm::ArmRun;
 use crate::run::context::Context;
 use crate::run::dispatcher::{Dispatcher, Writer};
-use crate::run::life::trial::{self, KeptNode, Trial};
+use crate::run::life::{self, KeptNode};
 use crate::run::pinned::Pinned;
 use crate::run::preflight::Capacities;
 use crate::run::reboot::Reboots;
@@ -34,7 +37,16 @@ pub async fn execute(
     close(context, ending).await
 }
 
-/// What came of trying scenarios; their steps stand in the trial's own journal, [`RunDir::trial`].
+/// How scenarios are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// Whether the nodes are rebooted between the steps before the updates and the others, as in a run.
+    pub reboot: bool,
+    /// Whether the nodes are left running, whatever came of it. An interrupt removes them all the same.
+    pub keep: bool,
+}
+
+/// What came of an arm that ran by itself; what it did stands in a journal of its own, [`RunDir::trial`].
 #[derive(Debug)]
 pub struct Tried {
     /// The URI of the host that the nodes were on.
@@ -51,17 +63,42 @@ pub async fn try_scenarios(
     setup: Setup,
     capacities: &Capacities,
     run_dir: &RunDir,
-    trial: Trial,
+    Trial { reboot, keep }: Trial,
+) -> Result<Tried, RunError> {
+    let cell = setup.plan.cells.first();
+    let arm = cell.map(|cell| ArmPlan::trial(&setup.plan, cell, reboot, keep));
+    alone(setup, capacities, run_dir, arm).await
+}
+
+/// Runs one arm by itself: no journal of a run is written, and nothing is decided.
+pub async fn one_arm(
+    setup: Setup,
+    capacities: &Capacities,
+    run_dir: &RunDir,
+    arm: ArmPlan,
+) -> Result<Tried, RunError> {
+    alone(setup, capacities, run_dir, Some(arm)).await
+}
+
+async fn alone(
+    setup: Setup,
+    capacities: &Capacities,
+    run_dir: &RunDir,
+    arm: Option<ArmPlan>,
 ) -> Result<Tried, RunError> {
     let (context, ending) = open(setup, run_dir, &run_dir.trial())?;
-    // Where its first arm would start in a run, so starts the trial's only one.
+    // Where the first arm of a run would start, this only one does.
     let start = capacities.queue(&context.setup).admit();
     let site = start.and_then(|start| context.sites.get(start.host));
     let uri = site.map_or_else(String::new, |site| site.host.uri().to_string());
-    let kept = match site {
-        Some(site) => trial::run(&context, site, trial).await,
-        None => Vec::new(),
-    };
+    let mut kept = Vec::new();
+    if let (Some(site), Some(arm)) = (site, arm) {
+        let cells = &context.setup.plan.cells;
+        if let Some(index) = cells.iter().position(|cell| cell.id == arm.id.cell) {
+            let arm = ArmRun::new(&context, site, index, arm);
+            kept = life::run(arm, Duration::ZERO, None, || ()).await.kept;
+        }
+    }
     let left_behind = close(context, ending).await?;
     Ok(Tried {
         uri,

@@ -8,9 +8,8 @@ mod prove;
 mod restart;
 mod scenario;
 mod step;
-pub mod trial;
 mod update;
 mod updates;
 mod whole;
 
-pub use whole::run;
+pub use whole::{Ended, KeptNode, run};

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::id::{ArmKind, CellId, RunId};
 use crate::model::name::{DomainName, FilterName, NameError, NetworkName, PoolName, VolumeName};
+use crate::model::plan::CellPlan;
 
 /// Nodes of a cell that have MAC addresses of their own.
 const NODES: usize = 256;
@@ -87,6 +88,14 @@ pub fn outlet_mac(cell: usize, arm: ArmKind, node: usize) -> String {
 /// A node's address in its cell: the same in both arms and in every clone.
 pub fn address(node: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(CELL + 10 + u32::try_from(node).unwrap_or(0))
+}
+
+/// Address and name of every node of a cell.
+pub fn hosts(cell: &CellPlan) -> Vec<(String, String)> {
+    let nodes = cell.nodes.iter().enumerate();
+    nodes
+        .map(|(at, node)| (address(at).to_string(), node.host.clone()))
+        .collect()
 }
 
 #[cfg(test)]

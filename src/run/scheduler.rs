@@ -9,27 +9,28 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::event::Event;
-use crate::model::id::{Arm, ArmId, ArmKind};
+use crate::model::id::{Arm, ArmId};
 use crate::model::outcome::{Cause, Stage};
 use crate::model::policy::CloneMode;
 use crate::port::LabError;
 use crate::run::arm::ArmRun;
 use crate::run::context::Context;
+use crate::run::life::{self, Ended};
 use crate::run::node::fault;
 use crate::run::pair::{self, Seat};
 use crate::run::queue::{Queue, Start, Stranded};
-use crate::run::{life, warm};
+use crate::run::warm;
 
 /// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
 const SHORT: Duration = Duration::from_secs(60);
 
 /// How an arm's task ended, with what it made removed: its cell, and whether the arm came to its end in order.
-type Ended = (usize, bool);
+type Done = (usize, bool);
 
 struct Scheduler<'a> {
     context: &'a Arc<Context>,
     queue: Queue,
-    running: JoinSet<Ended>,
+    running: JoinSet<Done>,
     /// What is done beside the arms: placing what those that wait are forked from, one cell at a time, and forking the next;
     /// ending the proxy.
     aside: JoinSet<()>,
@@ -112,11 +113,11 @@ impl Scheduler<'_> {
     fn fork(&mut self, cell: usize, arm: Arm, host: usize) {
         let context = self.context.clone();
         // With one host there is no second try.
-        let id = ArmId::first(&context.setup.plan.cells[cell].id, arm);
-        let tell = context.sites[host].ahead.expect(id);
+        let plan = context.side(cell, arm, 1);
+        let tell = context.sites[host].ahead.expect(plan.id.clone());
         self.aside.spawn(async move {
             let site = &context.sites[host];
-            let arm = ArmRun::new(&context, site, cell, arm.into(), 1);
+            let arm = ArmRun::new(&context, site, cell, plan);
             let forked = tokio::select! {
                 biased;
                 () = site.loss().wait() => None,
@@ -131,11 +132,10 @@ impl Scheduler<'_> {
         let context = self.context.clone();
         self.aside.spawn(async move {
             let site = &context.sites[host];
-            let arm = ArmRun::new(&context, site, cell, ArmKind::Warm, 1);
             tokio::select! {
                 biased;
                 () = site.loss().wait() => {}
-                () = warm::prepare(&arm) => {}
+                () = warm::place_ahead(&context, site, cell) => {}
             }
         });
     }
@@ -191,6 +191,7 @@ impl Scheduler<'_> {
         }
         for (arm, seat) in seats(start.arms) {
             let context = self.context.clone();
+            let plan = context.side(cell, arm, nth_try);
             let queued = self.started.elapsed();
             let tell = self.tell.clone();
             self.running.spawn(async move {
@@ -199,7 +200,8 @@ impl Scheduler<'_> {
                     // The queue is there as long as any arm is.
                     let _ = tell.send(cell);
                 };
-                let whole = life::run(&context, site, cell, (arm, nth_try), queued, seat, over).await;
+                let arm = ArmRun::new(&context, site, cell, plan);
+                let Ended { whole, .. } = life::run(arm, queued, seat, over).await;
                 // What it gave back shows there; and where it failed, so may the reason.
                 if !context.setup.stop.is_cancelled() {
                     site.look().await;
@@ -225,7 +227,7 @@ impl Scheduler<'_> {
         });
     }
 
-    fn ended(&mut self, ended: Result<Ended, JoinError>) {
+    fn ended(&mut self, ended: Result<Done, JoinError>) {
         // Whether its host is lost is told before what that did to the arm.
         self.hear();
         match ended {

@@ -4,6 +4,8 @@
 pub mod ahead;
 mod keep;
 mod obtain;
+mod save;
 pub mod thaw;
 
-pub use obtain::{origin, prepare};
+pub use obtain::{Prepare, Preparing, origin, place_ahead};
+pub use save::save;

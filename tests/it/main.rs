@@ -20,6 +20,7 @@ mod keys_docs;
 mod observe;
 mod plan;
 mod queue;
+mod run_arm;
 mod run_fake;
 mod run_hosts;
 mod run_measure;

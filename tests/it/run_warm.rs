@@ -7,7 +7,7 @@ use std::time::Duration;
 use patchgate::fake::{Agent, GuestScript};
 use patchgate::image::warm::WarmStore;
 use patchgate::model::event::Event;
-use patchgate::model::id::Arm;
+use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::outcome::Cause;
 use patchgate::model::plan::NodePlan;
 use patchgate::model::policy::CloneMode;
@@ -66,6 +66,30 @@ async fn both_arms_go_on_from_one_boot_and_are_themselves() {
     assert_eq!(calls(&end, &["resume"]).len(), 2);
     let renewed = |(_, what): &&(String, String)| what == "give the clone an identity of its own";
     assert_eq!(end.fake.asked().iter().filter(renewed).count(), 2);
+    end.left_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_booted_to_be_saved_is_an_arm_of_its_own_kind() {
+    let lab = warm();
+    lab.script(GuestScript {
+        agent: Agent::Silent,
+        agent_in: Some(ArmKind::Warm),
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    // The boot of a cold clone would have failed as well, so both arms fail that wait for it.
+    let faults = end.faults();
+    assert!(
+        faults.iter().all(|(_, cause)| *cause == Cause::AgentSilent) && faults.len() == 2,
+        "{faults:?}"
+    );
+    let said = end
+        .journal
+        .records
+        .iter()
+        .filter_map(|record| record.arm.as_ref());
+    assert!(said.clone().count() > 0 && said.clone().all(|arm| arm.side().is_some()));
     end.left_nothing();
 }
 

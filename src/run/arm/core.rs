@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::arm::{ArmPlan, Ends};
 use crate::model::event::Event;
-use crate::model::id::{ArmId, ArmKind};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::CellPlan;
 use crate::model::resource::Resource;
@@ -28,8 +28,8 @@ pub struct ArmRun<'a> {
     pub index: usize,
     /// Its cell.
     pub cell: &'a CellPlan,
-    /// Which arm.
-    pub id: ArmId,
+    /// What it is to do.
+    pub plan: ArmPlan,
     pub name: String,
     pub guests: GuestTime,
 }
@@ -42,26 +42,27 @@ pub fn interrupted(stage: Stage) -> Fault {
 
 impl<'a> ArmRun<'a> {
     /// An arm of the cell with that index, which has done nothing yet.
-    pub fn new(context: &'a Context, site: &'a Site, index: usize, kind: ArmKind, nth_try: u32) -> Self {
-        let cell = &context.setup.plan.cells[index];
+    pub fn new(context: &'a Context, site: &'a Site, index: usize, plan: ArmPlan) -> Self {
+        let run = &context.setup.run;
         Self {
             context,
             site,
             index,
-            cell,
-            id: ArmId {
-                cell: cell.id.clone(),
-                kind,
-                nth_try,
+            cell: &context.setup.plan.cells[index],
+            name: match &plan.ends {
+                Ends::Saved(set) => names::template(run, set),
+                Ends::Removed | Ends::KeptOnFault | Ends::Kept => names::arm(run, index, plan.id.kind),
             },
-            name: names::arm(&context.setup.run, index, kind),
+            plan,
             guests: GuestTime::default(),
         }
     }
 
     /// Sends an event, as said by this arm.
     pub fn emit(&self, event: Event) {
-        self.context.events.emit(Some(self.id.clone()), event);
+        if self.plan.is_told() {
+            self.context.events.emit(Some(self.plan.id.clone()), event);
+        }
     }
 
     /// The run's set-up.
@@ -142,10 +143,10 @@ impl<'a> ArmRun<'a> {
         kept
     }
 
-    /// The scenarios of its cell, in order.
+    /// The scenarios that it runs, in order.
     pub fn scenarios(&self) -> Vec<&'a Scenario> {
         let plan = &self.context.setup.plan;
-        let names = self.cell.scenarios.iter();
+        let names = self.plan.runs.iter();
         names.filter_map(|name| plan.scenarios.get(name)).collect()
     }
 
@@ -162,16 +163,12 @@ impl<'a> ArmRun<'a> {
         self.finished(Stage::Destroy, started.elapsed(), Duration::ZERO);
     }
 
-    /// The arm whose nodes are booted and saved as that set, for this one and others to go on from.
-    pub fn template(&self, set: &str) -> Self {
+    /// The arm that prepares the saved state of that name, for this one and others to go on from.
+    pub fn preparing(&self, set: &str) -> Self {
+        let plan = ArmPlan::preparation(self.cell, self.plan.id.nth_try, set);
         Self {
-            id: ArmId {
-                kind: ArmKind::Warm,
-                ..self.id.clone()
-            },
-            name: names::template(&self.context.setup.run, set),
             guests: self.guests.clone(),
-            ..*self
+            ..Self::new(self.context, self.site, self.index, plan)
         }
     }
 

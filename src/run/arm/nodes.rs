@@ -5,7 +5,7 @@ use crate::model::name::{VolumeName, VolumePath};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
 use crate::model::resource::{Made, Resource};
-use crate::port::{Bus, Disk, Firmware, LabError, NetworkSpec, Nic, NicModel, Tag, VmSpec};
+use crate::port::{Bus, Disk, Firmware, LabError, NetworkSpec, Nic, NicModel, Power, Tag, VmSpec};
 use crate::run::arm::core::ArmRun;
 use crate::run::names;
 use crate::run::node::{Node, fault};
@@ -37,7 +37,7 @@ impl<'a> ArmRun<'a> {
         let (host, resources) = (&self.site.host, &self.site.resources);
         let tag = Tag {
             run: setup.run.clone(),
-            arm: Some(self.id.clone()),
+            arm: Some(self.plan.id.clone()),
             run_dir: self.context.run_dir.clone(),
         };
         if outlet.is_some() {
@@ -52,7 +52,7 @@ impl<'a> ArmRun<'a> {
         let mut specs = Vec::new();
         for (at, node) in self.cell.nodes.iter().enumerate() {
             let image = self.base(node).await?;
-            let (power, saved) = origin.of_node(at);
+            let (power, saved) = origin.of_node(at)?;
             let name = names::domain(&self.name, &node.role)?;
             let disk = Disk {
                 volume: names::overlay(&name)?,
@@ -60,6 +60,9 @@ impl<'a> ArmRun<'a> {
                 bus: Bus::Virtio,
             };
             made.push(resources.intend(Made::Volume(VolumePath::new(&pool, &disk.volume)))?);
+            if let Power::Savable { ram } = &power {
+                made.push(resources.intend(Made::Volume(VolumePath::new(&pool, ram)))?);
+            }
             host.create_overlay(&pool, &disk).await?;
             specs.push(VmSpec {
                 name,
@@ -90,7 +93,7 @@ impl<'a> ArmRun<'a> {
 
     /// A node's interface to the run's outlet, and the one to its cell.
     fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Result<Vec<Nic>, LabError> {
-        let out = names::outlet_mac(self.index, self.id.kind, at);
+        let out = names::outlet_mac(self.index, self.plan.id.kind, at);
         let Some(outlet) = outlet else {
             return Ok(vec![Nic {
                 network: None,
@@ -123,16 +126,8 @@ impl<'a> ArmRun<'a> {
         self.site.host.has_networks().then(|| Place {
             mac: names::mac(&self.context.setup.run, &self.cell.id, &node.role),
             address: format!("{}/{}", names::address(at), names::CELL_PREFIX),
-            hosts: self.hosts(),
+            hosts: names::hosts(self.cell),
         })
-    }
-
-    /// Address and name of every node.
-    pub fn hosts(&self) -> Vec<(String, String)> {
-        let nodes = self.cell.nodes.iter().enumerate();
-        nodes
-            .map(|(at, node)| (names::address(at).to_string(), node.host.clone()))
-            .collect()
     }
 
     /// Creates the VMs of all nodes.

@@ -8,30 +8,28 @@ use crate::model::policy::CloneMode;
 use crate::model::resource::Resource;
 use crate::port::VmSpec;
 use crate::run::arm::ArmRun;
-use crate::run::life::isolate;
 use crate::run::node::Node;
 use crate::run::site::saved::Origin;
-use crate::run::warm;
+use crate::run::warm::{self, Prepare};
+
+/// Nodes that are up.
+pub struct Up<'a> {
+    /// Their VMs.
+    pub specs: Vec<VmSpec>,
+    /// The nodes, in start order.
+    pub nodes: Vec<Node<'a>>,
+}
 
 impl<'a> ArmRun<'a> {
-    /// Forks the nodes and starts them.
-    pub async fn up(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
-        let nodes = self.begin(made).await?;
-        if let Some(outlet) = self.site.outlet.get() {
-            self.stage(Stage::Isolate, isolate::prove(outlet, self, &nodes))
-                .await?;
-        }
-        Ok(nodes)
-    }
-
     /// Forks the nodes from a saved state and lets them go on; where that cannot be had, from their images, and boots them.
-    async fn begin(&self, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
+    /// Where such a state has to be made first, `prepare` does.
+    pub async fn begin(&self, prepare: Prepare, made: &mut Vec<Resource>) -> Result<Up<'a>, Fault> {
         self.go_on(Stage::Clone)?;
         // The first arm makes the way out beside what it is forked from: neither needs the other.
-        let (outlet, origin) = tokio::join!(self.outlet(), warm::origin(self));
+        let (outlet, origin) = tokio::join!(self.outlet(), warm::origin(self, prepare));
         let mut origin = origin?;
         outlet?;
-        let nodes = match (self.clones(&origin, made).await, &origin) {
+        let up = match (self.clones(&origin, made).await, &origin) {
             (Err(fault), Origin::Warm(saved))
                 if !matches!(fault.cause, Cause::Interrupted | Cause::HostLost) =>
             {
@@ -42,17 +40,18 @@ impl<'a> ArmRun<'a> {
                 origin = Origin::Cold(Some(reason));
                 self.clones(&origin, made).await?
             }
-            (nodes, Origin::Warm(_) | Origin::Cold(_)) => nodes?,
+            (up, Origin::Warm(_) | Origin::Cold(_) | Origin::Savable(_)) => up?,
         };
         let (clone, reason) = match origin {
             Origin::Warm(_) => (CloneMode::Warm, None),
             Origin::Cold(reason) => (CloneMode::Cold, reason),
+            Origin::Savable(_) => (CloneMode::Cold, None),
         };
         self.emit(Event::Cloned { clone, reason });
-        Ok(nodes)
+        Ok(up)
     }
 
-    async fn clones(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Vec<Node<'a>>, Fault> {
+    async fn clones(&self, origin: &Origin, made: &mut Vec<Resource>) -> Result<Up<'a>, Fault> {
         let (specs, paused) = self
             .stage(Stage::Clone, async {
                 match self.ahead(origin, made).await {
@@ -61,29 +60,31 @@ impl<'a> ArmRun<'a> {
                 }
             })
             .await?;
-        self.stage(Stage::Boot, async {
-            match origin {
-                Origin::Cold(_) => self.boot(&specs, made).await,
-                Origin::Warm(saved) => {
-                    if !paused {
-                        self.create_all(&specs, made).await?;
+        let nodes = self
+            .stage(Stage::Boot, async {
+                match origin {
+                    Origin::Cold(_) | Origin::Savable(_) => self.boot(&specs, made).await,
+                    Origin::Warm(saved) => {
+                        if !paused {
+                            self.create_all(&specs, made).await?;
+                        }
+                        warm::thaw::thaw(self, saved, &specs).await
                     }
-                    warm::thaw::thaw(self, saved, &specs).await
                 }
-            }
-        })
-        .await
+            })
+            .await?;
+        Ok(Up { specs, nodes })
     }
 
     /// The VMs that were made for this arm before it was its turn, where they are of that origin.
     async fn ahead(&self, origin: &Origin, made: &mut Vec<Resource>) -> Option<Vec<VmSpec>> {
-        let forked = self.site.ahead.take(&self.id).await?;
+        let forked = self.site.ahead.take(&self.plan.id).await?;
         match origin {
             Origin::Warm(saved) if Arc::ptr_eq(saved, &forked.saved) => {
                 made.extend(forked.made);
                 Some(forked.specs)
             }
-            Origin::Warm(_) | Origin::Cold(_) => {
+            Origin::Warm(_) | Origin::Cold(_) | Origin::Savable(_) => {
                 self.site.resources.remove_all(forked.made).await;
                 None
             }

@@ -7,27 +7,22 @@ use crate::run::node::Node;
 use crate::run::reboot::Say;
 
 impl<'a> ArmRun<'a> {
-    /// Reboots the nodes in their order, each ready before the next.
-    pub async fn restart(&self, nodes: &[Node<'a>]) -> Result<(), Fault> {
-        for at in self.cell.reboots() {
-            nodes[at]
-                .reboot(Stage::Reboot, self.cell.deadlines.reboot)
-                .await?;
-            // One that is not ready after the updates is found by the scenarios, in both arms alike.
-            nodes[at].await_ready(Stage::Reboot).await?;
-        }
-        Ok(())
-    }
-
-    /// Reboots the nodes, unless neither arm of the cell is to; returns whether they were. `needed` is the treatment arm's.
-    pub async fn maybe_restart(
+    /// Reboots the nodes, unless the two sides of the cell agree that neither is to; returns whether they were. `needed` is
+    /// the treatment arm's.
+    pub async fn reboot(
         &self,
         nodes: &[Node<'a>],
-        say: &Say<'_>,
+        say: Option<&Say<'_>>,
         needed: bool,
     ) -> Result<bool, Fault> {
+        let agreed = async {
+            match say {
+                Some(say) => say.reboots(needed).await,
+                None => true,
+            }
+        };
         let reboots = tokio::select! {
-            reboots = say.reboots(needed) => reboots,
+            reboots = agreed => reboots,
             () = self.context.setup.stop.cancelled() => return Err(interrupted(Stage::Reboot)),
         };
         if reboots {
@@ -36,5 +31,17 @@ impl<'a> ArmRun<'a> {
             self.emit(Event::RebootSkipped);
         }
         Ok(reboots)
+    }
+
+    /// Reboots the nodes in their order, each ready before the next.
+    async fn restart(&self, nodes: &[Node<'a>]) -> Result<(), Fault> {
+        for at in self.cell.reboots() {
+            nodes[at]
+                .reboot(Stage::Reboot, self.cell.deadlines.reboot)
+                .await?;
+            // One that is not ready after the updates is found by the scenarios, in both arms alike.
+            nodes[at].await_ready(Stage::Reboot).await?;
+        }
+        Ok(())
     }
 }

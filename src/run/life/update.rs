@@ -1,5 +1,6 @@
 //! The updates of all of an arm's nodes.
 
+use crate::model::arm::Applies;
 use crate::model::event::Event;
 use crate::model::outcome::{Fault, Stage};
 use crate::model::update::UpdateSet;
@@ -9,17 +10,23 @@ use crate::run::node::Node;
 use crate::run::site::outlet::Outlet;
 
 impl ArmRun<'_> {
-    /// Pins, fetches and installs the updates of every node; returns them, and whether any node needs a reboot for them.
+    /// Pins, fetches and installs on every node what the arm applies; returns that, and whether any node needs a reboot for
+    /// it. Where the arm applies nothing these are no stages.
     pub async fn update(&self, nodes: &[Node<'_>]) -> Result<(Vec<UpdateSet>, bool), Fault> {
+        match self.plan.applies {
+            Applies::Nothing => {
+                let nothing = nodes.iter().map(|_| UpdateSet::pin(Vec::new()));
+                return Ok((nothing.collect(), false));
+            }
+            Applies::Policy | Applies::Pinned(_) => {}
+        }
         let deadlines = &self.cell.deadlines;
         let proxy = self.site.outlet.get().and_then(Outlet::proxy_url);
         let sets = self
             .stage(Stage::Resolve, async {
                 let mut sets = Vec::new();
                 for node in nodes {
-                    let policy = &self.context.setup.plan.updates;
-                    let pinned = &self.context.pinned;
-                    let set = updates::resolve(node, pinned, policy, deadlines, proxy.as_deref()).await?;
+                    let set = self.pin(node, proxy.as_deref()).await?;
                     self.emit(Event::Resolved {
                         role: node.plan.role.clone(),
                         set: set.clone(),
@@ -57,5 +64,26 @@ impl ArmRun<'_> {
             })
             .await?;
         Ok((sets, needed))
+    }
+
+    /// The set of one node.
+    async fn pin(&self, node: &Node<'_>, proxy: Option<&str>) -> Result<UpdateSet, Fault> {
+        let deadlines = &self.cell.deadlines;
+        let given = match &self.plan.applies {
+            Applies::Policy => {
+                let policy = &self.context.setup.plan.updates;
+                return updates::resolve(node, &self.context.pinned, policy, deadlines, proxy).await;
+            }
+            Applies::Pinned(sets) => sets.get(&node.plan.role).cloned(),
+            Applies::Nothing => None,
+        };
+        match given {
+            Some(set) => {
+                // It is fetched by what the node's own lists say.
+                updates::refresh(node, deadlines, proxy).await?;
+                Ok(set)
+            }
+            None => Ok(UpdateSet::pin(Vec::new())),
+        }
     }
 }

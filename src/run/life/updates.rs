@@ -1,4 +1,4 @@
-//! The updates of one node in the treatment arm: pinned, fetched, installed, proved.
+//! The updates of one node: pinned, fetched, installed, proved.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub async fn resolve(
     }
 }
 
-async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) -> Result<(), Fault> {
+/// Has a node read its update sources.
+pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) -> Result<(), Fault> {
     let limit = deadlines.resolve.0;
     let updates = node.family.updates;
     let output = node.exec(Stage::Resolve, &updates.refresh(proxy, limit)).await?;

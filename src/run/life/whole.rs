@@ -1,94 +1,167 @@
-//! The life of one arm, from the fork to its removal.
+//! The life of one arm, from the fork to its removal: one list of stages for arms of every kind. Its plan says what each does,
+//! and which are left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::model::arm::{Ends, Reboot};
 use crate::model::event::Event;
-use crate::model::id::{Arm, ArmKind};
+use crate::model::name::DomainName;
 use crate::model::observation::Moment;
-use crate::model::outcome::{Fault, Stage};
-use crate::model::resource::Resource;
-use crate::model::update::UpdateSet;
+use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::resource::{Made, Resource};
+use crate::port::LabError;
 use crate::run::arm::ArmRun;
-use crate::run::context::Context;
-use crate::run::life::{observe, scenario};
+use crate::run::life::begin::Up;
+use crate::run::life::{isolate, observe, scenario};
+use crate::run::names;
 use crate::run::node::Node;
 use crate::run::pair::Seat;
 use crate::run::reboot::Say;
-use crate::run::site::Site;
+use crate::run::site::saved::Saved;
+use crate::run::warm::{self, Preparing};
 
-/// Runs an arm to its end. Whatever happens is an event, and what it made is removed. `seat` joins it to the other arm of
-/// a cell with measured steps; `over` is called before anything is removed. Returns whether it came to its end in order.
-pub async fn run(
-    context: &Context,
-    site: &Site,
-    index: usize,
-    (arm, nth_try): (Arm, u32),
-    queued: Duration,
+/// How an arm ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Whether it came to its end in order.
+    pub whole: bool,
+    /// The nodes that were left running.
+    pub kept: Vec<KeptNode>,
+}
+
+/// A node that was left running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptNode {
+    /// Its role.
+    pub role: String,
+    /// Its domain's name.
+    pub domain: DomainName,
+}
+
+/// What an arm shares with the other side of its cell, where it is compared with one.
+#[derive(Default)]
+struct Shared<'a> {
+    /// Its place where samples are taken in turns.
     seat: Option<Seat>,
-    over: impl FnOnce(),
-) -> bool {
-    let run = ArmRun::new(context, site, index, arm.into(), nth_try);
-    run.emit(Event::ArmStarted);
-    run.finished(Stage::Queue, queued, Duration::ZERO);
+    /// Its part in whether the cell reboots.
+    say: Option<Say<'a>>,
+}
+
+/// Runs an arm to its end. Whatever happens is an event, and what it made is removed, unless it is to be kept. `seat` joins
+/// it to the other arm of a cell with measured steps; `over` is called before anything is removed.
+pub async fn run(arm: ArmRun<'_>, queued: Duration, seat: Option<Seat>, over: impl FnOnce()) -> Ended {
+    arm.emit(Event::ArmStarted);
+    arm.finished(Stage::Queue, queued, Duration::ZERO);
     let mut made = Vec::new();
-    let say = context.reboots.say(index, arm);
-    let result = run.live(&mut made, seat, say).await;
+    let say = match arm.plan.reboots {
+        Reboot::Agreed(side) => Some(arm.context.reboots.say(arm.index, side)),
+        Reboot::Never | Reboot::Always => None,
+    };
+    let result = arm.live(&mut made, Shared { seat, say }).await;
     let whole = result.is_ok();
-    run.end(result, made, !whole && context.setup.keep_failed, over)
-        .await;
-    whole
+    let mut nodes = arm.nodes_of(&made);
+    if !arm.end(result.map(drop), made, arm.plan.keeps(whole), over).await {
+        nodes.clear();
+    }
+    Ended { whole, kept: nodes }
+}
+
+/// The life of an arm that prepares a saved state.
+fn prepare<'l>(arm: ArmRun<'l>, made: &'l mut Vec<Resource>) -> Preparing<'l> {
+    Box::pin(async move {
+        let saved = arm.live(made, Shared::default()).await?;
+        Ok(saved.unwrap_or_else(|| Err(LabError::new(Cause::Internal, "its plan does not say to save it"))))
+    })
 }
 
 impl ArmRun<'_> {
-    async fn live(&self, made: &mut Vec<Resource>, seat: Option<Seat>, say: Say<'_>) -> Result<(), Fault> {
-        let scenarios = self.scenarios();
-        let nodes = self.up(made).await?;
+    /// Every stage between the queue and the removal; what was saved, where the plan says to save it.
+    async fn live(
+        &self,
+        made: &mut Vec<Resource>,
+        shared: Shared<'_>,
+    ) -> Result<Option<Result<Saved, LabError>>, Fault> {
+        let Up { specs, nodes } = self.begin(prepare, made).await?;
+        if let Ends::Saved(set) = &self.plan.ends {
+            return Ok(Some(warm::save(self, set, (&specs, &nodes), made).await?));
+        }
+        if let Some(outlet) = self.site.outlet.get() {
+            self.stage(Stage::Isolate, isolate::prove(outlet, self, &nodes))
+                .await?;
+        }
         self.context.up.notify_one();
+        let mut scenarios = self.scenarios();
         let (seeded, before) = self
             .stage(Stage::Seed, async {
                 let seeded = scenario::seed(self, &nodes, &scenarios).await?;
                 let mut before = Vec::new();
-                for node in &nodes {
+                for node in nodes.iter().filter(|_| self.plan.looks) {
                     let seen = observe::look(self, node, Stage::Seed, Moment::BeforeUpdates).await?;
                     before.push(seen.packages);
                 }
                 Ok((seeded, before))
             })
             .await?;
-        let (sets, needed) = match self.id.kind {
-            ArmKind::Control | ArmKind::Trial | ArmKind::Warm => {
-                (nodes.iter().map(|_| UpdateSet::pin(Vec::new())).collect(), false)
-            }
-            ArmKind::Treatment => self.update(&nodes).await?,
-        };
+        scenarios.retain(|scenario| !seeded.failed(scenario));
+        if scenarios.is_empty() && !self.plan.looks {
+            return Ok(None);
+        }
+        let (sets, needed) = self.update(&nodes).await?;
         let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
-        let rebooted = self
-            .stage(Stage::Reboot, self.maybe_restart(&nodes, &say, needed))
-            .await?;
-        self.stage(
-            Stage::Prove,
-            self.look(&nodes, &sets, &before, &old_boots, rebooted),
-        )
-        .await?;
+        let rebooted = match self.plan.reboots {
+            Reboot::Never => false,
+            Reboot::Always | Reboot::Agreed(_) => {
+                let reboot = self.reboot(&nodes, shared.say.as_ref(), needed);
+                self.stage(Stage::Reboot, reboot).await?
+            }
+        };
+        if self.plan.looks {
+            let look = self.look(&nodes, &sets, &before, &old_boots, rebooted);
+            self.stage(Stage::Prove, look).await?;
+        }
         let mut passed = BTreeMap::new();
         self.stage(Stage::Scenarios, async {
-            for scenario in scenarios.iter().filter(|scenario| !seeded.failed(scenario)) {
+            for scenario in &scenarios {
                 let ended = scenario::run(self, &nodes, scenario, &seeded).await?;
-                if let Some(known) = ended {
-                    passed.insert(scenario.name.clone(), known);
+                match (ended, &shared.seat) {
+                    (Some(known), Some(_)) => {
+                        passed.insert(scenario.name.clone(), known);
+                    }
+                    // Nothing is measured here, so what waits for that is cleaned up now.
+                    (Some(known), None) if scenario.is_measured() => {
+                        scenario::cleanup(self, &nodes, scenario, known, None).await;
+                    }
+                    (Some(_) | None, _) => {}
                 }
             }
             Ok(())
         })
         .await?;
-        let Some(seat) = seat else { return Ok(()) };
-        let measured = self.measure(&nodes, &passed, &seat).await;
+        let Some(seat) = &shared.seat else {
+            return Ok(None);
+        };
+        let measured = self.measure(&nodes, &passed, seat).await;
         for scenario in scenarios.iter().filter(|scenario| scenario.is_measured()) {
             if let Some(known) = passed.remove(&scenario.name) {
                 scenario::cleanup(self, &nodes, scenario, known, measured.as_ref().err()).await;
             }
         }
-        measured
+        measured.map(|()| None)
+    }
+
+    /// Its nodes of which the VMs are among what was made.
+    fn nodes_of(&self, made: &[Resource]) -> Vec<KeptNode> {
+        let node = |role: &String| {
+            let role = role.clone();
+            let domain = names::domain(&self.name, &role).ok()?;
+            Some(KeptNode { role, domain })
+        };
+        let is_made = |node: &KeptNode| {
+            let domain = Made::Domain(node.domain.clone());
+            made.iter().any(|resource| resource.made == domain)
+        };
+        let nodes = self.cell.nodes.iter().filter_map(|plan| node(&plan.role));
+        nodes.filter(is_made).collect()
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use crate::guest::identity::Answer;
-use crate::model::name::VolumeName;
+use crate::model::name::{NameError, VolumeName};
 use crate::port::Power;
 
 /// A set's saved state, made by whoever asks first, or why there is none.
@@ -52,19 +52,37 @@ pub struct Files {
     pub state: VolumeName,
 }
 
+impl Files {
+    /// Those of a node of the state of that name.
+    pub fn of(set: &str, at: usize) -> Result<Self, NameError> {
+        let name = |what: &str| VolumeName::new(format!("warm-{set}-{at}.{what}"));
+        Ok(Self {
+            disk: name("qcow2")?,
+            ram: name("ram")?,
+            state: name("state")?,
+        })
+    }
+}
+
 /// What the nodes of an arm begin with.
 pub enum Origin {
     /// Their sealed images; with the reason, where it should have been a saved state.
     Cold(Option<String>),
     /// A saved state.
     Warm(Arc<Saved>),
+    /// Their sealed images, so that they can be saved as the state of that name.
+    Savable(String),
 }
 
 impl Origin {
     /// How an arm's node begins, and the volume that its disk is forked from; nothing where that is its image's.
-    pub fn of_node(&self, at: usize) -> (Power, Option<&VolumeName>) {
-        match self {
+    pub fn of_node(&self, at: usize) -> Result<(Power, Option<&VolumeName>), NameError> {
+        Ok(match self {
             Self::Cold(_) => (Power::On, None),
+            Self::Savable(set) => {
+                let ram = Files::of(set, at)?.ram;
+                (Power::Savable { ram }, None)
+            }
             Self::Warm(saved) => {
                 let files = &saved.nodes[at].files;
                 let power = Power::Saved {
@@ -73,7 +91,7 @@ impl Origin {
                 };
                 (power, Some(&files.disk))
             }
-        }
+        })
     }
 }
 

@@ -17,7 +17,7 @@ pub async fn fork(arm: &ArmRun<'_>) -> Option<Forked> {
     match vms(arm, saved.clone(), &mut made).await {
         Ok(specs) => Some(Forked { saved, specs, made }),
         Err(fault) => {
-            tracing::debug!("{} is not forked ahead: {}", arm.id, fault.message);
+            tracing::debug!("{} is not forked ahead: {}", arm.plan.id, fault.message);
             arm.site.resources.remove_all(made).await;
             None
         }

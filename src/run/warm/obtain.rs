@@ -1,29 +1,46 @@
 //! Getting a saved state: from what earlier runs kept, or by booting the nodes of a cell together, once.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::guest::identity::Answer;
 use crate::image::warm::{Found, Kept, WarmStore};
 use crate::input::hex;
-use crate::model::name::{NameError, VolumeName, VolumePath};
+use crate::model::arm::{ArmPlan, Ends};
+use crate::model::name::VolumePath;
 use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::plan::CellPlan;
 use crate::model::policy::CloneMode;
 use crate::model::resource::{Made, Resource};
-use crate::port::{LabError, Power, VmSpec};
+use crate::port::LabError;
 use crate::run::arm::ArmRun;
+use crate::run::context::Context;
 use crate::run::names;
-use crate::run::node::fault;
+use crate::run::setup::Setup;
+use crate::run::site::Site;
 use crate::run::site::saved::{Files, Origin, Saved, SavedNode};
 use crate::run::warm::keep;
 
+/// The life of an arm that prepares a saved state: what it saved, or why it could not be saved. A fault is that of the boot
+/// it took.
+pub type Prepare = for<'l> fn(ArmRun<'l>, &'l mut Vec<Resource>) -> Preparing<'l>;
+
+/// Such a life.
+pub type Preparing<'l> = Pin<Box<dyn Future<Output = Result<Result<Saved, LabError>, Fault>> + Send + 'l>>;
+
 /// What an arm begins with: a saved state, made first where there is none. A fault is that of the boot it took.
-pub async fn origin(arm: &ArmRun<'_>) -> Result<Origin, Fault> {
-    match arm.setup().plan.clone {
-        CloneMode::Cold => return Ok(Origin::Cold(None)),
+pub async fn origin(arm: &ArmRun<'_>, prepare: Prepare) -> Result<Origin, Fault> {
+    match arm.plan.origin {
+        CloneMode::Cold => {
+            return Ok(match &arm.plan.ends {
+                Ends::Saved(set) => Origin::Savable(set.clone()),
+                Ends::Removed | Ends::KeptOnFault | Ends::Kept => Origin::Cold(None),
+            });
+        }
         CloneMode::Warm => {}
     }
     let warm = &arm.site.warm;
@@ -35,10 +52,12 @@ pub async fn origin(arm: &ArmRun<'_>) -> Result<Origin, Fault> {
         Ok(machine) => machine,
         Err(reason) => return Ok(Origin::Cold(Some(reason.clone()))),
     };
-    let set = set(arm);
+    let set = set(arm.setup(), arm.site, arm.cell);
     let slot = warm.slot(&set);
     let made = slot.get_or_try_init(|| async {
-        let made = arm.stage(Stage::Warm, obtain(arm, &set, machine)).await?;
+        let made = arm
+            .stage(Stage::Warm, obtain(arm, &set, machine, prepare))
+            .await?;
         Ok::<_, Fault>(made.map(Arc::new))
     });
     Ok(match made.await? {
@@ -51,9 +70,8 @@ pub async fn origin(arm: &ArmRun<'_>) -> Result<Origin, Fault> {
 }
 
 /// Names a set of nodes that are booted together by all that their state depends on beside the machine.
-fn set(arm: &ArmRun<'_>) -> String {
-    let nodes: Vec<_> = arm
-        .cell
+fn set(setup: &Setup, site: &Site, cell: &CellPlan) -> String {
+    let nodes: Vec<_> = cell
         .nodes
         .iter()
         .map(|node| {
@@ -62,26 +80,30 @@ fn set(arm: &ArmRun<'_>) -> String {
             serde_json::json!([image, node.memory, node.vcpus, node.host, ready])
         })
         .collect();
-    let network = arm.site.host.has_networks().then(|| arm.hosts());
-    let family = arm.setup().families.of(&arm.cell.os);
+    let network = site.host.has_networks().then(|| names::hosts(cell));
+    let family = setup.families.of(&cell.os);
     let named = family.map(|family| family.system.identify("", None).argv);
     let said = serde_json::json!([nodes, network, named]);
     hex(&Sha256::digest(said.to_string()))[..16].to_owned()
 }
 
-/// Places what an arm will be forked from before it starts. What fails here is tried again by the arm, which tells of it.
-pub async fn prepare(arm: &ArmRun<'_>) {
-    for node in &arm.cell.nodes {
+/// Places what a cell's arms will be forked from before they start. What fails here is tried again by the arm, which tells
+/// of it.
+pub async fn place_ahead(context: &Context, site: &Site, index: usize) {
+    let setup = &context.setup;
+    let cell = &setup.plan.cells[index];
+    let set = set(setup, site, cell);
+    let arm = &ArmRun::new(context, site, index, ArmPlan::preparation(cell, 1, &set));
+    for node in &cell.nodes {
         if let Err(error) = arm.base(node).await {
             tracing::debug!("image {} is not placed ahead: {error}", node.image.name);
             return;
         }
     }
-    let warm = &arm.site.warm;
-    let (Some(store), Some(Ok(machine))) = (&arm.setup().warm, warm.machine.get()) else {
+    let warm = &site.warm;
+    let (Some(store), Some(Ok(machine))) = (&setup.warm, warm.machine.get()) else {
         return;
     };
-    let set = set(arm);
     let Found::Fit(kept, folder) = store.find(&set, machine) else {
         return;
     };
@@ -91,13 +113,13 @@ pub async fn prepare(arm: &ArmRun<'_>) {
         saved.map(|saved| Ok(Arc::new(saved))).ok_or(())
     });
     if placed.await.is_err() {
-        tracing::debug!("the saved state of {} is not placed ahead", arm.cell.id);
+        tracing::debug!("the saved state of {} is not placed ahead", cell.id);
     }
 }
 
 /// The saved state of an arm's cell, where it is in the run's pool already and can be used.
 pub fn placed(arm: &ArmRun<'_>) -> Option<Arc<Saved>> {
-    let slot = arm.site.warm.slot(&set(arm));
+    let slot = arm.site.warm.slot(&set(arm.setup(), arm.site, arm.cell));
     let saved = slot.get()?.as_ref().ok()?;
     saved.given_up().is_none().then(|| saved.clone())
 }
@@ -107,12 +129,19 @@ async fn obtain(
     arm: &ArmRun<'_>,
     set: &str,
     machine: &BTreeMap<String, String>,
+    prepare: Prepare,
 ) -> Result<Result<Saved, String>, Fault> {
     if let Some(saved) = kept(arm, set, machine).await {
         return Ok(Ok(saved));
     }
     let mut made = Vec::new();
-    let saved = save(arm, set, &mut made).await;
+    let saved = match prepare(arm.preparing(set), &mut made).await {
+        // Without an agent that was asked, it was libvirt that refused what only this takes.
+        Err(fault) if fault.stage == Stage::Boot && fault.cause == Cause::HostRefused => {
+            Ok(Err(LabError::new(fault.cause, fault.message)))
+        }
+        saved => saved,
+    };
     if let Ok(Ok(_)) = saved {
         // What was saved stays until the run's end.
         made.retain(|resource| !matches!(resource.made, Made::Volume(_)));
@@ -178,7 +207,7 @@ async fn place(
     let mut nodes = Vec::new();
     for (at, (node, plan)) in kept.nodes.iter().zip(&arm.cell.nodes).enumerate() {
         arm.base(plan).await?;
-        let files = files(set, at)?;
+        let files = Files::of(set, at)?;
         for (volume, part) in [
             (&files.disk, &node.disk),
             (&files.ram, &node.ram),
@@ -195,76 +224,6 @@ async fn place(
             files,
             who: node.who.clone(),
         });
-    }
-    Ok(Saved::of(nodes))
-}
-
-fn files(set: &str, at: usize) -> Result<Files, NameError> {
-    let name = |what: &str| VolumeName::new(format!("warm-{set}-{at}.{what}"));
-    Ok(Files {
-        disk: name("qcow2")?,
-        ram: name("ram")?,
-        state: name("state")?,
-    })
-}
-
-/// Boots the nodes of an arm's cell, and saves them together. A fault is the boot's own, which a cold clone would have had
-/// too; the inner error is that of saving.
-async fn save(
-    arm: &ArmRun<'_>,
-    set: &str,
-    made: &mut Vec<Resource>,
-) -> Result<Result<Saved, LabError>, Fault> {
-    let template = arm.template(set);
-    let warm = |error| fault(Stage::Warm, None, error);
-    let mut specs = template.fork(&Origin::Cold(None), made).await?;
-    for (at, spec) in specs.iter_mut().enumerate() {
-        let ram = files(set, at).map_err(|error| warm(error.into()))?.ram;
-        let path = VolumePath::new(&spec.pool, &ram);
-        made.push(arm.site.resources.intend(Made::Volume(path)).map_err(warm)?);
-        spec.power = Power::Savable { ram };
-    }
-    let nodes = match template.boot(&specs, made).await {
-        Ok(nodes) => nodes,
-        // Without an agent that was asked, it was libvirt that refused what only this takes.
-        Err(fault) if fault.cause == Cause::HostRefused => {
-            return Ok(Err(LabError::new(fault.cause, fault.message)));
-        }
-        Err(fault) => return Err(fault),
-    };
-    let mut who = Vec::new();
-    for node in &nodes {
-        let answer = node.ask(Stage::Warm, &node.system().who()).await?;
-        let said = node.system().parse_who(&answer);
-        let said = said.map_err(|error| node.garbled(Stage::Warm, &error))?;
-        arm.site.warm.is_unique(&said);
-        who.push(said);
-    }
-    Ok(freeze(arm, set, &specs, who, made).await)
-}
-
-/// Saves nodes as they are at one moment.
-async fn freeze(
-    arm: &ArmRun<'_>,
-    set: &str,
-    specs: &[VmSpec],
-    who: Vec<Answer>,
-    made: &mut Vec<Resource>,
-) -> Result<Saved, LabError> {
-    let host = &arm.site.host;
-    for spec in specs {
-        host.pause(&spec.name).await?;
-    }
-    let mut nodes = Vec::new();
-    for (at, (spec, who)) in specs.iter().zip(who).enumerate() {
-        let files = Files {
-            disk: names::overlay(&spec.name)?,
-            ..files(set, at)?
-        };
-        let path = VolumePath::new(&spec.pool, &files.state);
-        made.push(arm.site.resources.intend(Made::Volume(path))?);
-        host.save_state(spec, &files.state).await?;
-        nodes.push(SavedNode { files, who });
     }
     Ok(Saved::of(nodes))
 }
