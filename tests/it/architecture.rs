@@ -47,6 +47,14 @@ fn rooms_know_only_what_they_may() {
 }
 
 #[test]
+fn the_documentation_has_the_rooms_in_their_order() {
+    let page = include_str!("../../docs/architecture.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rooms: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(rooms, ORDER);
+}
+
+#[test]
 fn no_file_outgrows_its_room() {
     for folder in ["src", "tests"] {
         for (path, text) in sources(folder) {

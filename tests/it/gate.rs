@@ -2,11 +2,8 @@
 
 mod goldens;
 mod journal;
-mod looks;
 mod matrix;
 mod measured;
-mod parts;
 mod properties;
 mod reboot;
-mod story;
 mod tries;

@@ -30,5 +30,6 @@ mod scenario_run;
 mod scenario_try;
 mod schema;
 mod second_family;
-mod support;
+
 mod test_door;
+mod testkit;

@@ -5,20 +5,16 @@ use std::iter;
 
 use patchgate::guest::apt::ETC;
 use patchgate::guest::linux::observe;
-use patchgate::measure::Performance;
 use patchgate::model::drift::{DriftPolicy, Effect};
 use patchgate::model::event::{Event, Record};
-use patchgate::model::id::{Arm, ArmId, CellId};
+use patchgate::model::id::{Arm, ArmId};
 use patchgate::model::observation::{Class, Moment, Observation, Reading, differences, normalise};
-use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
-use patchgate::model::policy::{
-    Accel, CloneMode, Deadlines, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
-};
 use patchgate::model::update::UpdateSet;
-use patchgate::units::{Mib, Period};
 use patchgate::verdict::{DriftState, NodeDrift, judge};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+
+use crate::testkit::plans;
 
 #[test]
 fn errors_are_alike_without_what_differs_from_boot_to_boot() {
@@ -212,62 +208,6 @@ fn the_commands_are_bounded_and_only_data() {
     }
 }
 
-fn plan(policy: DriftPolicy) -> Plan {
-    let minute = Period::seconds(60);
-    Plan {
-        lab: "hq".into(),
-        updates: UpdatePolicy {
-            mode: UpdateMode::All,
-            listed: Vec::new(),
-            exclude: Vec::new(),
-            expect_updates: false,
-        },
-        drift: policy,
-        clone: CloneMode::Cold,
-        network: NetworkPolicy::default(),
-        performance: Performance::default(),
-        reboot: RebootPolicy::Always,
-        hosts: vec![HostPlan {
-            accel: Accel::Tcg,
-            ..HostPlan::at("auto")
-        }],
-        cells: vec![CellPlan {
-            id: CellId::new("web", "debian-12"),
-            group: "web".into(),
-            os: "debian-12".into(),
-            owner: "o".into(),
-            admin: "a".into(),
-            required: true,
-            nodes: vec![NodePlan {
-                role: "web".into(),
-                host: "web".into(),
-                ready: None,
-                image: ImagePin {
-                    name: "debian-12+web".into(),
-                    os: "debian-12".into(),
-                    key: "k".into(),
-                    sha256: None,
-                },
-                memory: Mib(512),
-                vcpus: 1,
-            }],
-            reboot_order: Vec::new(),
-            scenarios: Vec::new(),
-            deadlines: Deadlines {
-                boot: minute,
-                resolve: minute,
-                download: minute,
-                apply: minute,
-                reboot: minute,
-            },
-            drift: None,
-        }],
-        scenarios: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        digest: String::new(),
-    }
-}
-
 const LOOKS: [(Arm, Moment); 4] = [
     (Arm::Control, Moment::BeforeUpdates),
     (Arm::Control, Moment::AfterReboot),
@@ -276,7 +216,9 @@ const LOOKS: [(Arm, Moment); 4] = [
 ];
 
 fn judged(policy: &DriftPolicy, looks: &[Observation]) -> NodeDrift {
-    let plan = plan(policy.clone());
+    let cell = plans::cell("web/debian-12", &["web"], &[]);
+    let mut plan = plans::plan(vec![cell], Vec::new());
+    plan.drift = policy.clone();
     let cell = plan.cells[0].id.clone();
     let resolved = Event::Resolved {
         role: "web".into(),

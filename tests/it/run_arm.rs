@@ -13,7 +13,7 @@ use patchgate::model::update::{Update, UpdateSet};
 use patchgate::record::journal::{self, Loaded};
 use patchgate::run;
 
-use crate::support::{Lab, Quiet};
+use crate::testkit::lab::{Lab, Quiet};
 
 /// What an arm did that a plan makes of a lab's.
 async fn lived(lab: &Lab, arm: impl FnOnce(&Lab) -> ArmPlan) -> Loaded {

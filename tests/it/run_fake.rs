@@ -14,7 +14,7 @@ use patchgate::units::{Mib, Period};
 use patchgate::verdict::Verdict;
 use std::sync::Arc;
 
-use crate::support::{Lab, exit};
+use crate::testkit::lab::{Lab, exit};
 
 #[tokio::test(start_paused = true)]
 async fn a_good_update_opens_the_gate() {

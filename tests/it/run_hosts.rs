@@ -10,7 +10,7 @@ use patchgate::model::outcome::Cause;
 use patchgate::port::{Capacity, LabError};
 use patchgate::units::Mib;
 
-use crate::support::{End, Lab};
+use crate::testkit::lab::{End, Lab};
 
 const OTHER: &str = "fake:///other";
 

@@ -10,7 +10,7 @@ use patchgate::port::Capacity;
 use patchgate::units::Mib;
 use patchgate::verdict::Verdict;
 
-use crate::support::{Lab, exit};
+use crate::testkit::lab::{Lab, exit};
 
 /// Ten milliseconds and some noise, that no two samples share.
 fn steady(call: &StepCall<'_>) -> u64 {

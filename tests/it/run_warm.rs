@@ -14,7 +14,7 @@ use patchgate::model::policy::CloneMode;
 use patchgate::port::LabError;
 use patchgate::verdict::Verdict;
 
-use crate::support::{End, Lab};
+use crate::testkit::lab::{End, Lab};
 
 fn warm() -> Lab {
     let mut lab = Lab::default();

@@ -11,7 +11,7 @@ use patchgate::model::results::SubOutcome;
 use patchgate::port::ExecOutput;
 use patchgate::verdict::Verdict;
 
-use crate::support::{End, Lab, exit};
+use crate::testkit::lab::{End, Lab, exit};
 
 /// Runs a scenario on a guest that answers like this.
 async fn run(text: &str, answers: impl Fn(&StepCall<'_>) -> ExecOutput + Send + Sync + 'static) -> End {

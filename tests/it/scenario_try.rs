@@ -15,7 +15,7 @@ use patchgate::run::Trial;
 use patchgate::session::outcome::{Outcome, TryResult};
 use patchgate::session::ready::Ready;
 
-use crate::support::{Lab, exit};
+use crate::testkit::lab::{Lab, exit};
 
 const TRIAL: Trial = Trial {
     reboot: true,

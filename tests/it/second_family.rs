@@ -24,7 +24,7 @@ use patchgate::model::update::{PackageStates, Update, UpdateSet};
 use patchgate::record::journal;
 use patchgate::run;
 
-use crate::support::{Lab, Quiet};
+use crate::testkit::lab::{Lab, Quiet};
 
 const TOY: Family = Family {
     name: "Toy",

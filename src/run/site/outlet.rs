@@ -109,7 +109,7 @@ impl Outlet {
         })
     }
 
-    /// The proxy, as apt wants it named; `None` where the clones ask their sources themselves.
+    /// The proxy, as a URL; `None` where the clones ask their sources themselves.
     pub fn proxy_url(&self) -> Option<String> {
         self.proxy
             .as_ref()

@@ -8,7 +8,7 @@ use patchgate::model::observation::Class;
 use patchgate::model::outcome::Cause;
 use patchgate::verdict::{DriftFinding, DriftState};
 
-use crate::support::{End, Lab};
+use crate::testkit::lab::{End, Lab};
 
 fn lab(shows: impl Fn(LookCall, &mut Sections) + Send + Sync + 'static) -> Lab {
     let lab = Lab::default();

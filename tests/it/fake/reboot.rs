@@ -10,7 +10,7 @@ use patchgate::model::policy::RebootPolicy;
 use patchgate::model::update::Update;
 use patchgate::verdict::Verdict;
 
-use crate::support::{End, Lab, exit};
+use crate::testkit::lab::{End, Lab, exit};
 
 const STALE: &str = "running 6.1.0\nnext 6.1.0\nstale x /usr/lib/libpcre2-8.so.0\nend\n";
 

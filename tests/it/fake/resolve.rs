@@ -5,7 +5,7 @@ use patchgate::model::event::Event;
 use patchgate::model::id::{Arm, ArmKind, CellId};
 use patchgate::model::outcome::Cause;
 
-use crate::support::{End, Lab};
+use crate::testkit::lab::{End, Lab};
 
 /// Two cells of one node each; the second is of role `database`, and of that image.
 fn two_cells(sha256: &str) -> Lab {

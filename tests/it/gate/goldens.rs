@@ -10,9 +10,10 @@ use patchgate::report::text::{self, Style};
 use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::verdict::Judgement;
 
-use super::looks::plant;
-use super::parts::fault;
-use super::story::{Go, Story, all_pass, of_run, two_cells};
+use crate::testkit::looks::plant;
+use crate::testkit::parts::fault;
+use crate::testkit::plans::two_cells;
+use crate::testkit::story::{Go, Story, all_pass, of_run};
 
 pub fn with<T>(story: &Story, make: impl Fn(&Summary<'_>) -> T) -> T {
     let loaded: Loaded = story.loaded();

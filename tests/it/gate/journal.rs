@@ -10,7 +10,8 @@ use patchgate::record::state::{State, is_live};
 use patchgate::verdict::judge;
 
 use super::goldens::regressed;
-use super::story::{Story, all_pass, two_cells};
+use crate::testkit::plans::two_cells;
+use crate::testkit::story::{Story, all_pass};
 
 fn written(folder: &tempfile::TempDir, story: &Story) -> PathBuf {
     let path = folder.path().join("journal.jsonl");

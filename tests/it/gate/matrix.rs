@@ -8,9 +8,10 @@ use patchgate::model::scenario::When;
 use patchgate::model::update::{Proof, UpdateSet};
 use patchgate::verdict::{ArmOutcome, NodeState, Verdict, judge, verdict};
 
-use super::looks::seen;
-use super::parts::{fault, good_proof, nginx_set};
-use super::story::{Go, Story, all_pass, cell, plan, scenario, two_cells};
+use crate::testkit::looks::seen;
+use crate::testkit::parts::{fault, good_proof, nginx_set};
+use crate::testkit::plans::{self, cell, plan, scenario, two_cells};
+use crate::testkit::story::{Go, Story, all_pass};
 
 fn one_cell() -> patchgate::model::plan::Plan {
     plan(
@@ -151,7 +152,7 @@ fn what_is_not_required_neither_closes_nor_opens() {
         "a required cell without a required scenario"
     );
 
-    let (_, decision) = Story::whole(super::story::plan(Vec::new(), Vec::new()), all_pass).decided();
+    let (_, decision) = Story::whole(plans::plan(Vec::new(), Vec::new()), all_pass).decided();
     assert_eq!(decision.gate, Gate::Undecided, "an empty plan");
 }
 

@@ -10,8 +10,9 @@ use patchgate::report::text::{self, Style};
 use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::verdict::{ArmOutcome, Verdict};
 
-use super::parts::fault;
-use super::story::{Go, Story, all_pass, cell, of_run, plan, scenario};
+use crate::testkit::parts::fault;
+use crate::testkit::plans::{cell, plan, scenario};
+use crate::testkit::story::{Go, Story, all_pass, of_run};
 
 const CONTROL: Arm = Arm::Control;
 const TREATMENT: Arm = Arm::Treatment;

@@ -15,8 +15,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 
-use super::parts::fault;
-use super::story::{Go, Story, all_pass, cell, of_run, plan, scenario, two_cells};
+use crate::testkit::parts::fault;
+use crate::testkit::plans::{cell, plan, scenario, two_cells};
+use crate::testkit::story::{Go, Story, all_pass, of_run};
 
 const POOL: [&str; 3] = ["web/a", "web/b", "shop/c"];
 const CELLS: [(&str, &[&str]); 3] = [

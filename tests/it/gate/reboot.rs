@@ -8,8 +8,9 @@ use patchgate::model::scenario::When;
 use patchgate::model::update::{Update, UpdateSet};
 use patchgate::verdict::NodeState;
 
-use super::parts::{good_proof, nginx_set};
-use super::story::{Said, Story, all_pass, cell, plan, says, scenario};
+use crate::testkit::parts::{good_proof, nginx_set};
+use crate::testkit::plans::{cell, plan, scenario};
+use crate::testkit::story::{Said, Story, all_pass, says};
 
 /// A good run of one cell of two nodes, in which nobody rebooted as nobody needed to.
 fn spared() -> Story {

@@ -12,8 +12,9 @@ use patchgate::report::{json, markdown};
 use patchgate::verdict::judge;
 
 use super::goldens::{as_text, with};
-use super::parts::fault;
-use super::story::{Go, Said, Story, all_pass, of_run, says, two_cells};
+use crate::testkit::parts::fault;
+use crate::testkit::plans::two_cells;
+use crate::testkit::story::{Go, Said, Story, all_pass, of_run, says};
 
 const LOST: &str = "qemu:///system";
 const OTHER: &str = "qemu+ssh://lab2/system";

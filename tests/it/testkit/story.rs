@@ -1,26 +1,18 @@
-//! Plans and journals of runs that never were.
-
-use std::collections::BTreeMap;
+//! Journals of runs that never were.
 
 use jiff::Timestamp;
 use patchgate::gate::{Decision, decide};
-use patchgate::measure::Performance;
-use patchgate::model::drift::DriftPolicy;
 use patchgate::model::event::{Event, FORMAT, Record, Traffic};
 use patchgate::model::id::{Arm, ArmId, CellId};
 use patchgate::model::observation::{Moment, Observation};
 use patchgate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
-use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
-use patchgate::model::policy::{
-    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
-};
-use patchgate::model::scenario::{Action, Scenario, Service, Step, When};
+use patchgate::model::plan::{CellPlan, Plan};
 use patchgate::record::journal::Loaded;
-use patchgate::units::{Mib, Period};
 use patchgate::verdict::{Judgement, judge};
 
 use super::looks::seen;
 use super::parts::{good_proof, nginx_set, step};
+use super::plans::cell_id;
 
 /// How one whole run of a scenario goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,136 +26,6 @@ pub enum Go {
     PassDespiteFailure,
     /// Its steps pass and it never ends.
     NoEnd,
-}
-
-pub fn cell_id(text: &str) -> CellId {
-    CellId(text.to_owned())
-}
-
-pub fn scenario(name: &str, whens: &[When]) -> Scenario {
-    let (department, _) = name.split_once('/').expect("department/name");
-    Scenario {
-        name: name.to_owned(),
-        department: department.to_owned(),
-        title: format!("what {name} shows"),
-        owner: format!("{department}-team"),
-        required: true,
-        timeout: Period::seconds(60),
-        retries: 1,
-        steps: whens
-            .iter()
-            .enumerate()
-            .map(|(index, &when)| {
-                let service = Service {
-                    name: "nginx".to_owned(),
-                    running: true,
-                    enabled: None,
-                };
-                let name = format!("check {}", index + 1);
-                Step {
-                    when,
-                    timeout: Period::seconds(10),
-                    ..Step::new(&name, "web", Action::Service(service))
-                }
-            })
-            .collect(),
-        vars: BTreeMap::new(),
-        cleanup: Vec::new(),
-        files: BTreeMap::new(),
-        digest: "d".repeat(64),
-    }
-}
-
-pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
-    let (group, os) = id.split_once('/').expect("group/os");
-    CellPlan {
-        id: cell_id(id),
-        group: group.to_owned(),
-        os: os.to_owned(),
-        owner: "Owner <owner@example.org>".to_owned(),
-        admin: "Admin <admin@example.org>".to_owned(),
-        required: true,
-        nodes: roles
-            .iter()
-            .map(|role| NodePlan {
-                role: (*role).to_owned(),
-                host: (*role).to_owned(),
-                ready: None,
-                image: ImagePin {
-                    name: format!("{os}+{role}"),
-                    os: os.to_owned(),
-                    key: "k".repeat(64),
-                    sha256: Some("5".repeat(64)),
-                },
-                memory: Mib(512),
-                vcpus: 1,
-            })
-            .collect(),
-        reboot_order: Vec::new(),
-        scenarios: scenarios.iter().map(|&name| name.to_owned()).collect(),
-        deadlines: Deadlines {
-            boot: Period::seconds(300),
-            resolve: Period::seconds(300),
-            download: Period::seconds(900),
-            apply: Period::seconds(3600),
-            reboot: Period::seconds(600),
-        },
-        drift: None,
-    }
-}
-
-pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
-    Plan {
-        lab: "hq".to_owned(),
-        updates: UpdatePolicy {
-            mode: UpdateMode::Security,
-            listed: Vec::new(),
-            exclude: Vec::new(),
-            expect_updates: true,
-        },
-        clone: CloneMode::Cold,
-        network: NetworkPolicy {
-            mode: NetworkMode::Isolated,
-            sources: vec!["http://deb.debian.org/debian".to_owned()],
-        },
-        performance: Performance::default(),
-        reboot: RebootPolicy::Always,
-        drift: DriftPolicy::default(),
-        hosts: vec![HostPlan {
-            uri: "auto".to_owned(),
-            accel: Accel::Auto,
-            memory: None,
-            vcpus: None,
-        }],
-        cells,
-        scenarios: scenarios
-            .into_iter()
-            .map(|scenario| (scenario.name.clone(), scenario))
-            .collect(),
-        inputs: BTreeMap::new(),
-        digest: "a".repeat(64),
-    }
-}
-
-/// Two cells: a web server, and a shop of two nodes with two scenarios.
-pub fn two_cells() -> Plan {
-    plan(
-        vec![
-            cell(
-                "shop/debian-12",
-                &["database", "web"],
-                &["shop/ledger", "web/page"],
-            ),
-            cell("web/debian-12", &["web"], &["web/page"]),
-        ],
-        vec![
-            scenario(
-                "shop/ledger",
-                &[When::BeforeUpdates, When::AfterReboot, When::AfterReboot],
-            ),
-            scenario("web/page", &[When::AfterReboot, When::AfterReboot]),
-        ],
-    )
 }
 
 /// An event, and the arm that says it; nothing where it is about the whole run.

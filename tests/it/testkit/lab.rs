@@ -14,16 +14,13 @@ use patchgate::image::warm::WarmStore;
 use patchgate::input::finding::Source;
 use patchgate::input::hex;
 use patchgate::lab::scenario::parse::parse;
-use patchgate::measure::Performance;
 use patchgate::model::drift::DriftPolicy;
 use patchgate::model::event::{Event, Record, StepReport};
 use patchgate::model::expected::Expected;
 use patchgate::model::id::{Arm, CellId, RunId};
 use patchgate::model::outcome::Cause;
-use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
-use patchgate::model::policy::{
-    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
-};
+use patchgate::model::plan::{CellPlan, Plan};
+use patchgate::model::policy::Deadlines;
 use patchgate::model::scenario::expect::TextExpectation;
 use patchgate::model::scenario::{Action, FilePin, Measure, Retry, Run, Scenario, Step};
 use patchgate::port::{ExecOutput, Hypervisor, LabError, Observer};
@@ -34,10 +31,12 @@ use patchgate::report::text::{self, Style};
 use patchgate::report::{Summary, json, junit, markdown};
 use patchgate::run::{self, HostSetup, RunError, Setup};
 use patchgate::secret::Secrets;
-use patchgate::units::{Mib, Period};
+use patchgate::units::Period;
 use patchgate::verdict::{Judgement, NodeDrift, Verdict};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
+
+use super::plans;
 
 pub struct Quiet;
 
@@ -90,88 +89,33 @@ impl Default for Lab {
 }
 
 fn plan() -> Plan {
-    let scenario = Scenario {
-        name: "web/page".into(),
-        department: "web".into(),
+    let action = Action::Run(Run {
+        command: "true".into(),
+        user: None,
+        exit: 0,
+        stdout: TextExpectation::default(),
+        stderr: TextExpectation::default(),
+    });
+    let page = Scenario {
         title: "The page is served".into(),
-        owner: "web team".into(),
-        required: true,
         timeout: Period::seconds(120),
         retries: 0,
-        vars: BTreeMap::new(),
-        steps: vec![Step::new(
-            "it answers",
-            "web",
-            Action::Run(Run {
-                command: "true".into(),
-                user: None,
-                exit: 0,
-                stdout: TextExpectation::default(),
-                stderr: TextExpectation::default(),
-            }),
-        )],
-        cleanup: Vec::new(),
-        files: BTreeMap::new(),
-        digest: "00".into(),
+        steps: vec![Step::new("it answers", "web", action)],
+        ..plans::scenario("web/page", &[])
     };
-    let cell = CellPlan {
-        id: CellId::new("web", "debian-12"),
-        group: "web".into(),
-        os: "debian-12".into(),
-        owner: "web team".into(),
-        admin: "servers".into(),
-        required: true,
-        nodes: vec![NodePlan {
-            role: "web".into(),
-            host: "web".into(),
-            ready: None,
-            image: ImagePin {
-                name: "debian-12+web".into(),
-                os: "debian-12".into(),
-                key: "k".into(),
-                sha256: Some("s".into()),
-            },
-            memory: Mib(512),
-            vcpus: 1,
-        }],
-        reboot_order: Vec::new(),
-        scenarios: vec![scenario.name.clone()],
+    let minute = Period::seconds(60);
+    let mut cell = CellPlan {
         deadlines: Deadlines {
-            boot: Period::seconds(60),
-            resolve: Period::seconds(60),
-            download: Period::seconds(60),
+            boot: minute,
+            resolve: minute,
+            download: minute,
             apply: Period::seconds(600),
-            reboot: Period::seconds(60),
+            reboot: minute,
         },
-        drift: None,
+        ..plans::cell("web/debian-12", &["web"], &["web/page"])
     };
-    Plan {
-        lab: "test".into(),
-        updates: UpdatePolicy {
-            mode: UpdateMode::Security,
-            listed: Vec::new(),
-            exclude: Vec::new(),
-            expect_updates: true,
-        },
-        clone: CloneMode::Cold,
-        network: NetworkPolicy {
-            mode: NetworkMode::Isolated,
-            sources: vec!["http://deb.debian.org/debian".into()],
-        },
-        performance: Performance::default(),
-        reboot: RebootPolicy::Always,
-        drift: DriftPolicy::default(),
-        hosts: vec![HostPlan {
-            uri: "auto".into(),
-            accel: Accel::Tcg,
-            memory: None,
-            vcpus: None,
-        }],
-        cells: vec![cell],
-        scenarios: BTreeMap::from([(scenario.name.clone(), scenario)]),
-        inputs: BTreeMap::new(),
-        digest: "d".into(),
-    }
+    cell.nodes[0].image.sha256 = Some("s".into());
+    plans::plan(vec![cell], vec![page])
 }
 
 impl Lab {
