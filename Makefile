@@ -9,7 +9,7 @@ ifeq ($(LIVE),no)
 export PATCHGATE_SETUP_NO_DAEMON := 1
 endif
 
-.PHONY: help setup build check test demo bench clean
+.PHONY: help setup build check test demo bench soak clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -42,6 +42,9 @@ demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pendin
 bench: build ## what it costs, against the bounds of docs/bench.md: PARTS="fake replay" selects
 	cargo build --release --locked --package patchgate-bench
 	target/release/patchgate-bench $(PARTS)
+
+soak: build ## many runs with faults, none of which may lie or leave anything: RUNS=1000 on the fake lab, CLONES=20 real ones
+	@RUNS='$(RUNS)' CLONES='$(CLONES)' SEED='$(SEED)' ./tests/soak.sh
 
 clean: ## what dead runs left on this host
 	$(PATCHGATE) clean

@@ -2,6 +2,7 @@
 //! that no script declares fails.
 
 mod agent;
+mod faults;
 mod guest;
 mod lab;
 mod look;
@@ -11,6 +12,7 @@ mod state;
 mod tongue;
 mod warm;
 
+pub use faults::{Fault, FaultKind};
 pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 pub use lab::{FakeLab, URI};
 pub use look::{LookCall, Section, Sections};

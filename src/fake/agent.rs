@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::fake::faults::{self, Instead};
 use crate::fake::guest::{Domain, SAMPLE, silent};
 use crate::fake::lab::FakeLab;
 use crate::guest::command::GuestCommand;
@@ -50,12 +51,30 @@ impl GuestAgent for FakeAgent {
     }
 
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {
-        {
+        let struck = {
             let mut state = self.lab.state();
             state.asked.push((self.domain.to_string(), command.what.clone()));
             state.take().map_err(|lost| AgentError::Silent(lost.message))?;
+            state.strike(&command.what, self.domain.as_str())
+        };
+        let mut said = None;
+        let mut delay = self.with(|domain| Ok(domain.delay()))?;
+        if let Some(kind) = struck {
+            self.with(|domain| {
+                domain.suffer(kind);
+                Ok(())
+            })?;
+            match faults::instead(kind, command.timeout) {
+                Instead::Later(late) => delay += late,
+                Instead::Saying(stdout, truncated) => said = Some((stdout, truncated)),
+                Instead::Error(error) => return Err(error),
+                Instead::Silence(time) => {
+                    tokio::time::sleep(time).await;
+                    return Err(AgentError::Timeout(time));
+                }
+                Instead::Nothing => {}
+            }
         }
-        let delay = self.with(|domain| Ok(domain.delay()))?;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -63,7 +82,11 @@ impl GuestAgent for FakeAgent {
             let call = format!("{SAMPLE} {}", self.domain);
             self.lab.state().calls.push(call);
         }
-        let answer = self.with(|domain| domain.hear(command))?;
+        let mut answer = self.with(|domain| domain.hear(command))?;
+        if let (Some((stdout, truncated)), Some(answer)) = (said, &mut answer) {
+            answer.stdout = stdout;
+            answer.truncated = truncated;
+        }
         answer.ok_or_else(|| {
             self.lab
                 .state()

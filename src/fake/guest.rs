@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::fake::faults::FaultKind;
 use crate::fake::look::{self, LookCall, Sections};
 use crate::fake::tongue::{AptTongue, Tongue};
 use crate::guest::command::GuestCommand;
@@ -206,6 +207,23 @@ impl Domain {
         } else {
             VmState::Running
         };
+    }
+
+    /// Suffers what a fault does to a VM.
+    pub fn suffer(&mut self, kind: FaultKind) {
+        match kind {
+            FaultKind::AgentKilled => self.dead_agent = true,
+            FaultKind::VmKilled => self.state = VmState::Off("crashed".into()),
+            FaultKind::DiskFull => self.state = VmState::Paused { io_error: true },
+            FaultKind::Refused
+            | FaultKind::NoMemory
+            | FaultKind::HostGone
+            | FaultKind::AgentLate
+            | FaultKind::Garbled
+            | FaultKind::NotUtf8
+            | FaultKind::Flood
+            | FaultKind::Hangs => {}
+        }
     }
 
     /// Whether its agent answers.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::fake::faults::{Fault, Planted};
 use crate::fake::guest::GuestScript;
 use crate::fake::state::State;
 use crate::model::uri::HostUri;
@@ -74,6 +75,16 @@ impl FakeLab {
     /// `create_filter`, `create_overlay`, `create_vm`, `machine`, `save_state`, `place_volume`, `go_on` (from a saved state); or `isolate`, what the host may be asked for.
     pub fn refuse(&self, operation: &str, error: LabError) {
         self.state().refusals.insert(operation.to_owned(), error);
+    }
+
+    /// Plants faults beside those that are planted already.
+    pub fn plant(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.state().faults.extend(faults.into_iter().map(Planted::new));
+    }
+
+    /// Makes a host answer again that had gone away, with all that was there.
+    pub fn comes_back(&self) {
+        self.state().lives = None;
     }
 
     /// Makes every resource whose name ends in `suffix` impossible to remove.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use crate::fake::faults::{self, FaultKind, Planted};
 use crate::fake::guest::{Domain, GuestScript};
 use crate::guest::identity::Answer;
 use crate::model::name::{DomainName, FilterName, NetworkName, PoolName, VolumePath};
@@ -22,6 +23,7 @@ pub struct State {
     pub networks: BTreeSet<NetworkName>,
     pub filters: BTreeSet<FilterName>,
     pub domains: BTreeMap<DomainName, Domain>,
+    pub faults: Vec<Planted>,
     pub refusals: BTreeMap<String, LabError>,
     pub stuck: BTreeSet<String>,
     pub violations: Vec<String>,
@@ -51,11 +53,27 @@ impl State {
     /// Notes a call and answers with the refusal that a test asked for.
     pub fn call(&mut self, operation: &str, name: impl Display) -> Result<(), LabError> {
         self.take()?;
+        let name = name.to_string();
         self.calls.push(format!("{operation} {name}"));
+        if let Some(kind) = self.strike(operation, &name) {
+            match faults::refusal(kind) {
+                Some(error) => return Err(error),
+                None => self.require(false, &format!("{kind:?} is no fault of {operation}")),
+            }
+        }
         match self.refusals.get(operation) {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// The fault that strikes at a point; one of the whole host has struck then.
+    pub fn strike(&mut self, at: &str, name: &str) -> Option<FaultKind> {
+        let kind = faults::strike(&mut self.faults, at, name);
+        if kind == Some(FaultKind::HostGone) {
+            self.lives = Some(0);
+        }
+        kind
     }
 
     /// Makes a network.

@@ -7,6 +7,7 @@ mod corpus;
 mod evaluate;
 mod fake;
 mod family_names;
+mod faults;
 mod files;
 mod gate;
 mod guest_debian;
@@ -30,6 +31,5 @@ mod scenario_run;
 mod scenario_try;
 mod schema;
 mod second_family;
-
 mod test_door;
 mod testkit;

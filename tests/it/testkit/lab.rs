@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchgate::decide::Decided;
 use patchgate::fake::{FakeLab, FakeProxies, GuestScript};
-use patchgate::gate::Decision;
+use patchgate::gate::{Decision, Gate};
 use patchgate::guest::families::Families;
 use patchgate::image::warm::WarmStore;
 use patchgate::input::finding::Source;
@@ -64,6 +64,7 @@ pub struct Lab {
     pub warm: Option<WarmStore>,
     stop: Option<Duration>,
     jobs: Option<usize>,
+    now: fn() -> Timestamp,
     files: BTreeMap<String, Vec<u8>>,
     secrets: Secrets,
     folder: tempfile::TempDir,
@@ -81,6 +82,7 @@ impl Default for Lab {
             warm: None,
             stop: None,
             jobs: None,
+            now: || Timestamp::UNIX_EPOCH,
             files: BTreeMap::new(),
             secrets: Secrets::default(),
             folder: tempfile::tempdir().expect("folder"),
@@ -207,6 +209,11 @@ impl Lab {
         self
     }
 
+    pub fn with_clock(mut self, now: fn() -> Timestamp) -> Self {
+        self.now = now;
+        self
+    }
+
     pub fn stop_after(mut self, time: Duration) -> Self {
         self.stop = Some(time);
         self
@@ -256,7 +263,7 @@ impl Lab {
             keep_failed: false,
             observer,
             stop,
-            now: || Timestamp::UNIX_EPOCH,
+            now: self.now,
         }
     }
 
@@ -272,11 +279,20 @@ impl Lab {
 
     /// Runs the lab and judges its journal.
     pub async fn run(self) -> End {
-        let (state, run, left_behind) = self.execute().await.expect("the run starts");
+        self.run_if_taken().await.expect("the run starts")
+    }
+
+    /// The same, where a host may refuse the run before it starts.
+    pub async fn run_if_taken(self) -> Option<End> {
+        let (state, run, left_behind) = match self.execute().await {
+            Ok(ended) => ended,
+            Err(RunError::Host(_)) => return None,
+            Err(other) => panic!("{other}"),
+        };
         let journal = journal::read(&state.journal(&run)).expect("the journal is whole");
         let decided = Decided::of(journal, false);
         let ledger = Ledger::left(&state.run_dir(&run).join(RESOURCES)).expect("ledger");
-        End {
+        Some(End {
             fake: self.fake,
             others: self.others,
             proxies: self.proxies,
@@ -287,7 +303,7 @@ impl Lab {
             decision: decided.decision,
             left_behind,
             in_ledger: ledger.len(),
-        }
+        })
     }
 
     /// Runs the lab where the host must refuse it.
@@ -428,6 +444,23 @@ impl End {
 
     pub fn left_behind(&self) -> &[String] {
         &self.left_behind
+    }
+
+    pub fn gate(&self) -> Gate {
+        self.decision.gate
+    }
+
+    /// What stands in the ledger is all that is on the host, and goes when the host answers again.
+    pub async fn is_cleaned_up(&self) {
+        self.fake.comes_back();
+        let ledger = State::at(self.folder.path().to_owned())
+            .run_dir(&self.run)
+            .join(RESOURCES);
+        for resource in Ledger::left(&ledger).expect("ledger") {
+            self.fake.remove(&resource).await.expect("removed");
+        }
+        assert_eq!(self.fake.present(), Vec::<String>::new());
+        assert_eq!(self.fake.violations(), Vec::<String>::new());
     }
 
     /// Nothing is on the host, in the ledger or in words, and the fake's rules were kept.
