@@ -5,25 +5,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that name none.
-const NEUTRAL: [&str; 8] = [
-    "run", "model", "lab", "step", "verdict", "gate", "report", "record",
+const NEUTRAL: [&str; 14] = [
+    "input", "units", "measure", "secret", "model", "step", "lab", "verdict", "gate", "record", "decide",
+    "report", "port", "run",
+];
+
+/// What families of several package managers share: they may name the init system, and no package manager.
+const SHARED: [&str; 9] = [
+    "guest/answer",
+    "guest/command",
+    "guest/family",
+    "guest/http",
+    "guest/identity",
+    "guest/linux",
+    "guest/log",
+    "guest/probe",
+    "guest/what",
 ];
 
 /// What of them reads the recipes of one family's images.
 const RECIPES: [&str; 1] = ["lab/recipe"];
 
 /// Words of one family or another; a name such as `apt_get` or `AptTongue` has several words.
-const WORDS: [&str; 9] = [
-    "apt",
-    "dpkg",
-    "debian",
-    "ubuntu",
-    "systemd",
-    "systemctl",
-    "rpm",
-    "dnf",
-    "zypper",
+const WORDS: [&str; 12] = [
+    "apt", "deb", "debian", "dnf", "dpkg", "rhel", "rpm", "sles", "suse", "ubuntu", "yum", "zypper",
 ];
+
+/// Words of an init system.
+const INIT: [&str; 2] = ["systemd", "systemctl"];
 
 /// The same, of more than one word.
 const PHRASES: [&str; 2] = ["linux-image", "linux_image"];
@@ -36,9 +45,24 @@ const EXAMPLES: [&str; 4] = [
     "systemctl is-active nginx",
 ];
 
+/// A shell text without its comments.
+fn shell(source: &str) -> String {
+    let lines = source.lines().map(|line| {
+        if line.trim_start().starts_with('#') {
+            ""
+        } else {
+            line
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A source without its comments and its unit tests, which come last.
 fn code(source: &str) -> String {
-    let source = source.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(source);
+    let source = source
+        .split("\n#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(source);
     let mut code = String::new();
     let mut rest = source;
     while let Some(c) = rest.chars().next() {
@@ -77,7 +101,12 @@ fn literal(text: &str) -> usize {
 
 /// The same, of a raw one.
 fn raw_literal(text: &str, before: &str) -> Option<usize> {
-    if before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let before = match before.strip_suffix(['b', 'c']) {
+        Some(rest) if !rest.ends_with(is_part) => rest,
+        _ => before,
+    };
+    if before.ends_with(is_part) {
         return None;
     }
     let hashes = text.strip_prefix('r')?.chars().take_while(|&c| c == '#').count();
@@ -87,7 +116,7 @@ fn raw_literal(text: &str, before: &str) -> Option<usize> {
     Some(2 + hashes + length)
 }
 
-/// The words of a line, those of names too.
+/// The words of a line, those of names too, and without a number at their end.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_small = false;
@@ -101,7 +130,11 @@ fn words(line: &str) -> Vec<String> {
         }
         was_small = c.is_ascii_lowercase();
     }
+    let number = |c: char| c.is_ascii_digit();
     words
+        .iter()
+        .map(|word| word.trim_end_matches(number).to_owned())
+        .collect()
 }
 
 /// Where a file names a family.
@@ -112,20 +145,25 @@ fn named(file: &str, source: &str) -> Vec<String> {
                 .is_some_and(|rest| rest.starts_with(['/', '.']))
         })
     };
-    if !room(&NEUTRAL) || room(&RECIPES) {
+    let is_shared = room(&SHARED);
+    if !(room(&NEUTRAL) || is_shared) || room(&RECIPES) {
         return Vec::new();
     }
-    let code = code(source);
+    let is_word =
+        |word: &String| WORDS.contains(&word.as_str()) || (!is_shared && INIT.contains(&word.as_str()));
+    let code = match Path::new(file).extension().and_then(|ending| ending.to_str()) {
+        Some("sh") => shell(source),
+        _ => code(source),
+    };
     let mut found = Vec::new();
     for (at, line) in code.lines().enumerate() {
         let mut line = line.to_owned();
         for example in EXAMPLES {
             line = line.replace(example, "");
         }
-        let of_words = words(&line)
-            .into_iter()
-            .filter(|word| WORDS.contains(&word.as_str()));
-        let of_phrases = PHRASES.iter().filter(|phrase| line.contains(**phrase));
+        let of_words = words(&line).into_iter().filter(is_word);
+        let small = line.to_lowercase();
+        let of_phrases = PHRASES.iter().filter(|phrase| small.contains(**phrase));
         let all: BTreeSet<String> = of_words
             .chain(of_phrases.map(|&phrase| phrase.to_owned()))
             .collect();
@@ -140,7 +178,10 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             walk(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "sh")
+        {
             found.push(path);
         }
     }
@@ -188,6 +229,17 @@ fn planted_names_are_found() {
         ("record/state.rs", "/// words\nconst D: &str = \"dnf\";", "dnf"),
         ("lab/lint.rs", "\"debian-13 is such a version\"", "debian"),
         ("lab/recipes.rs", "let zypper = ();", "zypper"),
+        ("input/words.rs", "const DPKG_STATES: u8 = 0;", "dpkg"),
+        ("decide.rs", "fn debian12() {}", "debian"),
+        ("port.rs", "const A: &[u8] = br#\"in \"apt\" cache\"#;", "apt"),
+        ("run/node.rs", "const LINUX_IMAGE: u8 = 0;", "linux_image"),
+        (
+            "verdict.rs",
+            "mod a;\n#[cfg(test)]\nmod tests;\nuse crate::guest::debian;",
+            "debian",
+        ),
+        ("guest/linux/system.rs", "let s = \"dpkg -l\";", "dpkg"),
+        ("guest/linux/a.sh", "# shellcheck shell=bash\nrpm -qa", "rpm"),
     ] {
         let found = named(file, source);
         assert!(
@@ -197,6 +249,9 @@ fn planted_names_are_found() {
     }
     for (file, source) in [
         ("guest/debian.rs", "use crate::guest::apt::Apt;"),
+        ("guest/families.rs", "use crate::guest::debian::DEBIAN;"),
+        ("guest/linux/boot.rs", "\"systemctl is-system-running\""),
+        ("guest/linux/a.sh", "  # as dpkg does\nsystemctl status"),
         ("lab/recipe.rs", "let dpkg = file.dpkg;"),
         ("lab/recipe/os.rs", "let dpkg = file.dpkg;"),
         ("run/step.rs", "// apt's own\nlet captured = adapter; /// dpkg"),

@@ -2,41 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::source::{absolute, bare, module, paths};
+use super::source::{module, named};
 
 /// Which module names which, of files with their texts; a room's own file names the files that it is made of.
 fn edges(files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
     let known: BTreeSet<String> = files.iter().map(|(file, _)| module(file).join("::")).collect();
     let mut edges = BTreeMap::new();
     for (file, text) in files {
-        let own = module(file);
-        let name = own.join("::");
-        let children = children(text);
-        let mut named = BTreeSet::new();
-        for path in paths(text) {
-            let first = path.split("::").next().unwrap_or_default();
-            let path = if children.contains(first) {
-                format!("{name}::{path}")
-            } else {
-                match absolute(&path, &own).strip_prefix("crate::") {
-                    Some(path) => path.to_owned(),
-                    None => continue,
-                }
-            };
-            named.extend(longest(&path, &known).filter(|found| *found != name));
-        }
-        edges.insert(name, named);
+        let name = module(file).join("::");
+        let paths = named(file, text);
+        let inside = paths.iter().filter_map(|path| path.strip_prefix("crate::"));
+        let modules = inside.filter_map(|path| longest(path, &known));
+        let others = modules.filter(|module| *module != name).collect();
+        edges.insert(name, others);
     }
     edges
-}
-
-/// The modules that a file declares.
-fn children(text: &str) -> BTreeSet<String> {
-    let text = bare(text);
-    let declared = text.split("mod ").skip(1);
-    declared
-        .filter_map(|rest| Some(rest.split_once(';')?.0.trim().to_owned()))
-        .collect()
 }
 
 /// The deepest module that a path leads into.

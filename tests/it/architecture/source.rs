@@ -1,11 +1,19 @@
 //! The paths that a source names.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A source without comments, character and string literals, and without its unit tests, which come last.
+/// How often one `use` is followed through another.
+const USES: usize = 3;
+
+/// A source without comments, character and string literals, and without its unit tests, which come last. A literal that is a
+/// path is kept: attributes such as `#[serde(with = "...")]` name functions like this.
 pub fn bare(source: &str) -> String {
-    let source = source.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(source);
+    let source = source
+        .split("\n#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(source);
     let chars: Vec<char> = source.chars().collect();
     let mut out = String::new();
     let mut at = 0;
@@ -24,9 +32,7 @@ pub fn bare(source: &str) -> String {
                 }
                 at += 2;
             }
-            'r' if matches!(next, Some('"' | '#'))
-                && !out.ends_with(|c: char| c.is_alphanumeric() || c == '_') =>
-            {
+            'r' if matches!(next, Some('"' | '#')) && !ends_in_name(&out) => {
                 let hashes = chars[at + 1..].iter().take_while(|&&c| c == '#').count();
                 if chars.get(at + 1 + hashes) != Some(&'"') {
                     out.push('r');
@@ -45,11 +51,13 @@ pub fn bare(source: &str) -> String {
             }
             '"' => {
                 at += 1;
+                let begin = at;
                 while at < chars.len() && chars[at] != '"' {
                     at += if chars[at] == '\\' { 2 } else { 1 };
                 }
+                let text: String = chars[begin..at.min(chars.len())].iter().collect();
                 at += 1;
-                out.push(' ');
+                out.push_str(if is_path(&text) { &text } else { " " });
             }
             '\'' if next == Some('\\') => {
                 at += 3;
@@ -68,8 +76,25 @@ pub fn bare(source: &str) -> String {
     out
 }
 
-/// Every path that a source names, groups of `use` written out.
-pub fn paths(source: &str) -> Vec<String> {
+/// Whether what was read ends in a name, and not in the `b` or `c` of a literal.
+fn ends_in_name(out: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let out = match out.strip_suffix(['b', 'c']) {
+        Some(rest) if !rest.ends_with(is_part) => rest,
+        _ => out,
+    };
+    out.ends_with(is_part)
+}
+
+fn is_path(text: &str) -> bool {
+    ["crate::", "self::", "super::"]
+        .iter()
+        .any(|root| text.starts_with(root))
+        && text.chars().all(|c| c.is_alphanumeric() || "_:".contains(c))
+}
+
+/// The words and signs of a source.
+fn tokens(source: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut word = String::new();
     for c in bare(source).chars().chain([' ']) {
@@ -86,20 +111,56 @@ pub fn paths(source: &str) -> Vec<String> {
             (c, _) => tokens.push(c.to_string()),
         }
     }
-    let mut found = Vec::new();
+    tokens
+}
+
+/// The methods that a source calls.
+pub fn methods(source: &str) -> BTreeSet<String> {
+    let tokens = tokens(source);
+    let called = tokens
+        .windows(3)
+        .filter(|three| three[0] == "." && three[2] == "(");
+    called.map(|three| three[1].clone()).collect()
+}
+
+/// The files that a source takes in whole, past its module's name.
+pub fn takes_in(source: &str) -> bool {
+    let tokens = tokens(source);
+    let is = |at: &[String], words: &[&str]| at.iter().map(String::as_str).eq(words.iter().copied());
+    tokens.windows(2).any(|two| is(two, &["include", "!"]))
+        || tokens.windows(4).any(|four| is(four, &["#", "[", "path", "="]))
+}
+
+/// Every path that a source names: groups of `use` written out, and names that a `use` gives followed to where they lead. A
+/// path that ends in `*` takes in all that there is.
+fn paths(source: &str) -> BTreeSet<String> {
+    let tokens = tokens(source);
+    let mut found = BTreeSet::new();
+    let mut given = BTreeMap::new();
     let mut at = 0;
     while at < tokens.len() {
         let before = at;
-        if is_word(&tokens[at]) {
-            let imported = at > 0 && matches!(tokens[at - 1].as_str(), "use" | "crate");
-            let known = found.len();
-            read_path(&tokens, &mut at, "", &mut found);
-            // A lone word is a path in `use virt;` only: elsewhere it is a name of the file's own.
-            if !imported && found.len() == known + 1 && !found[known].contains("::") {
-                found.pop();
+        if tokens[at] == "use" {
+            at += 1;
+            read_use(&tokens, &mut at, "", &mut found, &mut given);
+        } else if is_word(&tokens[at]) {
+            let is_extern = at > 0 && tokens[at - 1] == "crate";
+            let path = read_path(&tokens, &mut at);
+            // A lone word is a name of the file's own.
+            if is_extern || path.contains("::") {
+                found.insert(path);
             }
         }
         at = at.max(before + 1);
+    }
+    for _ in 0..USES {
+        let followed = found.iter().filter_map(|path: &String| {
+            let (first, rest) = path.split_once("::")?;
+            let paths: &BTreeSet<String> = given.get(first)?;
+            Some(paths.iter().map(move |path| format!("{path}::{rest}")))
+        });
+        let followed: Vec<String> = followed.flatten().collect();
+        found.extend(followed);
     }
     found
 }
@@ -108,39 +169,93 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
-fn read_path(tokens: &[String], at: &mut usize, prefix: &str, found: &mut Vec<String>) {
+fn read_path(tokens: &[String], at: &mut usize) -> String {
     let token = |at: usize| tokens.get(at).map_or("", String::as_str);
-    let mut path = prefix.to_owned();
-    while is_word(token(*at)) {
-        path.push_str(token(*at));
-        *at += 1;
-        if token(*at) != "::" {
-            break;
-        }
-        *at += 1;
+    let mut path = token(*at).to_owned();
+    *at += 1;
+    while token(*at) == "::" && is_word(token(*at + 1)) {
         path.push_str("::");
-        if token(*at) == "{" {
-            *at += 1;
-            while !matches!(token(*at), "}" | "") {
-                let before = *at;
-                read_path(tokens, at, &path, found);
-                *at = (*at).max(before + 1);
-                while !matches!(token(*at), "," | "}" | "") {
-                    *at += 1;
-                }
-                if token(*at) == "," {
-                    *at += 1;
-                }
-            }
-            *at += 1;
-            return;
-        }
+        path.push_str(token(*at + 1));
+        *at += 2;
     }
-    found.push(path);
+    path
+}
+
+/// Reads what a `use` names, below `prefix`; `given` are the names that it gives, with their paths.
+fn read_use(
+    tokens: &[String],
+    at: &mut usize,
+    prefix: &str,
+    found: &mut BTreeSet<String>,
+    given: &mut BTreeMap<String, BTreeSet<String>>,
+) {
+    let token = |at: usize| tokens.get(at).map_or("", String::as_str);
+    if token(*at) == "::" {
+        *at += 1;
+    }
+    if token(*at) == "{" {
+        *at += 1;
+        while !matches!(token(*at), "}" | "") {
+            read_use(tokens, at, prefix, found, given);
+            while !matches!(token(*at), "," | "}" | "") {
+                *at += 1;
+            }
+            if token(*at) == "," {
+                *at += 1;
+            }
+        }
+        *at += 1;
+        return;
+    }
+    if token(*at) == "*" {
+        *at += 1;
+        found.insert(format!("{prefix}*"));
+        return;
+    }
+    if !is_word(token(*at)) {
+        return;
+    }
+    let path = format!("{prefix}{}", read_path(tokens, at));
+    if token(*at) == "::" {
+        read_use(tokens, at, &format!("{path}::"), found, given);
+        return;
+    }
+    let path = path.strip_suffix("::self").unwrap_or(&path).to_owned();
+    let name = if token(*at) == "as" {
+        token(*at + 1)
+    } else {
+        path.rsplit("::").next().unwrap_or_default()
+    };
+    given.entry(name.to_owned()).or_default().insert(path.clone());
+    found.insert(path);
+}
+
+/// The modules that a file declares.
+fn children(source: &str) -> BTreeSet<String> {
+    let text = bare(source);
+    let declared = text.split("mod ").skip(1);
+    declared
+        .filter_map(|rest| Some(rest.split_once(';')?.0.trim().to_owned()))
+        .collect()
+}
+
+/// Every path that a file names, as seen from the crate.
+pub fn named(file: &str, source: &str) -> BTreeSet<String> {
+    let module = module(file);
+    let children = children(source);
+    let all = paths(source).into_iter().map(|path| {
+        let first = path.split("::").next().unwrap_or_default();
+        if children.contains(first) {
+            format!("crate::{}::{path}", module.join("::"))
+        } else {
+            absolute(&path, &module)
+        }
+    });
+    all.collect()
 }
 
 /// A path as seen from the crate: `self` and `super` resolved, in the module that a file is.
-pub fn absolute(path: &str, module: &[&str]) -> String {
+fn absolute(path: &str, module: &[&str]) -> String {
     let mut base: Vec<&str> = module.to_vec();
     let mut parts = path.split("::").peekable();
     let mut relative = false;
