@@ -342,12 +342,10 @@ fn verdict_row(cell: String, scenario: &ScenarioJudgement) -> Vec<Painted> {
             ArmOutcome::FlakyPassed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => Paint::Yellow,
             ArmOutcome::Failed => Paint::Red,
         };
-        let at = match (&result.failed, result.outcome) {
-            (Some((index, _)), ArmOutcome::Failed) => {
-                format!(" at step {} of {}", index + 1, result.steps.len())
-            }
-            _ => String::new(),
-        };
+        let mut at = String::new();
+        if let (Some((index, _)), ArmOutcome::Failed) = (&result.failed, result.outcome) {
+            at = format!(" at step {} of {}", index + 1, result.steps.len());
+        }
         (format!("{}{at}", result.outcome.word()), paint)
     };
     let note = if scenario.required { "" } else { " (not required)" };
