@@ -17,7 +17,7 @@ use crate::lab::survey::Survey;
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Lab files, scenario files, or folders of them; the lab of the current folder unless given
+    /// Lab files, scenarios, recipes, or folders of them; the lab of the current folder unless given
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// How the findings are written

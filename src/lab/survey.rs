@@ -1,7 +1,7 @@
 //! Everything that is wrong with a lab's files, however many there are and wherever they are named.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::guest::families::Families;
 use crate::input::finding::Finding;
@@ -11,6 +11,8 @@ use crate::lab::disk;
 use crate::lab::file::Lab;
 use crate::lab::lint::{lint, tally};
 use crate::lab::load::{self, FILE_NAME};
+use crate::lab::recipe::{self, load_os, load_role};
+use crate::lab::scenario::keys::SCENARIO;
 use crate::lab::scenario::load::{Loaded, load_department, load_dir, load_file};
 
 /// What was looked at, and what was found.
@@ -34,19 +36,27 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Looks at a lab file, a scenario file, or a folder of either.
+    /// Looks at a lab file, a scenario, a recipe, or a folder of them.
     pub fn path(&mut self, path: &Path) {
         if path.is_dir() {
             let lab_file = path.join(FILE_NAME);
+            let files = toml_files(path);
             if lab_file.is_file() {
                 self.lab(&lab_file);
-            } else if has_toml(path) {
-                self.scenarios(load_department(path), path);
-            } else {
+            } else if files.iter().any(|file| Recipe::of(file).is_some()) {
+                for file in &files {
+                    self.path(file);
+                }
+            } else if files.is_empty() {
                 self.scenarios(load_dir(path), path);
+            } else {
+                self.scenarios(load_department(path), path);
             }
         } else if is_lab_file(path) {
             self.lab(path);
+        } else if let Some(recipe) = Recipe::of(path) {
+            self.files += 1;
+            self.findings.extend(recipe.findings(path));
         } else {
             self.scenarios(load_file(path), path);
         }
@@ -82,7 +92,7 @@ impl<'a> Survey<'a> {
         if loaded.read == 0 && loaded.findings.is_empty() {
             let finding = unplaced(format!("{}: has no lab file and no scenario", path.display()));
             self.findings
-                .push(finding.with_hint("name a lab file, a scenario file, or a folder of either"));
+                .push(finding.with_hint("name a lab file, a scenario, a recipe, or a folder of them"));
         }
         self.files += loaded.read;
         self.findings.extend(loaded.findings);
@@ -122,10 +132,54 @@ fn recipe_paths(lab: &Lab) -> BTreeSet<&Path> {
         .collect()
 }
 
-fn has_toml(folder: &Path) -> bool {
+/// The TOML files of a folder, in their order.
+fn toml_files(folder: &Path) -> BTreeSet<PathBuf> {
     let is_toml =
-        |path: &Path| path.is_file() && path.extension().is_some_and(|extension| extension == "toml");
-    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_toml(&entry.path())))
+        |path: &PathBuf| path.is_file() && path.extension().is_some_and(|extension| extension == "toml");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_toml).collect()
+}
+
+/// What a recipe is of.
+enum Recipe {
+    /// An OS version.
+    Os,
+    /// A role.
+    Role,
+}
+
+impl Recipe {
+    /// Which recipe a file is, by the keys that it has; `None` where it is none.
+    fn of(path: &Path) -> Option<Self> {
+        let source = disk::source(path, load::LIMIT).ok()?;
+        let mut in_table = false;
+        let names = source.text.lines().filter_map(|line| {
+            let line = line.trim();
+            if line.starts_with('[') {
+                in_table = true;
+                return line.trim_start_matches('[').split([']', '.']).next();
+            }
+            let (name, _) = line.split_once('=').filter(|_| !in_table)?;
+            Some(name.trim())
+        });
+        let names: BTreeSet<&str> = names.collect();
+        let has = |keys: &[&str]| keys.iter().any(|key| names.contains(key));
+        let (mut of_os, of_role) = (recipe::keys::OS.names(), recipe::keys::ROLE.names());
+        of_os.retain(|key| !of_role.contains(key));
+        match (has(&SCENARIO.names()), has(&of_os), has(&of_role)) {
+            (false, true, _) => Some(Self::Os),
+            (false, false, true) => Some(Self::Role),
+            (true, _, _) | (false, false, false) => None,
+        }
+    }
+
+    fn findings(&self, path: &Path) -> Vec<Finding> {
+        match self {
+            Self::Os => load_os(path).err(),
+            Self::Role => load_role(path).err(),
+        }
+        .unwrap_or_default()
+    }
 }
 
 /// Whether a file is a lab file: by its name, or by a section that only lab files have.

@@ -67,6 +67,27 @@ fn every_bad_scenario_is_told_with_place_and_remedy() {
 }
 
 #[test]
+fn a_recipe_that_is_named_is_read_as_a_recipe() {
+    for (path, files) in [
+        ("images/debian-12.toml", "1 file"),
+        ("images/roles/web.toml", "1 file"),
+        ("images/roles", "6 files"),
+    ] {
+        let (text, exit) = check(vec![path.into()], Format::Text);
+        assert_eq!((text, exit), (format!("ok: {files}\n"), 0), "{path}");
+    }
+    for (path, message) in [
+        ("os-missing-keys", "the recipe has no `suite`"),
+        ("os-unknown-keys", "unknown key"),
+        ("role-wrong-types", "of the recipe"),
+    ] {
+        let (text, exit) = check(vec![format!("tests/bad/recipe/{path}.toml").into()], Format::Text);
+        assert!(exit == 2 && text.contains(message), "{path}: {text}");
+        assert!(!text.contains("the scenario"), "{path}: {text}");
+    }
+}
+
+#[test]
 fn every_bad_recipe_is_told_with_place_and_remedy() {
     for (symptom, path) in corpus("tests/bad/recipe") {
         let findings = if symptom.starts_with("os-") {
