@@ -25,19 +25,22 @@ Exit codes:
   3    the gate is undecided: inconclusive, interrupted or incomplete
   130  a second interrupt ended the run before its clean-up did";
 
+/// The heading of the options that every verb has.
+const EVERY_VERB: &str = "Options of every verb";
+
 /// Rehearses a patch window on cloned VMs: applies the pending updates, runs the departments' smoke tests with and
 /// without them, and opens or closes a gate before production is touched.
 #[derive(Debug, Parser)]
 #[command(name = "patchgate", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
     /// The lab file; by default patchgate.toml here or in the nearest folder above.
-    #[arg(long, global = true, value_name = "FILE", env = "PATCHGATE_LAB")]
+    #[arg(long, global = true, value_name = "FILE", env = "PATCHGATE_LAB", help_heading = EVERY_VERB)]
     lab: Option<PathBuf>,
     /// When to use colour.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN", help_heading = EVERY_VERB)]
     color: Colour,
     /// Print diagnostics to standard error; twice for more. RUST_LOG-style filters are read from PATCHGATE_LOG.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERY_VERB)]
     verbose: u8,
     /// What to do.
     #[command(subcommand)]
@@ -182,7 +185,10 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             block_on(clean::run(args, &hosts))
         }
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "patchgate", &mut std::io::stdout());
+            // Into memory first: a reader that goes away early is no error.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "patchgate", &mut script);
+            print::print(&String::from_utf8_lossy(&script))?;
             Ok(exit_code::OPEN)
         }
     }

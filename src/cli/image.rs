@@ -230,6 +230,9 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
         return Err(UserError::usage(format!("image {name} is not in the store"))
             .with_hint("see `patchgate image list`"));
     }
+    if listing.sealed.is_empty() && listing.damaged.is_empty() {
+        println!("no image in the store");
+    }
     let mut damaged: Vec<String> = Vec::new();
     if names.is_empty() {
         damaged.extend(listing.damaged.iter().map(ToString::to_string));

@@ -17,7 +17,7 @@ use crate::session::predict::predict;
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Only these cells: patterns over GROUP/OS, or a group, OS version or role; `!` leaves out
+    /// Only these cells: patterns over group/os, a group, an OS version or a role, with commas; `!` leaves out
     #[arg(long, value_name = "EXPR")]
     pub select: Option<String>,
     /// How the plan is written

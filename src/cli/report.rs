@@ -9,6 +9,7 @@ use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
 use crate::decide::Decided;
 use crate::record::state::State;
+use crate::report::render::Format;
 
 /// What `patchgate report` takes.
 #[derive(Debug, Clone, Args)]
@@ -16,10 +17,10 @@ pub struct ReportArgs {
     /// A run's id, the beginning of one, or `latest`
     #[arg(default_value = "latest")]
     pub run: String,
-    /// The form
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ReportFormat,
-    /// Write to this file instead of standard output
+    /// The form; by default what the ending of the file tells, else text
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// Write to this file instead of standard output: .md, .xml (JUnit), .json, or another for text
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -28,7 +29,7 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
     let run = state.resolve(&args.run, lab)?;
     let decided = Decided::load(state, &run)?;
-    let format = args.format.into();
+    let format = form(args);
     match &args.output {
         Some(path) => print::report_to(path, &decided, format)?,
         None => print::report(&decided, format, colour)?,
@@ -36,9 +37,34 @@ pub fn run(args: &ReportArgs, state: &State, lab: Option<&str>, colour: Colour) 
     Ok(exit_code::OPEN)
 }
 
+/// The form that is asked for.
+fn form(args: &ReportArgs) -> Format {
+    match (args.format, &args.output) {
+        (Some(format), _) => format.into(),
+        (None, Some(path)) => Format::of_file(path).unwrap_or_default(),
+        (None, None) => Format::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_form_is_what_is_asked_for_or_what_the_file_is_called() {
+        let asked = |format, output: Option<&str>| {
+            form(&ReportArgs {
+                run: "latest".to_owned(),
+                format,
+                output: output.map(PathBuf::from),
+            })
+        };
+        assert_eq!(asked(None, None), Format::Text);
+        assert_eq!(asked(None, Some("a/report.md")), Format::Markdown);
+        assert_eq!(asked(None, Some("report.xml")), Format::Junit);
+        assert_eq!(asked(None, Some("report")), Format::Text);
+        assert_eq!(asked(Some(ReportFormat::Json), Some("report.md")), Format::Json);
+    }
 
     #[test]
     fn an_unknown_run_and_an_empty_state_say_what_to_do() {
@@ -46,7 +72,7 @@ mod tests {
         let state = State::at(folder.path().to_owned());
         let args = ReportArgs {
             run: "latest".to_owned(),
-            format: ReportFormat::Text,
+            format: None,
             output: None,
         };
         let error = run(&args, &state, None, Colour::Never).expect_err("no run");

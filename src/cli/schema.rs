@@ -10,7 +10,7 @@ use crate::lab::schema;
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
     /// The file. With `#:schema lab.schema.json` as a file's first line, editors complete and check it
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "lab|recipe|scenario")]
     pub file: Kind,
 }
 

@@ -2,6 +2,9 @@
 
 use crate::input::words::{list, nearest, show};
 
+/// Bytes of one pattern.
+const PATTERN_BYTES: usize = 200;
+
 /// What a selection sees of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate<'a> {
@@ -46,12 +49,14 @@ impl Selection {
         for term in expression.split(',') {
             let term = term.trim();
             let pattern = term.strip_prefix('!').map_or(term, str::trim);
-            if pattern.is_empty() || pattern.len() > 200 {
+            let problem = match pattern.len() {
+                0 => Some("one of its patterns is empty".to_owned()),
+                1..=PATTERN_BYTES => None,
+                _ => Some(format!("one of its patterns has more than {PATTERN_BYTES} bytes")),
+            };
+            if let Some(problem) = problem {
                 return Err(SelectError {
-                    message: format!(
-                        "{} is not a selection: it has an empty or endless term",
-                        show(expression)
-                    ),
+                    message: format!("{} is not a selection: {problem}", show(expression)),
                     hint:
                         "write patterns with commas between them, such as `web/debian-12,database,!debian-11`"
                             .into(),
@@ -210,8 +215,11 @@ mod tests {
             assert!(error.hint.contains("`shop/debian-11`"), "{}", error.hint);
         }
         for expression in ["", ",", "shop,", "!"] {
-            assert!(Selection::parse(expression).is_err(), "{expression}");
+            let error = Selection::parse(expression).expect_err(expression);
+            assert!(error.message.ends_with("one of its patterns is empty"), "{error}");
         }
+        let error = Selection::parse(&"a".repeat(201)).expect_err("too long");
+        assert!(error.message.contains("more than 200 bytes"), "{error}");
     }
 
     #[test]

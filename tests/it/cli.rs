@@ -45,6 +45,34 @@ fn help_lists_the_verbs_and_the_exit_codes() {
 }
 
 #[test]
+fn a_completion_script_for_a_reader_that_has_gone_is_no_error() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Process::new(assert_cmd::cargo::cargo_bin!("patchgate"))
+        .args(["completion", "bash"])
+        .stdout(writer)
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn what_is_missing_and_what_is_empty_are_said() {
+    let folder = folder();
+    patchgate(folder.path())
+        .arg("schema")
+        .assert()
+        .code(2)
+        .stderr(contains("<lab|recipe|scenario>"));
+    patchgate(folder.path())
+        .args(["image", "verify"])
+        .assert()
+        .success()
+        .stdout("no image in the store\n");
+}
+
+#[test]
 fn without_a_lab_every_verb_that_needs_one_says_what_to_do() {
     let folder = folder();
     for verb in ["run", "plan", "check"] {
