@@ -1,8 +1,6 @@
 //! SIGKILL in the middle of a real run: `clean` removes every trace of it, and never touches a live one.
 
-use std::process::{Child, Command};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::lab::{LiveLab, text};
 
@@ -22,30 +20,6 @@ const STAGES: [(&str, &str); 12] = [
     ("treatment", "scenarios"),
 ];
 
-/// Waits until an arm of that kind is in a stage.
-fn wait_for(lab: &LiveLab, child: &mut Child, kind: &str, stage: &str) {
-    let marks = [
-        format!("\"kind\":\"{kind}\""),
-        format!("\"event\":\"stage-started\",\"stage\":\"{stage}\""),
-    ];
-    let deadline = Instant::now() + Duration::from_secs(600);
-    loop {
-        let journal = lab.journal();
-        let started = |line: &str| marks.iter().all(|mark| line.contains(mark));
-        if journal.lines().any(started) {
-            return;
-        }
-        if let Some(status) = child.try_wait().expect("wait") {
-            panic!("the run ended with {status} before {kind} {stage}: {journal}");
-        }
-        assert!(
-            Instant::now() < deadline,
-            "no stage {stage} of {kind} in {journal}"
-        );
-        sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn clean_removes_what_a_run_that_was_killed_at_any_stage_left() {
     let all = std::env::var("PATCHGATE_KILLS").is_ok_and(|kills| kills == "all");
@@ -56,7 +30,7 @@ fn clean_removes_what_a_run_that_was_killed_at_any_stage_left() {
         .step_by(if all { 1 } else { 2 })
     {
         let mut child = lab.start(&["run", "--plain"]);
-        wait_for(&lab, &mut child, kind, stage);
+        lab.wait_for(&mut child, kind, stage);
         if stage == "boot" {
             let live = lab.patchgate(&["clean"]);
             assert!(
@@ -96,7 +70,7 @@ fn clean_removes_what_a_run_that_was_killed_at_any_stage_left() {
 fn an_interrupt_stops_the_run_cleans_up_and_leaves_the_gate_undecided() {
     let lab = LiveLab::new("pg-good", "app", "auto");
     let mut child = lab.start(&["run", "--plain"]);
-    wait_for(&lab, &mut child, "treatment", "boot");
+    lab.wait_for(&mut child, "treatment", "boot");
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use patchgate::record::state::State;
 
@@ -137,6 +139,30 @@ mode = "{network}"
         newest
             .and_then(|run| fs::read_to_string(state.journal(&run)).ok())
             .unwrap_or_default()
+    }
+
+    /// Waits until an arm of that kind is in a stage.
+    pub fn wait_for(&self, child: &mut Child, kind: &str, stage: &str) {
+        let marks = [
+            format!("\"kind\":\"{kind}\""),
+            format!("\"event\":\"stage-started\",\"stage\":\"{stage}\""),
+        ];
+        let deadline = Instant::now() + Duration::from_secs(600);
+        loop {
+            let journal = self.journal();
+            let started = |line: &str| marks.iter().all(|mark| line.contains(mark));
+            if journal.lines().any(started) {
+                return;
+            }
+            if let Some(status) = child.try_wait().expect("wait") {
+                panic!("the run ended with {status} before {kind} {stage}: {journal}");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no stage {stage} of {kind} in {journal}"
+            );
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// What is on the host now, was not before, and is of a run of this lab: other jobs may use the host too.

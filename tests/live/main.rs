@@ -5,11 +5,13 @@
     reason = "real guests are waited for in real time"
 )]
 
+mod faults;
 mod gate;
 mod hosts;
 mod isolation;
 mod kill;
 mod lab;
 mod libvirt;
+mod machine;
 mod packages;
 mod warm;
