@@ -178,7 +178,7 @@ async fn faults_by_chance_never_make_a_gate_lie() {
     };
     let (first, runs) = (
         number("PATCHGATE_SOAK_SEED", 0),
-        number("PATCHGATE_SOAK_RUNS", 60),
+        number("PATCHGATE_SOAK_RUNS", 20),
     );
     let mut gates = [0u64; 3];
     let mut warm = None;
