@@ -33,5 +33,6 @@ pub mod run;
 pub mod secret;
 pub mod session;
 pub mod step;
+pub mod system;
 pub mod units;
 pub mod verdict;

@@ -94,7 +94,7 @@ impl Bench {
     async fn clean(&mut self) {
         self.made.sort();
         for resource in std::mem::take(&mut self.made) {
-            if let Err(error) = self.host.remove(&resource).await {
+            if let Err(error) = self.host.remove(&resource, &self.run).await {
                 eprintln!("bench: {resource} is left: {error}");
             }
         }
@@ -173,7 +173,7 @@ impl Bench {
             made: Made::Domain(spec.name.clone()),
             uri: self.host.uri().clone(),
         };
-        self.host.remove(&resource).await.map_err(said)
+        self.host.remove(&resource, &self.run).await.map_err(said)
     }
 
     async fn run(&mut self) -> Result<Figures, Failed> {

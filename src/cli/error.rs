@@ -11,7 +11,6 @@ use crate::model::outcome::Cause;
 use crate::port::LabError;
 use crate::record::state::StateError;
 use crate::report::render::{NotRendered, UnknownEnding};
-use crate::session::clean::CleanError;
 use crate::session::hosts::HostsError;
 use crate::session::images::BuildFault;
 use crate::session::inputs::InputError;
@@ -153,15 +152,6 @@ impl From<HostsError> for UserError {
         match error {
             HostsError::Host(error) => error.into(),
             HostsError::Same { .. } => Self::usage(error.to_string()).with_hint("keep one of both"),
-        }
-    }
-}
-
-impl From<CleanError> for UserError {
-    fn from(error: CleanError) -> Self {
-        match error {
-            CleanError::State(error) => error.into(),
-            CleanError::Ledger(error) => Self::usage(error.to_string()),
         }
     }
 }

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use crate::fake::agent::FakeAgent;
 use crate::fake::guest::Domain;
 use crate::fake::lab::{FakeLab, URI};
+use crate::model::id::RunId;
 use crate::model::name::{DomainName, PoolName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::model::resource::{Made, Resource};
 use crate::model::uri::HostUri;
 use crate::port::{
     Capacity, Disk, FilterSpec, GuestAgent, Hypervisor, LabError, Machines, Marked, NetworkSpec, Networks,
-    OutletInfo, OutletSpec, Storage, VmSpec, VmState,
+    OutletInfo, OutletSpec, Storage, VmSpec, VmState, foreign, is_to_be_removed,
 };
 
 #[async_trait]
@@ -177,18 +178,24 @@ impl Hypervisor for FakeLab {
             .ok_or_else(|| LabError::new(Cause::HostRefused, "the fake host has no capacity"))
     }
 
-    async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
+    async fn remove(&self, resource: &Resource, run: &RunId) -> Result<(), LabError> {
         let mut state = self.state();
         state.take()?;
         let name = resource.made.name();
-        let here = resource.uri == *self.uri();
-        state.require(here, &format!("{resource} is removed from another host"));
+        if let Err(error) = is_to_be_removed(resource, run, self.uri()) {
+            state.violations.push(error.message.clone());
+            return Err(error);
+        }
         state.calls.push(format!("remove {name}"));
         if state.stuck.iter().any(|suffix| name.ends_with(suffix)) {
             return Err(LabError::new(Cause::HostRefused, format!("{name} is busy")));
         }
         match &resource.made {
             Made::Domain(name) => {
+                let domain = state.domains.get(name);
+                if domain.is_some_and(|domain| domain.spec.tag.run != *run) {
+                    return Err(foreign(&resource.to_string(), run));
+                }
                 state.domains.remove(name);
             }
             Made::Network(name) => {

@@ -1,7 +1,6 @@
 //! Saved states in the fake lab: who was saved is who goes on, until it is told to be somebody else.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::fake::guest::Domain;
 use crate::fake::state::State;
@@ -9,6 +8,10 @@ use crate::image::sparse;
 use crate::model::name::{DomainName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::port::{LabError, Power, VmSpec};
+use crate::system::{child, file as opened};
+
+/// Bytes of a saved state.
+const CONTENT_LIMIT: u64 = 64 * 1024 * 1024;
 
 impl State {
     /// Begins a VM as it was asked to.
@@ -93,7 +96,7 @@ impl State {
             .is_some_and(|extension| extension == "qcow2")
         {
             // Of a disk one wants more than its bytes, so it is one.
-            let made = Command::new("qemu-img")
+            let made = child::command("qemu-img")
                 .args(["create", "-q", "-f", "qcow2", "--"])
                 .arg(file)
                 .arg("1M")
@@ -113,7 +116,7 @@ impl State {
         }
         let new = self.volumes.insert(name.clone());
         self.require(new, &format!("{name} is placed twice"));
-        let content = std::fs::read(file).map_err(|error| damaged(error.to_string()))?;
+        let content = opened::read(file, CONTENT_LIMIT).map_err(|error| damaged(error.to_string()))?;
         if let Ok(who) = serde_json::from_slice(&content) {
             self.saved.insert(name.clone(), who);
         }

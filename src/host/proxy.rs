@@ -23,6 +23,7 @@ use crate::model::event::Traffic;
 use crate::model::outcome::Cause;
 use crate::model::update::Source;
 use crate::port::{Forbidden, LabError, Proxy, ProxyLauncher, ProxySpec};
+use crate::system::{child, file};
 use bait::Bait;
 
 /// The program, in Debian's package `squid`.
@@ -31,6 +32,9 @@ pub const PROGRAM: &str = "/usr/sbin/squid";
 const USER: &str = "proxy";
 /// Where the cache is kept when patchgate runs as root, since `proxy` cannot get through root's home.
 const SYSTEM_CACHE: &str = "/var/cache/patchgate/proxy";
+/// Bytes of squid's own log, and of the machine's list of users, that are read.
+const LOG_LIMIT: u64 = 16 * 1024 * 1024;
+const USERS_LIMIT: u64 = 16 * 1024 * 1024;
 /// Runs at once with a cache of their own; each cache belongs to one squid at a time.
 const SLOTS: u32 = 64;
 /// How long squid may take to make its cache, and to answer.
@@ -154,8 +158,8 @@ impl Proxy for Squid {
 
 /// Squid in the foreground, as its own user and ending with patchgate however that ends (setpriv(1)).
 fn command(conf: &Path) -> Command {
-    let mut command = if is_root() {
-        let mut command = Command::new("setpriv");
+    let mut command = Command::from(child::command("setpriv"));
+    if is_root() {
         command.args([
             "--reuid",
             USER,
@@ -165,16 +169,12 @@ fn command(conf: &Path) -> Command {
             "--pdeathsig",
             "TERM",
         ]);
-        command.args(["--", PROGRAM]);
-        command
     } else {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--", PROGRAM]);
-        command
-    };
-    command.arg("-N").arg("-f").arg(conf);
+        command.args(["--pdeathsig", "TERM"]);
+    }
     command
-        .stdin(Stdio::null())
+        .args(["--", PROGRAM, "-N", "-f"])
+        .arg(conf)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
@@ -204,7 +204,7 @@ async fn answers(child: &mut Child, address: SocketAddrV4, dir: &Path) -> Result
 
 /// What squid's own log says of its end.
 fn died(dir: &Path, what: &str) -> LabError {
-    let log = fs::read(dir.join("cache.log")).unwrap_or_default();
+    let log = file::read(&dir.join("cache.log"), LOG_LIMIT).unwrap_or_default();
     let text = String::from_utf8_lossy(&log);
     let fatal = text
         .lines()
@@ -250,7 +250,7 @@ fn give(path: &Path) -> io::Result<()> {
     if !is_root() {
         return Ok(());
     }
-    let users = fs::read_to_string("/etc/passwd")?;
+    let users = String::from_utf8_lossy(&file::read(Path::new("/etc/passwd"), USERS_LIMIT)?).into_owned();
     let ids = users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let is_its = fields.next() == Some(USER);

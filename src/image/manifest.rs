@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::input::hex;
+use crate::system::file::{self, FileError};
 
+/// Bytes of a manifest, and of the blocks' digests, that are read: the latter are of a disk of a terabyte.
+const MANIFEST_LIMIT: u64 = 1024 * 1024;
+const BLOCKS_LIMIT: u64 = 65 * 1024 * 1024;
 /// The disk's file name in an image's folder.
 pub const DISK: &str = "disk.qcow2";
 /// The manifest's file name.
@@ -80,12 +84,12 @@ impl Sealed {
             path: path.clone(),
             damage: Damage::Manifest(problem),
         };
-        let text = match fs::read_to_string(&path) {
+        let text = match file::read(&path, MANIFEST_LIMIT) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(FileError::Missing) => return Ok(None),
             Err(error) => return Err(damaged(error.to_string())),
         };
-        let manifest = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        let manifest = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
         Ok(Some(Self {
             dir: dir.to_owned(),
             manifest,
@@ -169,7 +173,7 @@ pub struct DiskDigest {
 
 /// Reads a file once and digests it, its blocks too where `blocks` is set.
 pub fn digest(path: &Path, blocks: bool) -> io::Result<DiskDigest> {
-    let mut file = File::open(path)?;
+    let mut file = file::open(path)?;
     let mut whole = Sha256::new();
     let mut digest = DiskDigest {
         sha256: String::new(),
@@ -234,7 +238,10 @@ fn damage(sealed: &Sealed, path: &Path) -> Option<Damage> {
         Ok(now) => now,
         Err(error) => return Some(of_error(error)),
     };
-    let recorded = fs::read_to_string(sealed.dir.join(BLOCKS)).unwrap_or_default();
+    let recorded = file::read(&sealed.dir.join(BLOCKS), BLOCKS_LIMIT)
+        .ok()
+        .and_then(|text| String::from_utf8(text).ok())
+        .unwrap_or_default();
     let ranges = changed_ranges(&recorded, &now);
     Some(if ranges.is_empty() {
         Damage::ChangedSomewhere(now.sha256)

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::image::error::BuildError;
+use crate::system::child;
 
 /// How much of a build's output is kept in its log file, in bytes.
 const LOG_LIMIT: u64 = 8 * 1024 * 1024;
@@ -20,8 +21,6 @@ const TAIL_LIMIT: usize = 64 * 1024;
 const TAIL_LINES: usize = 12;
 /// How often a child is looked at.
 const POLL: Duration = Duration::from_millis(30);
-/// Where the tools of a build are; an admin's PATH often lacks the `sbin` folders.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a child is kept apart from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,17 +104,12 @@ impl Job {
             }
         }
         argv.extend(self.argv.iter().map(String::as_str));
-        let mut command = Command::new(argv[0]);
+        let mut command = child::command(argv[0]);
         command
             .args(&argv[1..])
-            .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| {
-                name.to_str()
-                    .is_some_and(|name| name.to_ascii_lowercase().ends_with("_proxy"))
-            }))
-            .envs([("PATH", PATH), ("HOME", "/root"), ("LC_ALL", "C.UTF-8")])
-            .envs(env.iter().copied())
-            .stdin(Stdio::null());
+            .envs(child::proxies())
+            .env("HOME", "/root")
+            .envs(env.iter().copied());
         // Ctrl-C on a terminal reaches the whole foreground group; the build ends its children itself, in order.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
@@ -308,10 +302,11 @@ fn last_lines(text: &str) -> String {
 
 /// The first of these programs that is not to be found, where tools are looked for.
 pub fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
-    programs
-        .iter()
-        .copied()
-        .find(|program| !PATH.split(':').any(|dir| Path::new(dir).join(program).is_file()))
+    programs.iter().copied().find(|program| {
+        !child::PATH
+            .split(':')
+            .any(|dir| Path::new(dir).join(program).is_file())
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::input::hex;
+use crate::system::file as opened;
 
 /// Bytes that are looked at at once.
 pub const BLOCK: usize = 64 * 1024;
@@ -50,7 +51,7 @@ impl Digest {
 /// The digest of a file.
 pub fn digest(file: &Path) -> io::Result<String> {
     let mut digest = Digest::default();
-    for_each_block(&File::open(file)?, |block, _| {
+    for_each_block(&opened::open(file)?, |block, _| {
         digest.add(block);
         Ok::<_, io::Error>(())
     })?;

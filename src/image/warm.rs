@@ -15,6 +15,7 @@ use crate::guest::identity::Answer;
 use crate::image::process::{Dialect, Job, Runner};
 use crate::image::sparse;
 use crate::input::hex;
+use crate::system::file::{self, FileError};
 
 /// The description of a state, in its folder.
 const MANIFEST: &str = "state.json";
@@ -187,13 +188,11 @@ pub fn name_base(disk: &Path, base: &str) -> Result<String, String> {
 
 fn read(dir: &Path) -> Result<Option<Kept>, String> {
     let path = dir.join(MANIFEST);
-    match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    let text = match file::read(&path, MANIFEST_LIMIT) {
+        Ok(text) => text,
+        Err(FileError::Missing) => return Ok(None),
         Err(error) => return Err(error.to_string()),
-        Ok(metadata) if metadata.len() > MANIFEST_LIMIT => return Err("it is too long".to_owned()),
-        Ok(_) => {}
-    }
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    };
     let kept: Kept = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let parts = kept
         .nodes
@@ -365,7 +364,7 @@ mod tests {
                 &serde_json::to_string(&outside).expect("JSON"),
                 "no name of a file",
             ),
-            (&" ".repeat(2_000_000), "too long"),
+            (&" ".repeat(2_000_000), "larger than"),
         ] {
             fs::write(path.join(MANIFEST), text).expect("written");
             let Found::Misfit(said) = store.find("web", &machine("1")) else {

@@ -41,6 +41,34 @@ impl Source {
     }
 }
 
+/// Bytes of a line that is drawn. What draws snippets counts columns in 16 bits, and nobody reads such a line.
+const DRAWN: usize = 4096;
+
+/// Whether the lines of a place, and those around it, are short enough to be drawn.
+fn is_drawable(place: &Place) -> bool {
+    let text = place.source.text.as_bytes();
+    let end = place.span.end.clamp(place.span.start.min(text.len()), text.len());
+    let start = place.span.start.min(end);
+    let line = |at: &[u8]| {
+        at.iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(at.len(), |at| at + 1)
+    };
+    let back = |before: &[u8]| {
+        before
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1)
+    };
+    let first = back(&text[..start]);
+    let first = back(&text[..first.saturating_sub(1)]);
+    let last = end + line(&text[end..]);
+    let last = last + line(&text[last..]);
+    text[first..last]
+        .split(|&byte| byte == b'\n')
+        .all(|line| line.len() <= DRAWN)
+}
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -133,7 +161,11 @@ struct Drawn<'a> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.finding.fmt(f)
+        // Without a snippet the place is told in words.
+        match (&self.source, self.finding.location()) {
+            (None, Some(location)) => write!(f, "{location}: {}", self.finding),
+            (Some(_), _) | (None, None) => self.finding.fmt(f),
+        }
     }
 }
 
@@ -153,7 +185,7 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.finding.place.as_ref()?;
+        let place = self.finding.place.as_ref().filter(|_| self.source.is_some())?;
         let label = LabeledSpan::new(Some("here".into()), place.span.start, place.span.len());
         Some(Box::new(std::iter::once(label)))
     }
@@ -163,12 +195,16 @@ impl Diagnostic for Drawn<'_> {
 pub fn draw(finding: &Finding, colour: bool) -> String {
     let drawn = Drawn {
         finding,
-        source: finding.place.as_ref().map(|place| {
-            NamedSource::new(
-                place.source.path.display().to_string(),
-                place.source.text.to_string(),
-            )
-        }),
+        source: finding
+            .place
+            .as_ref()
+            .filter(|place| is_drawable(place))
+            .map(|place| {
+                NamedSource::new(
+                    place.source.path.display().to_string(),
+                    place.source.text.to_string(),
+                )
+            }),
     };
     let theme = if colour {
         miette::GraphicalTheme::unicode()
@@ -197,6 +233,30 @@ mod tests {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         assert!(!drawn.contains('\x1b'), "{drawn}");
+    }
+
+    #[test]
+    fn a_finding_far_to_the_right_is_told_without_its_line() {
+        for before in [4000, 5000, 65_534, 65_535, 65_536, 200_000] {
+            let text = format!("[lab]\n{}oops\nx = 1\n", "x ".repeat(before / 2));
+            let start = text.find("oops").expect("it is there");
+            let source = Source::new(Path::new("lab.toml"), text.as_str());
+            let finding =
+                Finding::error(&source, start..start + 4, "what is this?").with_hint("take it away");
+            let drawn = draw(&finding, false);
+            let location = finding.location().expect("a place");
+            assert!(
+                drawn.contains("what is this?") && drawn.contains("take it away"),
+                "{before}"
+            );
+            assert!(drawn.contains(&location), "{location}");
+            assert!(drawn.len() < 20_000, "{before}: {} bytes", drawn.len());
+            // A long line beside it, or a long span, is not drawn either.
+            let whole = Finding::warning(&source, 0..text.len() + 7, "all of it");
+            assert!(draw(&whole, false).contains("all of it"));
+            let beside = Finding::error(&source, text.len() - 6..text.len() - 1, "beside");
+            assert!(draw(&beside, false).contains("beside"));
+        }
     }
 
     #[test]

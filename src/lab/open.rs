@@ -9,6 +9,7 @@ use crate::input::finding::Finding;
 use crate::lab::build::{ImageChoice, build_selected};
 use crate::lab::file::Lab;
 use crate::lab::load::{self, FILE_NAME};
+use crate::lab::scenario::files::Contents;
 use crate::lab::select::Selection;
 use crate::lab::survey::Survey;
 use crate::model::plan::Plan;
@@ -99,6 +100,8 @@ pub struct Checked {
     pub lab: Lab,
     /// Its scenarios.
     pub scenarios: Vec<Scenario>,
+    /// What the files hold that they use.
+    pub contents: Contents,
     /// What is likely not meant as it is written.
     pub warnings: Vec<Finding>,
 }
@@ -124,6 +127,7 @@ impl Lab {
         match survey.lab(path) {
             Some((lab, loaded)) if survey.is_right() => Ok(Checked {
                 lab,
+                contents: loaded.contents,
                 scenarios: loaded.files.into_iter().map(|file| file.scenario).collect(),
                 warnings: survey.findings,
             }),

@@ -9,5 +9,6 @@ mod load;
 mod types;
 mod values;
 
+pub use changes::DEB_LIMIT;
 pub use load::{load_os, load_role};
 pub use types::{Changes, LocalDeb, OsRecipe, RecipeFile, RoleRecipe};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::id::RunId;
 use crate::model::name::{DomainName, FilterName, NameError, NetworkName, PoolName, VolumePath};
 use crate::model::uri::HostUri;
 
@@ -46,6 +47,23 @@ impl Made {
             Self::Filter(_) => Kind::Filter,
             Self::Volume(_) => Kind::Volume,
             Self::Pool(_) => Kind::Pool,
+        }
+    }
+
+    /// Whether it is called as that run calls what it makes; of a volume, its pool is.
+    pub fn is_of(&self, run: &RunId) -> bool {
+        let begins = |name: &str| {
+            let rest = name
+                .strip_prefix("pg-")
+                .and_then(|name| name.strip_prefix(run.as_str()));
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        };
+        match self {
+            Self::Domain(name) => begins(name.as_str()),
+            Self::Network(name) => begins(name.as_str()),
+            Self::Filter(name) => name.run().as_ref() == Some(run),
+            Self::Volume(path) => path.pool.run().as_ref() == Some(run),
+            Self::Pool(name) => name.run().as_ref() == Some(run),
         }
     }
 
@@ -120,6 +138,31 @@ impl From<Resource> for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_called_after_a_run_is_of_it() {
+        let run: RunId = "20261123-140912-7c1f".parse().expect("a run id");
+        for (kind, name, is_its) in [
+            ("domain", "pg-20261123-140912-7c1f-0-control-web", true),
+            ("domain", "pg-20261123-140912-7c1f", false),
+            ("domain", "pg-20261123-140912-7c1f0-web", false),
+            ("domain", "pg-20261123-140912-7c20-0-control-web", false),
+            ("domain", "erp", false),
+            ("network", "pg-20261123-140912-7c1f-out", true),
+            ("network", "default", false),
+            ("filter", "pg-20261123-140912-7c1f", true),
+            ("filter", "clean-traffic", false),
+            ("volume", "pg-20261123-140912-7c1f/web.qcow2", true),
+            ("volume", "default/web.qcow2", false),
+            ("volume", "default/pg-20261123-140912-7c1f", false),
+            ("pool", "pg-20261123-140912-7c1f", true),
+            ("pool", "default", false),
+        ] {
+            let text = format!(r#"{{"kind":"{kind}","name":"{name}","uri":"qemu:///system"}}"#);
+            let resource: Resource = serde_json::from_str(&text).expect("a resource");
+            assert_eq!(resource.made.is_of(&run), is_its, "{kind} {name}");
+        }
+    }
 
     #[test]
     fn a_resource_stands_in_a_ledger_by_kind_name_and_host() {

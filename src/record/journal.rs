@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::model::event::{Event, FORMAT, Record};
 use crate::model::id::{ArmId, RunId};
 use crate::model::plan::Plan;
+use crate::system::file;
 
 /// The longest line that is read, in bytes; the plan is the longest record.
 pub const LINE_LIMIT: usize = 16 * 1024 * 1024;
@@ -343,7 +344,7 @@ impl<'a> Lines<'a> {
             what: "open",
             source,
         };
-        let file = File::open(path).map_err(fail)?;
+        let file = file::open(path).map_err(|error| fail(error.into()))?;
         let size = file.metadata().map_err(fail)?.len();
         if size > FILE_LIMIT {
             return Err(JournalError::File {

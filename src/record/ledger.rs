@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::model::resource::Resource;
+use crate::system::file::{self, FileError};
 
 /// The largest ledger that is read, in bytes: some 200 for each resource.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -119,11 +120,14 @@ impl Ledger {
             what: "read",
             source,
         };
-        let file = match File::open(path) {
+        let file = match file::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
+            Err(FileError::Missing) => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error.into())),
         };
+        if file.metadata().map_err(fail)?.len() > FILE_LIMIT {
+            return Err(fail(FileError::TooLarge(FILE_LIMIT).into()));
+        }
         let mut input = BufReader::new(file).take(FILE_LIMIT);
         let mut left = BTreeSet::new();
         for number in 1.. {

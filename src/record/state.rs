@@ -2,12 +2,15 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::model::id::RunId;
 use crate::record::journal;
+use crate::system::file;
 
+/// The folder of the runs' folders.
+const RUNS: &str = "runs";
 /// The journal's name in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
 /// The name of the record of a trial of scenarios, which has no [`JOURNAL`]: it is no run and decides nothing.
@@ -32,6 +35,14 @@ pub enum StateError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// Somebody else could have written what is in it, and it says what is removed and what is decided.
+    #[error("{}: not taken for a folder of runs: {problem}", path.display())]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
     },
     /// A new run's folder cannot be made.
     #[error("{}: cannot make the run's folder: {source}", path.display())]
@@ -87,6 +98,11 @@ impl StateError {
         const START: &str = "start one with `patchgate run`";
         match self {
             Self::NoPlace => Some("set PATCHGATE_STATE to a folder of yours".to_owned()),
+            Self::NotOurs { path, .. } => Some(format!(
+                "it must belong to whoever calls patchgate and be writable by nobody else: `chmod go-w {}`, or set \
+                 PATCHGATE_STATE to a folder of yours",
+                path.display()
+            )),
             Self::NotMade { .. } => Some(
                 "check the folder's permissions and free space, or set PATCHGATE_STATE to another".to_owned(),
             ),
@@ -165,6 +181,16 @@ impl State {
             .map(Self::at)
             .ok_or(StateError::NoPlace)
             .and_then(Self::absolute)
+            .and_then(Self::checked)
+    }
+
+    /// Refuses a folder that others own or may write to.
+    fn checked(self) -> Result<Self, StateError> {
+        // The folder itself may be a link of the user's own; what is in it may not.
+        let root = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        own(&root)?;
+        own(&root.join(RUNS))?;
+        Ok(self)
     }
 
     /// A state folder of that path.
@@ -190,7 +216,7 @@ impl State {
 
     /// The folder of a run.
     pub fn run_dir(&self, run: &RunId) -> PathBuf {
-        self.root.join("runs").join(run.as_str())
+        self.root.join(RUNS).join(run.as_str())
     }
 
     /// The journal of a run.
@@ -214,7 +240,7 @@ impl State {
         builder.mode(0o700);
         builder
             .recursive(true)
-            .create(self.root.join("runs"))
+            .create(self.root.join(RUNS))
             .map_err(fail)?;
         builder.recursive(false).create(&path).map_err(fail)?;
         let lock = File::create_new(path.join(LOCK)).map_err(fail)?;
@@ -225,7 +251,7 @@ impl State {
 
     /// Every run that has a folder, oldest first.
     pub fn runs(&self) -> Result<Vec<RunId>, StateError> {
-        let folder = self.root.join("runs");
+        let folder = self.root.join(RUNS);
         let fail = |source: io::Error| StateError::NotListed {
             path: folder.clone(),
             source,
@@ -281,6 +307,38 @@ impl State {
     }
 }
 
+/// Whether a folder is the caller's own and nobody else can write to it. One that is not there is nobody's.
+///
+/// # Errors
+/// It is not.
+pub fn own(path: &Path) -> Result<(), StateError> {
+    let not = |problem: String| StateError::NotOurs {
+        path: path.to_owned(),
+        problem,
+    };
+    let about = match path.symlink_metadata() {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(not(error.to_string())),
+    };
+    let caller = rustix::process::geteuid().as_raw();
+    if !about.is_dir() {
+        Err(not("it is no folder".to_owned()))
+    } else if about.uid() != caller {
+        Err(not(format!(
+            "it belongs to user {}, and patchgate is called by {caller}",
+            about.uid()
+        )))
+    } else if about.mode() & 0o022 != 0 {
+        Err(not(format!(
+            "others may write to it (mode {:04o})",
+            about.mode() & 0o7777
+        )))
+    } else {
+        Ok(())
+    }
+}
+
 /// Whether a run left VMs on purpose.
 pub fn is_kept(run_dir: &Path) -> bool {
     run_dir.join(KEPT).exists()
@@ -295,9 +353,10 @@ pub fn forget_kept(run_dir: &Path) {
 /// Whether the process that made a run still lives. Where that cannot be told it is taken to live, so that nothing
 /// of it is removed.
 pub fn is_live(run_dir: &Path) -> bool {
-    let lock = match File::open(run_dir.join(LOCK)) {
+    let lock = match file::open(&run_dir.join(LOCK)) {
         Ok(lock) => lock,
-        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+        Err(file::FileError::Missing) => return false,
+        Err(_) => return true,
     };
     match lock.try_lock_shared() {
         Ok(()) => false,

@@ -140,7 +140,7 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
     );
     let ledger = Arc::new(Mutex::new(Ledger::create(&run_dir.resources())?));
     let news = Arc::new(Notify::new());
-    let site = |host| Site::new(host, &ledger, &news);
+    let site = |host| Site::new(&setup.run, host, &ledger, &news);
     let sites = setup.hosts.iter().map(site).collect();
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),

@@ -12,8 +12,8 @@ use crate::model::outcome::Cause;
 use crate::model::plan::HostPlan;
 use crate::model::resource::Resource;
 use crate::model::uri::HostUri;
-use crate::port::LabError;
-use crate::record::ledger::{Ledger, LedgerError};
+use crate::port::{LabError, Marked, foreign};
+use crate::record::ledger::Ledger;
 use crate::record::state::{self, State, StateError};
 use crate::run::clean_up;
 
@@ -33,6 +33,13 @@ pub struct Wish {
 pub enum News<'a> {
     /// A run lives.
     Alive(&'a RunId),
+    /// A run's own list cannot be trusted or read.
+    NotRead {
+        /// The run.
+        run: &'a RunId,
+        /// Why not.
+        error: &'a str,
+    },
     /// A run left things on purpose.
     Kept {
         /// The run.
@@ -88,6 +95,7 @@ impl fmt::Display for News<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alive(run) => write!(f, "run {run} is alive; it is left alone"),
+            Self::NotRead { run, error } => write!(f, "what run {run} left cannot be told: {error}"),
             Self::Kept { run, count } => write!(
                 f,
                 "run {run} kept {count} resources on purpose; `patchgate clean {run}` removes them"
@@ -103,17 +111,6 @@ impl fmt::Display for News<'_> {
             ),
         }
     }
-}
-
-/// Why it cannot be told what is left.
-#[derive(Debug, thiserror::Error)]
-pub enum CleanError {
-    /// The runs cannot be listed.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A run's ledger cannot be read.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
 }
 
 /// How much was removed, or would be.
@@ -132,6 +129,15 @@ impl Swept {
     }
 }
 
+/// Why nothing is removed from a host that only a list of resources names.
+const UNKNOWN_HOST: &str = "the lab file names no such host, and patchgate connects to no other on the word of a list of \
+                            resources; run `patchgate clean` in the lab's folder, or with --lab";
+
+/// Whether the run of what is marked lives, as far as the mark tells.
+fn is_live(mark: &Marked) -> bool {
+    mark.run_dir.as_deref().is_some_and(state::is_live)
+}
+
 /// What was found of one run.
 struct Trace {
     run: RunId,
@@ -143,16 +149,17 @@ struct Clean<'a> {
     state: &'a State,
     wish: &'a Wish,
     tell: &'a (dyn Fn(&News<'_>) + Sync),
+    known: &'a [HostPlan],
     hosts: BTreeMap<HostUri, Arc<dyn Connected>>,
 }
 
-/// Removes what dead runs left; `known` are the hosts that are searched beside those of dead runs.
+/// Removes what dead runs left; `known` are the lab's hosts, which are searched too. An error: the runs cannot be listed.
 pub async fn clean(
     state: &State,
     known: &[HostPlan],
     wish: &Wish,
     tell: &(dyn Fn(&News<'_>) + Sync),
-) -> Result<Swept, CleanError> {
+) -> Result<Swept, StateError> {
     let runs = match &wish.run {
         Some(run) => vec![run.clone()],
         None => state.runs()?,
@@ -161,54 +168,90 @@ pub async fn clean(
         state,
         wish,
         tell,
+        known,
         hosts: BTreeMap::new(),
     };
     let mut swept = Swept::default();
     for run in runs {
-        swept.add(clean.run(run).await?);
+        swept.add(clean.run(run).await);
     }
     if wish.run.is_none() {
-        swept.add(clean.marked(known).await);
+        swept.add(clean.marked().await);
     }
     Ok(swept)
 }
 
 impl Clean<'_> {
     /// Removes what stands in a run's ledger.
-    async fn run(&mut self, run: RunId) -> Result<Swept, CleanError> {
+    async fn run(&mut self, run: RunId) -> Swept {
         let dir = self.state.run_dir(&run);
         if state::is_live(&dir) {
             (self.tell)(&News::Alive(&run));
-            return Ok(Swept::default());
+            return Swept::default();
         }
         let ledger = dir.join(state::RESOURCES);
-        let left = Ledger::left(&ledger)?;
+        let told: Result<Vec<Resource>, Box<dyn std::error::Error + Send + Sync>> = state::own(&dir)
+            .map_err(Into::into)
+            .and_then(|()| Ledger::left(&ledger).map_err(Into::into));
+        let left = match told {
+            Ok(left) => left,
+            // It keeps nothing of other runs from being removed.
+            Err(error) => {
+                (self.tell)(&News::NotRead {
+                    run: &run,
+                    error: &error.to_string(),
+                });
+                return Swept {
+                    removed: 0,
+                    unremoved: 1,
+                };
+            }
+        };
         if left.is_empty() {
-            return Ok(Swept::default());
+            return Swept::default();
         }
         if state::is_kept(&dir) && self.wish.run.is_none() && !self.wish.all {
             (self.tell)(&News::Kept {
                 run: &run,
                 count: left.len(),
             });
-            return Ok(Swept::default());
+            return Swept::default();
         }
         let swept = self.sweep(Trace { run, left }, Some(&ledger)).await;
         if swept.unremoved == 0 && !self.wish.dry_run {
             state::forget_kept(&dir);
         }
-        Ok(swept)
+        swept
     }
 
     /// Removes one run's traces, host by host.
     async fn sweep(&mut self, trace: Trace, ledger: Option<&Path>) -> Swept {
         let (tell, run) = (self.tell, &trace.run);
         let mut by_host: BTreeMap<HostUri, Vec<Resource>> = BTreeMap::new();
-        for resource in trace.left {
-            by_host.entry(resource.uri.clone()).or_default().push(resource);
-        }
         let mut swept = Swept::default();
+        for resource in trace.left {
+            if resource.made.is_of(run) {
+                by_host.entry(resource.uri.clone()).or_default().push(resource);
+            } else {
+                let reason = &foreign("by its name it", run).message;
+                tell(&News::NotRemoved {
+                    resource: &resource,
+                    reason,
+                });
+                swept.unremoved += 1;
+            }
+        }
         for (uri, left) in by_host {
+            let refuse = |reason: &str| {
+                for resource in &left {
+                    tell(&News::NotRemoved { resource, reason });
+                }
+                left.len()
+            };
+            if !self.is_known(&uri) {
+                swept.unremoved += refuse(UNKNOWN_HOST);
+                continue;
+            }
             if self.wish.dry_run {
                 for resource in &left {
                     tell(&News::WouldRemove { resource, run });
@@ -219,16 +262,24 @@ impl Clean<'_> {
             let host = match self.host(&uri).await {
                 Ok(host) => host,
                 Err(error) => {
-                    for resource in &left {
-                        let reason = &error.to_string();
-                        tell(&News::NotRemoved { resource, reason });
-                    }
-                    swept.unremoved += left.len();
+                    swept.unremoved += refuse(&error.message);
                     continue;
                 }
             };
+            // A run of that id may live with its state elsewhere.
+            match host.marked().await {
+                Ok(marked) if marked.iter().any(|mark| mark.run == *run && is_live(mark)) => {
+                    tell(&News::Alive(run));
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    swept.unremoved += refuse(&error.message);
+                    continue;
+                }
+            }
             let mut book = ledger.and_then(|path| Ledger::create(path).ok());
-            let (gone, failed) = clean_up(host, left, book.as_mut()).await;
+            let (gone, failed) = clean_up(host, run, left, book.as_mut()).await;
             for resource in &gone {
                 tell(&News::Removed { resource, run });
             }
@@ -243,8 +294,8 @@ impl Clean<'_> {
 
     /// Removes what carries patchgate's mark on a host and stands in no ledger here: the state folder was lost, or belongs to
     /// somebody else.
-    async fn marked(&mut self, known: &[HostPlan]) -> Swept {
-        for HostPlan { uri, .. } in known {
+    async fn marked(&mut self) -> Swept {
+        for HostPlan { uri, .. } in self.known {
             if self.hosts.keys().any(|known| known.as_str() == uri) {
                 continue;
             }
@@ -271,7 +322,7 @@ impl Clean<'_> {
             // Pools and filters carry no folder; what else their run has tells whether it lives, wherever its state is.
             let live: BTreeSet<RunId> = marked
                 .iter()
-                .filter(|mark| mark.run_dir.as_deref().is_some_and(state::is_live))
+                .filter(|mark| is_live(mark))
                 .map(|mark| mark.run.clone())
                 .collect();
             for mark in marked {
@@ -295,6 +346,14 @@ impl Clean<'_> {
             swept.add(self.sweep(Trace { run, left }, None).await);
         }
         swept
+    }
+
+    /// Whether a host may be connected to because a list of resources has it. A list is a claim, and a URI can name a program to
+    /// start or a socket to trust (<https://libvirt.org/uri.html>): this host's own daemons, else the lab file's very text.
+    fn is_known(&self, uri: &HostUri) -> bool {
+        *uri == HostUri::system()
+            || *uri == HostUri::session()
+            || self.known.iter().any(|known| known.uri == uri.as_str())
     }
 
     async fn host(&mut self, uri: &HostUri) -> Result<&dyn Connected, LabError> {

@@ -171,7 +171,7 @@ fn amount(name: &'static str, found: &str, has: Mib, (needed, wanted): (Mib, Mib
 async fn pool(lab: &dyn Connected, run: &RunId) -> Check {
     let name = PoolName::of_run(run);
     let made = lab.create_pool(&name).await;
-    let removed = removal::remove(lab, Made::Pool(name)).await;
+    let removed = removal::remove(lab, run, Made::Pool(name)).await;
     match made.and(removed) {
         Ok(()) => Check::ok("pool", "a storage pool can be made and removed"),
         Err(error) => Check::failed("pool", error),

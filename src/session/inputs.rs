@@ -13,7 +13,7 @@ use crate::image::warm::WarmStore;
 use crate::input::finding::Finding;
 use crate::lab::file::Lab;
 use crate::lab::open::Refused;
-use crate::lab::scenario::files;
+use crate::lab::scenario::files::Contents;
 use crate::lab::select::{SelectError, Selection};
 use crate::model::expected::Expected;
 use crate::model::plan::Plan;
@@ -49,9 +49,6 @@ pub enum InputError {
         /// What is wrong with it.
         damage: DamagedImage,
     },
-    /// A department's file cannot be had.
-    #[error("{0}; nothing was started")]
-    File(String),
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -74,7 +71,6 @@ impl InputError {
             Self::Damaged { image, .. } => {
                 Some(format!("`patchgate image build {image} --rebuild` makes it anew"))
             }
-            Self::File(_) => None,
             Self::Secret(error) => Some(error.hint()),
         }
     }
@@ -88,7 +84,6 @@ impl InputError {
             | Self::Warm(_)
             | Self::Missing(_)
             | Self::Damaged { .. }
-            | Self::File(_)
             | Self::Secret(_) => &[],
         }
     }
@@ -101,6 +96,8 @@ pub struct Inputs {
     pub lab: Lab,
     /// The plan.
     pub plan: Plan,
+    /// What the departments' files hold that scenarios use, as it was when they were pinned.
+    pub contents: Contents,
     /// The OS families that can be updated.
     pub families: Families,
     /// What is likely not meant as it is written.
@@ -122,7 +119,7 @@ pub struct Kit {
     /// Where states of booted nodes are kept.
     pub warm: WarmStore,
     /// What the departments' files hold that steps use, by SHA-256.
-    pub files: BTreeMap<String, Vec<u8>>,
+    pub files: Contents,
     /// The secrets that steps ask for.
     pub secrets: Secrets,
     /// What starts the proxies of isolated clones.
@@ -147,6 +144,7 @@ impl Inputs {
         Ok(Self {
             lab: checked.lab,
             warnings: checked.warnings,
+            contents: checked.contents,
             plan,
             families,
             store,
@@ -164,14 +162,12 @@ impl Inputs {
         let disks = self.disks()?;
         // Beside the images that they are of.
         let warm = self.store.warm().map_err(InputError::Warm)?;
-        let folder = self.lab.dir.join(self.lab.file.lab.scenarios.get_ref());
-        let files = files::load(&folder, self.plan.scenarios.values()).map_err(InputError::File)?;
         Ok(Kit {
             plan: self.plan,
             families: self.families,
             disks,
             warm,
-            files,
+            files: self.contents,
             secrets,
             // With the cache of other users than root beside the images.
             proxies: Arc::new(SquidLauncher::new(self.store.dir().with_file_name("proxy"))),

@@ -1,8 +1,6 @@
 //! Reading the lab's secrets at the start of a run: from the environment or from files, and nothing of them anywhere else.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -11,6 +9,7 @@ use crate::lab::file::Lab;
 use crate::lab::file::SecretSection;
 use crate::model::plan::Plan;
 use crate::secret::{LONGEST, Secrets};
+use crate::system;
 
 /// A secret that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -74,15 +73,9 @@ fn value(lab: &Lab, section: &SecretSection) -> Result<SecretString, String> {
 }
 
 fn file(path: &Path) -> Result<SecretString, String> {
-    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
-    let about = path.metadata().map_err(failed)?;
-    if !about.is_file() {
-        return Err(format!("{} is not a file", path.display()));
-    }
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(LONGEST as u64 + 2).read_to_string(&mut text))
-        .map_err(failed)?;
+    let bytes = system::file::read(path, LONGEST as u64 + 2)
+        .map_err(|error| format!("{} {error}", path.display()))?;
+    let mut text = String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?;
     text.truncate(text.trim_end().len());
     Ok(text.into())
 }

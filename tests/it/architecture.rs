@@ -73,6 +73,13 @@ fn planted_violations_are_found() {
     for (file, source) in [
         ("gate.rs", "use tokio::time::sleep;"),
         ("gate.rs", "use virt as lab;"),
+        (
+            "image/process.rs",
+            "use std::process::Command; fn f() { Command::new(\"a\"); }",
+        ),
+        ("host/proxy.rs", "fn f() { tokio::process::Command::new(\"a\"); }"),
+        ("gate.rs", "use crate::system::file;"),
+        ("image/warm.rs", "use std::fs; fn f() { fs::read(\"a\"); }"),
         ("gate.rs", "extern crate virt;"),
         ("gate.rs", "use std::{collections::BTreeMap, fs};"),
         (

@@ -161,7 +161,7 @@ fn links_out_of_the_folder_of_scenarios_are_refused() {
     std::os::unix::fs::symlink(&secret, web.join("page.toml")).expect("linked");
     let (text, exit) = check(vec![folder.path().join("scenarios")], Format::Text);
     assert_eq!(exit, 2);
-    assert!(text.contains("leaves the folder"), "{text}");
+    assert!(text.contains("is a link"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
 

@@ -296,7 +296,7 @@ fn a_secret_that_is_not_to_be_had_ends_a_run_before_it_starts() {
                     .and(contains("nothing was started")),
             );
     };
-    refused("cannot be read");
+    refused("is not there");
     fs::write(folder.path().join("password"), "abc\n").expect("written");
     refused("shorter than 6 bytes");
 }

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod check_bad;
+mod clean;
 mod cli;
 mod corpus;
 mod evaluate;
@@ -31,5 +32,6 @@ mod scenario_run;
 mod scenario_try;
 mod schema;
 mod second_family;
+mod strange_files;
 mod test_door;
 mod testkit;

@@ -280,26 +280,26 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
     // All twice: what is gone is no error.
     for _ in 0..2 {
         for spec in [&off, &halt] {
-            host.remove(&resource(host, Made::Domain(spec.name.clone())))
+            host.remove(&resource(host, Made::Domain(spec.name.clone())), &run)
                 .await
                 .expect("no domain");
             assert_eq!(host.vm_state(&spec.name).await.expect("a state"), VmState::Gone);
             let overlay = VolumePath::new(&pool, &spec.disks[0].volume);
-            host.remove(&resource(host, Made::Volume(overlay)))
+            host.remove(&resource(host, Made::Volume(overlay)), &run)
                 .await
                 .expect("no volume");
         }
         if host.has_networks() {
             for name in NETWORKS {
-                host.remove(&resource(host, Made::Network(network(&run, name))))
+                host.remove(&resource(host, Made::Network(network(&run, name))), &run)
                     .await
                     .expect("no network");
             }
-            host.remove(&resource(host, Made::Filter(FilterName::of_run(&run))))
+            host.remove(&resource(host, Made::Filter(FilterName::of_run(&run))), &run)
                 .await
                 .expect("no filter");
         }
-        host.remove(&resource(host, Made::Pool(pool.clone())))
+        host.remove(&resource(host, Made::Pool(pool.clone())), &run)
             .await
             .expect("no pool");
     }
@@ -329,7 +329,7 @@ async fn forgotten_pool(host: &dyn Connected, salt: u16) {
         );
     }
     assert_eq!(marked(host, &run).await, [format!("pool {pool}")]);
-    host.remove(&resource(host, Made::Pool(pool.clone())))
+    host.remove(&resource(host, Made::Pool(pool.clone())), &run)
         .await
         .expect("no pool");
     assert_eq!(marked(host, &run).await, Vec::<String>::new());

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::model::name::{PoolName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::model::policy::Accel;
 use crate::port::LabError;
+use crate::system::file;
 
 /// How long a test guest may take to switch itself off; with hardware's help it takes well under a second, and under
 /// TCG some two.
@@ -246,9 +247,9 @@ impl Key {
         if !host.is_local() {
             return None;
         }
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let boot = file::read(Path::new("/proc/sys/kernel/random/boot_id"), CACHE_LIMIT).ok()?;
         Some(Self {
-            boot: boot.trim().to_owned(),
+            boot: String::from_utf8(boot).ok()?.trim().to_owned(),
             uri: host.link().uri().to_string(),
             version: host.version().to_owned(),
         })
@@ -272,13 +273,7 @@ fn cache() -> Option<PathBuf> {
 
 fn entries() -> BTreeMap<String, Entry> {
     // Whatever cannot be read is as good as none: the probe is made again.
-    let read = || {
-        use std::io::Read;
-        let mut text = String::new();
-        let file = std::fs::File::open(cache()?).ok()?;
-        file.take(CACHE_LIMIT).read_to_string(&mut text).ok()?;
-        serde_json::from_str(&text).ok()
-    };
+    let read = || serde_json::from_slice(&file::read(&cache()?, CACHE_LIMIT).ok()?).ok();
     read().unwrap_or_default()
 }
 

@@ -10,8 +10,9 @@ use virt::sys;
 
 use crate::host::libvirt::describe::{Places, describe};
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
-use crate::host::libvirt::xml::{Mark, child, parse, read_mark};
+use crate::host::libvirt::xml::{Mark, child, of_run, parse, read_mark};
 use crate::host::libvirt::{pool, saved, volume};
+use crate::model::id::RunId;
 use crate::model::name::{DomainName, VolumePath};
 use crate::port::{LabError, Power, VmSpec, VmState};
 
@@ -59,7 +60,7 @@ pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
         Power::On | Power::Savable { .. } => Ok(()),
         Power::Saved { state, .. } => saved::load(conn, &domain, spec, state).inspect_err(|_| {
             // What is left of it is in the run's ledger.
-            let _ = remove(conn, &spec.name);
+            let _ = remove(conn, &spec.name, &spec.tag.run);
         }),
     }
 }
@@ -134,8 +135,8 @@ fn translate(state: DomainStateEnum, reason: DomainStateReasonEnum) -> VmState {
     }
 }
 
-/// Stops and undefines a VM; no error where it is not there.
-pub fn remove(conn: &Connect, name: &DomainName) -> Result<(), LabError> {
+/// Stops and undefines a VM of a run; no error where it is not there. Another's is left alone.
+pub fn remove(conn: &Connect, name: &DomainName, run: &RunId) -> Result<(), LabError> {
     let Some(domain) = found(
         conn.lookup_domain_by_name(name.as_str()),
         &format!("domain {name}"),
@@ -146,6 +147,11 @@ pub fn remove(conn: &Connect, name: &DomainName) -> Result<(), LabError> {
     // Not running is an answer: it may have stopped a moment ago.
     let gone =
         |error: &virt::error::Error| is_absent(error) || error.code().is(ErrorNumber::OperationInvalid);
+    match domain.xml_desc(0) {
+        Ok(xml) => of_run(&format!("domain {name}"), &xml, run)?,
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(lab_error(&format!("reading domain {name}"), &error)),
+    }
     let stopped = domain
         .destroy()
         .or_else(|error| if gone(&error) { Ok(()) } else { domain.destroy() });
@@ -221,7 +227,44 @@ pub fn console_text(bytes: &[u8]) -> String {
 mod tests {
     use virt::domain::{DomainPausedReasonEnum, DomainShutoffReasonEnum};
 
+    use crate::host::libvirt::xml::mark_run;
+
     use super::*;
+
+    /// Libvirt's own driver of made-up things, which needs no daemon (<https://libvirt.org/drvtest.html>).
+    #[test]
+    fn a_domain_without_the_runs_mark_is_left_alone() {
+        let conn = Connect::open(Some("test:///default")).expect("the test driver");
+        let run: RunId = "20261123-140912-7c1f".parse().expect("a run id");
+        let other: RunId = "20261123-140912-7c20".parse().expect("a run id");
+        let name: DomainName = format!("pg-{run}-0-control-web").parse().expect("a name");
+        let define = |mark: &str| {
+            let xml = format!(
+                "<domain type='test'><name>{name}</name>{mark}<memory>1024</memory><os><type>hvm</type></os></domain>"
+            );
+            conn.define_domain_xml(&xml).expect("a domain");
+        };
+        let mark = |run: &RunId| mark_run(run, std::path::Path::new("/runs/1")).render();
+        for (text, is_ours) in [
+            (String::new(), false),
+            (mark(&other), false),
+            ("<metadata><x/></metadata>".to_owned(), false),
+            (mark(&run), true),
+        ] {
+            define(&text);
+            let left = remove(&conn, &name, &run).is_err_and(|error| {
+                error
+                    .message
+                    .contains(&format!("is not of run {run} and is left alone"))
+            });
+            assert_eq!(left, !is_ours, "{text}");
+            // The driver of made-up things does not know the flags with which one is undefined.
+            if let Ok(domain) = conn.lookup_domain_by_name(name.as_str()) {
+                domain.undefine().expect("undefine");
+            }
+        }
+        remove(&conn, &name, &run).expect("what is not there is no error");
+    }
 
     #[test]
     fn a_domains_console_is_where_its_xml_says() {

@@ -1,7 +1,6 @@
 //! Pools whose folder this machine has too.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use crate::host::libvirt::error::doing;
 use crate::host::libvirt::{pool, volume};
 use crate::model::name::{PoolName, VolumePath};
 use crate::port::LabError;
+use crate::system::file;
 
 /// The folders of the pools that were asked for; nothing where a pool has none here.
 #[derive(Default)]
@@ -45,7 +45,8 @@ fn shown(conn: &Connect, pool: &PoolName) -> Result<Option<PathBuf>, LabError> {
         .map_err(doing(format!("looking up pool {pool}")))?;
     let folder = PathBuf::from(pool::target(&handle)?);
     volume::place_bytes(conn, &path, nonce.as_bytes())?;
-    let arrived = fs::read(folder.join(path.name.as_str())).is_ok_and(|bytes| bytes == nonce.as_bytes());
+    let arrived =
+        file::read(&folder.join(path.name.as_str()), 64).is_ok_and(|bytes| bytes == nonce.as_bytes());
     volume::remove(conn, &path)?;
     Ok(arrived.then_some(folder))
 }

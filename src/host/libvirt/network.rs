@@ -6,7 +6,8 @@ use virt::connect::Connect;
 use virt::error::ErrorNumber;
 
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
-use crate::host::libvirt::xml::{Element, Mark, element, mark, mark_run, parse, read_mark};
+use crate::host::libvirt::xml::{Element, Mark, element, mark, mark_run, of_run, parse, read_mark};
+use crate::model::id::RunId;
 use crate::model::name::NetworkName;
 use crate::model::outcome::Cause;
 use crate::port::{LabError, NetworkSpec, OutletInfo, OutletSpec};
@@ -224,8 +225,8 @@ fn bridge(name: &str) -> Element {
         .with("delay", 0)
 }
 
-/// Removes a network; no error where it is not there.
-pub fn remove(conn: &Connect, name: &NetworkName) -> Result<(), LabError> {
+/// Removes a network of a run; no error where it is not there. Another's is left alone.
+pub fn remove(conn: &Connect, name: &NetworkName, run: &RunId) -> Result<(), LabError> {
     let Some(network) = found(
         conn.lookup_network_by_name(name.as_str()),
         &format!("network {name}"),
@@ -235,6 +236,11 @@ pub fn remove(conn: &Connect, name: &NetworkName) -> Result<(), LabError> {
     };
     let gone =
         |error: &virt::error::Error| is_absent(error) || error.code().is(ErrorNumber::OperationInvalid);
+    match network.xml_desc(0) {
+        Ok(xml) => of_run(&format!("network {name}"), &xml, run)?,
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(lab_error(&format!("reading network {name}"), &error)),
+    }
     match network.destroy() {
         Err(error) if !gone(&error) => return Err(lab_error(&format!("stopping network {name}"), &error)),
         Ok(()) | Err(_) => {}
@@ -268,6 +274,17 @@ mod tests {
     use super::*;
     use crate::model::id::{Arm, ArmId, CellId};
     use crate::port::Tag;
+
+    #[test]
+    fn a_network_without_the_runs_mark_is_left_alone() {
+        let conn = Connect::open(Some("test:///default")).expect("the test driver");
+        let run: RunId = "20261123-140912-7c1f".parse().expect("a run id");
+        let default: NetworkName = "default".parse().expect("a name");
+        assert!(conn.lookup_network_by_name(default.as_str()).is_ok());
+        let error = remove(&conn, &default, &run).expect_err("no mark");
+        assert!(error.message.contains("network default is not of run"), "{error}");
+        assert!(conn.lookup_network_by_name(default.as_str()).is_ok());
+    }
 
     #[test]
     fn an_arms_network_has_no_address_of_the_hosts() {

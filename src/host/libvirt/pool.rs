@@ -110,8 +110,31 @@ pub fn define(conn: &Connect, uri: &HostUri, pool: &PoolName) -> Result<StorageP
         .map_err(doing(format!("defining pool {pool} in {}", folder.display())))
 }
 
+/// Whether a pool of such a name is ours: pools carry no mark, and those of runs have a folder of their own in one place. One
+/// that libvirt does not know is nobody's.
+///
+/// # Errors
+/// It is another's, and is left alone.
+pub fn is_ours(conn: &Connect, uri: &HostUri, pool: &PoolName) -> Result<(), LabError> {
+    let folder = folder(uri, pool)?;
+    let what = format!("pool {pool}");
+    let Some(handle) = found(conn.lookup_storage_pool_by_name(pool.as_str()), &what)? else {
+        return Ok(());
+    };
+    let target = target(&handle)?;
+    if Path::new(&target) == folder {
+        Ok(())
+    } else {
+        Err(LabError::new(
+            Cause::HostRefused,
+            format!("{what} is not of a run and is left alone: its folder is {target}"),
+        ))
+    }
+}
+
 /// Deletes a pool with its volumes and its folder, in whatever state it is; no error where there is neither.
 pub fn remove(conn: &Connect, uri: &HostUri, pool: &PoolName) -> Result<(), LabError> {
+    is_ours(conn, uri, pool)?;
     let folder = folder(uri, pool)?;
     let removing = || doing(format!("removing pool {pool} in {}", folder.display()));
     let handle = match found(
@@ -274,6 +297,30 @@ mod tests {
         </pool>
         "#);
         assert_eq!(target_in(&xml).as_deref(), Some("/a&b/pg-1"));
+    }
+
+    #[test]
+    fn a_pool_with_another_folder_is_left_alone() {
+        let conn = Connect::open(Some("test:///default")).expect("the test driver");
+        let pool = name("pg-20261123-140912-7c1f");
+        let uri = &HostUri::system();
+        is_ours(&conn, uri, &pool).expect("nobody's");
+        for (folder, ours) in [
+            ("/srv/erp", false),
+            ("/var/lib/libvirt/images", false),
+            ("/var/lib/libvirt/images/pg-20261123-140912-7c1f", true),
+        ] {
+            let made = conn
+                .define_storage_pool_xml(&describe(&pool, Path::new(folder)).render(), 0)
+                .expect("a pool");
+            assert_eq!(is_ours(&conn, uri, &pool).is_ok(), ours, "{folder}");
+            if !ours {
+                let error = remove(&conn, uri, &pool).expect_err(folder);
+                assert!(error.message.contains(folder), "{error}");
+                conn.lookup_storage_pool_by_name(pool.as_str()).expect(folder);
+            }
+            made.undefine().expect("undefine");
+        }
     }
 
     #[test]

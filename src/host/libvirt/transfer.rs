@@ -17,6 +17,7 @@ use crate::image::sparse::{BLOCK, Digest, for_each_block};
 use crate::model::name::VolumePath;
 use crate::model::outcome::Cause;
 use crate::port::LabError;
+use crate::system;
 
 /// What is asked of a volume at once: libvirt's client queues what was not read yet, all of it if need be.
 const PIECE: u64 = 4 * 1024 * 1024;
@@ -151,7 +152,7 @@ pub fn place(
     digest: &str,
 ) -> Result<(), LabError> {
     let unreadable = |error: io::Error| damaged(file, &error.to_string());
-    let source = File::open(file).map_err(unreadable)?;
+    let source = system::file::open(file).map_err(|error| unreadable(error.into()))?;
     let size = source.metadata().map_err(unreadable)?.len();
     let target = volume::create_owned(conn, path, size)?;
     let sent = match direct::writable(folder, &path.name) {

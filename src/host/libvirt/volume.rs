@@ -1,6 +1,5 @@
 //! Volumes: sealed images copied into a run's pool, overlays forked from them, the ends of consoles.
 
-use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -20,6 +19,7 @@ use crate::input::hex;
 use crate::model::name::{PoolName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::port::{Disk, LabError};
+use crate::system;
 
 /// A volume's pool.
 fn pool(conn: &Connect, path: &VolumePath) -> Result<StoragePool, virt::error::Error> {
@@ -77,7 +77,7 @@ pub fn place_image(
         LabError::new(Cause::ImageDamaged, format!("image {}: {error}", file.display()))
             .with_hint("build or import the image again")
     };
-    let mut source = File::open(file).map_err(unreadable)?;
+    let mut source = system::file::open(file).map_err(|error| unreadable(error.into()))?;
     let size = source.metadata().map_err(unreadable)?.len();
     let placing = || doing(format!("copying image {} to volume {path}", file.display()));
     let handle = pool(conn, path).map_err(placing())?;

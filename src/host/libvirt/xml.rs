@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::model::id::RunId;
-use crate::port::Tag;
+use crate::port::{LabError, Tag, foreign};
 
 /// The XML namespace of patchgate's mark.
 pub const NAMESPACE: &str = "https://patchgate.dev/libvirt/1";
@@ -171,6 +171,17 @@ pub fn read_mark(xml: &str) -> Option<Mark> {
         role: words("role"),
         run_dir: PathBuf::from(OsString::from_vec(text("dir")?)),
     })
+}
+
+/// Whether a domain's or network's XML carries the mark of that run.
+///
+/// # Errors
+/// It does not, and is left alone.
+pub fn of_run(what: &str, xml: &str, run: &RunId) -> Result<(), LabError> {
+    match read_mark(xml) {
+        Some(mark) if mark.run == *run => Ok(()),
+        Some(_) | None => Err(foreign(what, run)),
+    }
 }
 
 /// Parses libvirt's XML; `None` where it is none, or beyond any size that libvirt sends.

@@ -1,11 +1,11 @@
 //! Squid's access log, in the format that [`crate::host::proxy::conf`] asks for: status, bytes from the source, bytes to the clone,
 //! method, address.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::model::event::Traffic;
+use crate::system::file;
 
 /// Bytes of the log that are read: some million answers.
 const READ_LIMIT: u64 = 128 * 1024 * 1024;
@@ -16,7 +16,7 @@ const REFUSED_LENGTH: usize = 120;
 /// What the log at `path` says.
 pub fn read(path: &Path) -> io::Result<Traffic> {
     let mut traffic = Traffic::default();
-    for line in BufReader::new(File::open(path)?.take(READ_LIMIT)).split(b'\n') {
+    for line in BufReader::new(file::open(path)?.take(READ_LIMIT)).split(b'\n') {
         add(&mut traffic, &String::from_utf8_lossy(&line?));
     }
     Ok(traffic)

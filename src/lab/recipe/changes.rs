@@ -10,14 +10,14 @@ use crate::input::hex;
 use crate::input::read::Reader;
 use crate::input::section::Section;
 use crate::input::words::show;
-use crate::lab::disk::{digest_bounded, read_bounded};
 use crate::lab::recipe::types::{Changes, LocalDeb, RecipeFile};
 use crate::lab::recipe::values::bare;
+use crate::system::file;
 
 /// The largest file that a recipe places in an image, in bytes.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// The largest local package, in bytes.
-const DEB_LIMIT: u64 = 512 * 1024 * 1024;
+pub const DEB_LIMIT: u64 = 512 * 1024 * 1024;
 
 /// The permission bits of a file whose recipe does not say.
 const MODE: u32 = 0o644;
@@ -144,7 +144,7 @@ pub(super) fn debs(reader: &mut Reader<'_>, root: &Section<'_>, beside: &mut Bes
 impl Beside {
     fn read(&mut self, reader: &mut Reader<'_>, source: &Spanned<PathBuf>) -> Option<Vec<u8>> {
         let from = self.folder.join(source.get_ref());
-        match read_bounded(&from, FILE_LIMIT) {
+        match file::read(&from, FILE_LIMIT) {
             Ok(bytes) => {
                 self.inputs.insert(from, hex(&Sha256::digest(&bytes)));
                 Some(bytes)
@@ -152,7 +152,7 @@ impl Beside {
             Err(problem) => {
                 reader.hinted(
                     source.span(),
-                    format!("{}: {problem}", from.display()),
+                    format!("{} {problem}", show(&from.display().to_string())),
                     "`source` is relative to the recipe",
                 );
                 None
@@ -163,9 +163,9 @@ impl Beside {
     fn deb(&mut self, reader: &mut Reader<'_>, path: &Spanned<String>) -> Option<LocalDeb> {
         let from = self.folder.join(path.get_ref());
         let digest = if from.extension().is_some_and(|extension| extension == "deb") {
-            digest_bounded(&from, DEB_LIMIT)
+            file::digest(&from, DEB_LIMIT).map_err(|error| error.to_string())
         } else {
-            Err("not a .deb file".into())
+            Err("is not a .deb file".into())
         };
         match digest {
             Ok(sha256) => {
@@ -175,7 +175,7 @@ impl Beside {
             Err(problem) => {
                 reader.hinted(
                     path.span(),
-                    format!("{}: {problem}", from.display()),
+                    format!("{} {problem}", show(&from.display().to_string())),
                     "`debs` are relative to the recipe",
                 );
                 None

@@ -1,9 +1,7 @@
-//! The files of a department's folder that its scenarios use: found, bounded, pinned by digest, and read again for a run.
+//! The files of a department's folder that its scenarios use: found, bounded, pinned by digest, and kept as they were pinned.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -11,22 +9,29 @@ use crate::input::finding::Finding;
 use crate::input::hex;
 use crate::input::words::show;
 use crate::lab::scenario::parse::ScenarioFile;
-use crate::model::scenario::{FilePin, Scenario};
+use crate::model::scenario::FilePin;
+use crate::system::file::{FileError, Folder};
 
 /// Bytes of one file.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Pins the files of a scenario, which then are a part of its digest; returns what is wrong with them.
-pub(super) fn pin(file: &mut ScenarioFile, folder: &Path) -> Vec<Finding> {
+/// Bytes of all files of a lab together, each content once.
+const ALL_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// What files hold, by SHA-256 in hexadecimal: read once, so that what is run is what was pinned.
+pub type Contents = BTreeMap<String, Vec<u8>>;
+
+/// Pins the files of a scenario, which then are a part of its digest, and adds what they hold; returns what is wrong with
+/// them.
+pub(super) fn pin(file: &mut ScenarioFile, folder: &Folder, contents: &mut Contents) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut pins: BTreeMap<String, FilePin> = BTreeMap::new();
     for name in &file.files {
-        match read(folder, name.get_ref()) {
-            Ok(bytes) => {
-                let pin = FilePin {
-                    sha256: hex(&Sha256::digest(&bytes)),
-                    bytes: bytes.len() as u64,
-                };
+        let taken = folder
+            .read(Path::new(name.get_ref()), FILE_LIMIT)
+            .map_err(|error| in_words(&error));
+        match taken.and_then(|bytes| keep(contents, bytes)) {
+            Ok(pin) => {
                 pins.insert(name.get_ref().clone(), pin);
             }
             Err(problem) => {
@@ -51,74 +56,32 @@ pub(super) fn pin(file: &mut ScenarioFile, folder: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Reads a file of a department's folder.
-///
-/// # Errors
-/// Why not, to stand behind the file's name.
-fn read(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
-    let path = inside(folder, name)?;
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "is not there".to_owned(),
-        _ => format!("cannot be read: {error}"),
+fn keep(contents: &mut Contents, bytes: Vec<u8>) -> Result<FilePin, String> {
+    let pin = FilePin {
+        sha256: hex(&Sha256::digest(&bytes)),
+        bytes: bytes.len() as u64,
     };
-    // Looked at before it is opened: to open a pipe is to wait for its other end.
-    let about = path.symlink_metadata().map_err(failed)?;
-    if !about.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(format!("is larger than {} KiB", FILE_LIMIT / 1024));
-    }
-    Ok(bytes)
-}
-
-/// The real path of a file, where it stays in the folder once links are followed.
-fn inside(folder: &Path, name: &str) -> Result<PathBuf, String> {
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-    if name.is_empty() || !Path::new(name).components().all(plain) {
-        return Err("is outside the department's folder".to_owned());
-    }
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "is not there".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    };
-    let folder = if folder == Path::new("") {
-        Path::new(".")
-    } else {
-        folder
-    };
-    let root = folder.canonicalize().map_err(failed)?;
-    let real = root.join(name).canonicalize().map_err(failed)?;
-    if real.starts_with(&root) {
-        Ok(real)
-    } else {
-        Err("is a link that leaves the department's folder".to_owned())
-    }
-}
-
-/// The content of every file that scenarios use, by digest. `dir` is the folder of all scenarios.
-///
-/// # Errors
-/// What is not as it was when the plan was made.
-pub fn load<'s>(
-    dir: &Path,
-    scenarios: impl Iterator<Item = &'s Scenario>,
-) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let mut all = BTreeMap::new();
-    for scenario in scenarios {
-        for (name, pin) in &scenario.files {
-            let folder = dir.join(&scenario.department);
-            let shown = folder.join(name).display().to_string();
-            let bytes = read(&folder, name).map_err(|problem| format!("{shown}: {problem}"))?;
-            if hex(&Sha256::digest(&bytes)) != pin.sha256 {
-                return Err(format!("{shown}: was changed after the plan was made"));
-            }
-            all.insert(pin.sha256.clone(), bytes);
+    if !contents.contains_key(&pin.sha256) {
+        let kept: u64 = contents.values().map(|content| content.len() as u64).sum();
+        if kept + pin.bytes > ALL_LIMIT {
+            return Err(format!(
+                "is one too many: the files of all scenarios together are larger than {} MiB",
+                ALL_LIMIT >> 20
+            ));
         }
+        contents.insert(pin.sha256.clone(), bytes);
     }
-    Ok(all)
+    Ok(pin)
+}
+
+fn in_words(error: &FileError) -> String {
+    match error {
+        FileError::Outside => "is outside the department's folder".to_owned(),
+        FileError::Missing
+        | FileError::Io(_)
+        | FileError::NotAFile
+        | FileError::NotAFolder
+        | FileError::Link
+        | FileError::TooLarge(_) => error.to_string(),
+    }
 }

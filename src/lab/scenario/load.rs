@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::input::finding::{Finding, Severity};
 use crate::input::read::unplaced;
 use crate::input::words::show;
 use crate::lab::disk;
-use crate::lab::scenario::files;
+use crate::lab::scenario::files::{self, Contents};
 use crate::lab::scenario::parse::{self, ScenarioFile};
 use crate::model::scenario::Scenario;
+use crate::system::file::{FileError, Folder};
 
 /// Bytes of one scenario file.
 pub const FILE_LIMIT: u64 = 256 * 1024;
@@ -28,6 +30,8 @@ pub struct Loaded {
     pub files: Vec<ScenarioFile>,
     /// Names of those that are not: they exist, so nobody is to be told that they do not.
     pub broken: BTreeSet<String>,
+    /// What the files hold that scenarios use.
+    pub contents: Contents,
     /// What is wrong, by file.
     pub findings: Vec<Finding>,
     /// How many files were read.
@@ -55,19 +59,34 @@ impl Loaded {
         self.findings.push(finding.with_hint(hint));
     }
 
-    fn take(&mut self, path: &Path) {
+    /// That a folder of a department, or of all, is not read.
+    fn refuse_folder(&mut self, path: &Path, error: &FileError) {
+        let hint = match error {
+            FileError::Link => "put the folder itself there",
+            FileError::NotAFolder => "scenarios are kept as scenarios/<department>/<name>.toml",
+            FileError::Missing => "name a folder that there is",
+            FileError::Io(_) | FileError::NotAFile | FileError::Outside | FileError::TooLarge(_) => {
+                "make it readable, or name another with `scenarios` below [lab]"
+            }
+        };
+        self.refuse(path, error, hint);
+    }
+
+    /// Reads a scenario of a department's folder, which holds the file of that path.
+    fn take(&mut self, folder: &Folder, path: &Path) {
         let (department, stem) = match name_of(path) {
             Ok(name) => name,
             Err(finding) => return self.findings.push(finding),
         };
         self.read += 1;
         let name = format!("{department}/{stem}");
-        let (mut file, mut findings) = match disk::source(path, FILE_LIMIT) {
+        let file_name = Path::new(path.file_name().unwrap_or_default());
+        let (mut file, mut findings) = match disk::source_in(folder, file_name, path, FILE_LIMIT) {
             Ok(source) => parse::parse(&department, &stem, &source),
             Err(finding) => (None, vec![finding]),
         };
         if let Some(read) = &mut file {
-            let problems = files::pin(read, path.parent().unwrap_or(Path::new(".")));
+            let problems = files::pin(read, folder, &mut self.contents);
             if !problems.is_empty() {
                 findings.extend(problems);
                 file = None;
@@ -86,38 +105,34 @@ impl Loaded {
 /// Loads one scenario file; its folder's name is the department.
 pub fn load_file(path: &Path) -> Loaded {
     let mut loaded = Loaded::default();
-    loaded.take(path);
+    match Folder::open(path.parent().unwrap_or(Path::new(""))) {
+        Ok(folder) => loaded.take(&folder, path),
+        Err(error) => loaded.refuse_folder(path, &error),
+    }
     loaded
 }
 
 /// Loads `<dir>/<department>/*.toml`. A folder that is not there has no scenarios, which the plan's lint tells.
 pub fn load_dir(dir: &Path) -> Loaded {
     let mut loaded = Loaded::default();
-    let root = match dir.canonicalize() {
-        Ok(root) if root.is_dir() => root,
-        Ok(_) => {
-            loaded.refuse(
-                dir,
-                "is not a folder",
-                "scenarios are kept as scenarios/<department>/<name>.toml",
-            );
-            return loaded;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return loaded,
+    let root = match Folder::open(dir) {
+        Ok(root) => root,
+        Err(FileError::Missing) => return loaded,
         Err(error) => {
-            loaded.refuse(
-                dir,
-                format_args!("the folder of scenarios cannot be read: {error}"),
-                "make it readable, or name another with `scenarios` below [lab]",
-            );
+            loaded.refuse_folder(dir, &error);
             return loaded;
         }
     };
     let mut files = Vec::new();
     for entry in entries(&mut loaded, dir) {
         if entry.is_dir() {
-            if is_inside(&mut loaded, &root, &entry) {
-                files.extend(toml_files(&mut loaded, &root, &entry));
+            match root.folder(Path::new(entry.file_name().unwrap_or_default())) {
+                Ok(folder) => {
+                    let folder = Rc::new(folder);
+                    let names = toml_files(&mut loaded, &entry);
+                    files.extend(names.into_iter().map(|path| (Rc::clone(&folder), path)));
+                }
+                Err(error) => loaded.refuse_folder(&entry, &error),
             }
         } else if is_toml(&entry) {
             loaded.refuse(
@@ -133,32 +148,36 @@ pub fn load_dir(dir: &Path) -> Loaded {
 /// Loads `*.toml` of one department's folder.
 pub fn load_department(dir: &Path) -> Loaded {
     let mut loaded = Loaded::default();
-    let Ok(root) = dir.canonicalize() else {
-        loaded.refuse(dir, "cannot be read", "name a folder that there is");
-        return loaded;
+    let folder = match Folder::open(dir) {
+        Ok(folder) => Rc::new(folder),
+        Err(error) => {
+            loaded.refuse_folder(dir, &error);
+            return loaded;
+        }
     };
-    let files = toml_files(&mut loaded, &root, dir);
+    let names = toml_files(&mut loaded, dir);
+    let files: Vec<_> = names.into_iter().map(|path| (Rc::clone(&folder), path)).collect();
     load_all(loaded, dir, &files)
 }
 
-fn load_all(mut loaded: Loaded, dir: &Path, files: &[PathBuf]) -> Loaded {
+fn load_all(mut loaded: Loaded, dir: &Path, files: &[(Rc<Folder>, PathBuf)]) -> Loaded {
     if files.len() > FILES_LIMIT {
         let problem = format!("holds {} scenarios; at most {FILES_LIMIT} are taken", files.len());
         loaded.refuse(dir, problem, "is this the folder that was meant?");
         return loaded;
     }
-    for path in files {
-        loaded.take(path);
+    for (folder, path) in files {
+        loaded.take(folder, path);
     }
     loaded.files.sort_by(|a, b| a.scenario.name.cmp(&b.scenario.name));
     loaded
 }
 
 /// The scenario files of a department's folder, sorted.
-fn toml_files(loaded: &mut Loaded, root: &Path, folder: &Path) -> Vec<PathBuf> {
+fn toml_files(loaded: &mut Loaded, folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in entries(loaded, folder) {
-        if entry.is_dir() {
+        if entry.symlink_metadata().is_ok_and(|about| about.is_dir()) {
             // Files that scripts use may stand in one.
             if entries(loaded, &entry).iter().any(|path| is_toml(path)) {
                 loaded.refuse(
@@ -167,7 +186,7 @@ fn toml_files(loaded: &mut Loaded, root: &Path, folder: &Path) -> Vec<PathBuf> {
                     "move its scenarios up, or give it a department of its own",
                 );
             }
-        } else if is_toml(&entry) && is_inside(loaded, root, &entry) {
+        } else if is_toml(&entry) {
             files.push(entry);
         }
     }
@@ -205,29 +224,6 @@ fn entries(loaded: &mut Loaded, folder: &Path) -> Vec<PathBuf> {
 
 fn is_toml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
-}
-
-/// Whether a path stays in the folder once links are followed: a department submits files, not ways to read others'.
-fn is_inside(loaded: &mut Loaded, root: &Path, path: &Path) -> bool {
-    match path.canonicalize() {
-        Ok(real) if real.starts_with(root) => true,
-        Ok(_) => {
-            loaded.refuse(
-                path,
-                "is a link that leaves the folder of scenarios",
-                "put the file itself there",
-            );
-            false
-        }
-        Err(error) => {
-            loaded.refuse(
-                path,
-                format_args!("cannot be read: {error}"),
-                "repair the link or remove it",
-            );
-            false
-        }
-    }
 }
 
 /// Department and file stem.

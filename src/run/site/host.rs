@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::{sleep, timeout};
 
+use crate::model::id::RunId;
 use crate::port::{Hypervisor, LabError};
 use crate::record::ledger::Ledger;
 use crate::run::setup::{HostSetup, Setup};
@@ -47,14 +48,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// A host of a run whose resources go into that ledger; `news` is woken when it is lost.
-    pub fn new(setup: &HostSetup, ledger: &Arc<Mutex<Ledger>>, news: &Arc<Notify>) -> Self {
+    /// A host of that run, whose resources go into that ledger; `news` is woken when it is lost.
+    pub fn new(run: &RunId, setup: &HostSetup, ledger: &Arc<Mutex<Ledger>>, news: &Arc<Notify>) -> Self {
         let loss = Loss::default();
         Self {
             host: setup.host.clone(),
             kvm: setup.kvm,
             outlet: OnceCell::new(),
-            resources: Resources::new(setup.host.clone(), ledger.clone(), loss.clone()),
+            resources: Resources::new(run.clone(), setup.host.clone(), ledger.clone(), loss.clone()),
             warm: Warm::default(),
             ahead: Ahead::default(),
             loss,

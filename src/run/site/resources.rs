@@ -18,6 +18,7 @@ use crate::run::site::loss::Loss;
 
 /// What a run has made on one host and not yet removed.
 pub struct Resources {
+    run: RunId,
     host: Arc<dyn Hypervisor>,
     loss: Loss,
     /// The run's, of all its hosts.
@@ -34,9 +35,10 @@ struct Book {
 }
 
 impl Resources {
-    /// Nothing yet, on that host.
-    pub fn new(host: Arc<dyn Hypervisor>, ledger: Arc<Mutex<Ledger>>, loss: Loss) -> Self {
+    /// Nothing yet of a run, on that host.
+    pub fn new(run: RunId, host: Arc<dyn Hypervisor>, ledger: Arc<Mutex<Ledger>>, loss: Loss) -> Self {
         Self {
+            run,
             host,
             loss,
             ledger,
@@ -77,7 +79,9 @@ impl Resources {
 
     /// Removes a resource; on failure it stays in the ledger, and nothing is removed from a lost host.
     pub async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
-        self.loss.or(self.host.uri(), self.host.remove(resource)).await?;
+        self.loss
+            .or(self.host.uri(), self.host.remove(resource, &self.run))
+            .await?;
         self.book().present.retain(|present| present != resource);
         self.ledger()
             .removed(resource)
@@ -171,6 +175,7 @@ impl Resources {
 /// could not be with the reason.
 pub async fn clean_up(
     host: &dyn Hypervisor,
+    run: &RunId,
     mut left: Vec<Resource>,
     ledger: Option<&mut Ledger>,
 ) -> (Vec<Resource>, Vec<(Resource, String)>) {
@@ -179,7 +184,7 @@ pub async fn clean_up(
     let (mut removed, mut failed) = (Vec::new(), Vec::new());
     let mut ledger = ledger;
     for resource in left {
-        let outcome = match host.remove(&resource).await {
+        let outcome = match host.remove(&resource, run).await {
             Ok(()) => match ledger.as_mut() {
                 Some(ledger) => ledger.removed(&resource).map_err(|error| error.to_string()),
                 None => Ok(()),

@@ -40,7 +40,7 @@ async fn wired(lab: &dyn Connected, run: &RunId) -> Result<(), LabError> {
         },
     };
     let made = lab.create_network(&spec).await;
-    let removed = remove(lab, Made::Network(spec.name)).await;
+    let removed = remove(lab, run, Made::Network(spec.name)).await;
     made.and(removed)
 }
 
@@ -82,8 +82,8 @@ async fn tried(lab: &dyn Connected, run: &RunId) -> Result<String, LabError> {
         }
         Err(error) => Err(error),
     };
-    let network_gone = remove(lab, Made::Network(outlet.name)).await;
-    let filter_gone = remove(lab, Made::Filter(filter_name)).await;
+    let network_gone = remove(lab, run, Made::Network(outlet.name)).await;
+    let filter_gone = remove(lab, run, Made::Filter(filter_name)).await;
     let info = made?;
     network_gone.and(filter_gone)?;
     Ok(format!(

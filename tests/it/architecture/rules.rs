@@ -3,9 +3,9 @@
 use super::source;
 
 /// The rooms from the ground up: a room names only rooms before it. The crate's root names them all.
-pub const ORDER: [&str; 20] = [
-    "input", "units", "measure", "secret", "model", "guest", "step", "lab", "verdict", "gate", "record",
-    "decide", "report", "port", "image", "run", "host", "session", "fake", "cli",
+pub const ORDER: [&str; 21] = [
+    "input", "units", "measure", "secret", "model", "guest", "step", "system", "lab", "verdict", "gate",
+    "record", "decide", "report", "port", "image", "run", "host", "session", "fake", "cli",
 ];
 
 /// Rooms without input, output or clock.
@@ -36,7 +36,7 @@ pub const EDGES: [&str; 9] = [
     "lab::survey",
 ];
 /// What a pure room may not name.
-const IMPURE: [&str; 25] = [
+const IMPURE: [&str; 26] = [
     "tokio",
     "tokio_util",
     "virt",
@@ -60,6 +60,7 @@ const IMPURE: [&str; 25] = [
     "std::time::SystemTime",
     "crate::lab::recipe::load_os",
     "crate::lab::recipe::load_role",
+    "crate::system",
     "crate::record::journal",
     "tracing",
 ];
@@ -146,6 +147,19 @@ pub fn broken(file: &str, text: &str) -> Vec<String> {
     }
     if !is_in(&room, "host::agent") {
         forbid(&["qapi"]);
+    }
+    // Whoever starts a process elsewhere hands it patchgate's environment, with the secrets in it.
+    if !is_in(&room, "system::child") {
+        forbid(&["std::process::Command::new", "tokio::process::Command::new"]);
+    }
+    // What somebody else may have written is opened by one helper; who writes files opens what is its own.
+    if !is_in(&room, "system::file") {
+        forbid(&[
+            "std::fs::read",
+            "std::fs::read_to_string",
+            "tokio::fs::read",
+            "tokio::fs::read_to_string",
+        ]);
     }
     let mut breaks: Vec<String> = Vec::new();
     let mut breach = |what: &str| breaks.push(format!("src/{file}: `{room}` {what}"));

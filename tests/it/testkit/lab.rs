@@ -457,7 +457,7 @@ impl End {
             .run_dir(&self.run)
             .join(RESOURCES);
         for resource in Ledger::left(&ledger).expect("ledger") {
-            self.fake.remove(&resource).await.expect("removed");
+            self.fake.remove(&resource, &self.run).await.expect("removed");
         }
         assert_eq!(self.fake.present(), Vec::<String>::new());
         assert_eq!(self.fake.violations(), Vec::<String>::new());

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use crate::host::libvirt::error::doing;
 use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::{domain, filter, network, pool, raw, volume};
-use crate::model::outcome::Cause;
+use crate::model::id::RunId;
 use crate::model::resource::{Made, Resource};
 use crate::model::uri::HostUri;
-use crate::port::{Capacity, Hypervisor, LabError, Marked, Networks};
+use crate::port::{Capacity, Hypervisor, LabError, Marked, Networks, is_to_be_removed};
 use crate::units::Mib;
 
 #[async_trait]
@@ -32,20 +32,18 @@ impl Hypervisor for LibvirtHost {
             .await
     }
 
-    async fn remove(&self, resource: &Resource) -> Result<(), LabError> {
-        if resource.uri != *self.uri() {
-            return Err(LabError::new(
-                Cause::Internal,
-                format!("{resource} is not on {}, where it was to be removed", self.uri()),
-            ));
-        }
+    async fn remove(&self, resource: &Resource, run: &RunId) -> Result<(), LabError> {
+        is_to_be_removed(resource, run, self.uri())?;
         let Resource { made, uri } = resource.clone();
+        let run = run.clone();
         self.link()
             .ask(format!("removing {resource}"), move |conn| match &made {
-                Made::Domain(name) => domain::remove(conn, name),
-                Made::Network(name) => network::remove(conn, name),
+                Made::Domain(name) => domain::remove(conn, name, &run),
+                Made::Network(name) => network::remove(conn, name, &run),
                 Made::Filter(name) => filter::remove(conn, name),
-                Made::Volume(path) => volume::remove(conn, path),
+                Made::Volume(path) => {
+                    pool::is_ours(conn, &uri, &path.pool).and_then(|()| volume::remove(conn, path))
+                }
                 Made::Pool(name) => pool::remove(conn, &uri, name),
             })
             .await

@@ -1,5 +1,7 @@
 //! Networks and filters: the [`Networks`] port.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 
 use crate::host::libvirt::host::LibvirtHost;
@@ -7,9 +9,12 @@ use crate::host::libvirt::{filter, network};
 use crate::model::name::NetworkName;
 use crate::model::outcome::Cause;
 use crate::port::{FilterSpec, LabError, NetworkSpec, Networks, OutletInfo, OutletSpec};
+use crate::system::file;
 
 /// The routes of the machine that patchgate runs on, proc_pid_net(5).
 const ROUTES: &str = "/proc/net/route";
+/// Bytes of them that are read: some hundred thousand routes.
+const ROUTES_LIMIT: u64 = 16 * 1024 * 1024;
 
 fn needs_networks(host: &LibvirtHost, name: &NetworkName) -> Result<(), LabError> {
     if host.has_networks() {
@@ -61,7 +66,10 @@ impl Networks for LibvirtHost {
         let local = self.is_local();
         self.make(format!("making network {}", spec.name), move |conn| {
             // Another machine's routes cannot be read; libvirt refuses the networks that are routed there.
-            let routes = local.then(|| std::fs::read_to_string(ROUTES).ok()).flatten();
+            let routes = local
+                .then(|| file::read(Path::new(ROUTES), ROUTES_LIMIT).ok())
+                .flatten();
+            let routes = routes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             network::create_outlet(conn, &spec, routes.into_iter().collect())
         })
         .await

@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use crate::image::error::BuildError;
 use crate::image::process::{Job, Runner};
+use crate::system::file;
 use crate::units::Mib;
 
 /// Where GRUB's files for BIOS boot are (package grub-pc-bin).
 pub const GRUB: &str = "/usr/lib/grub/i386-pc";
 /// Where the partition starts, in bytes; the gap before it holds GRUB's core image.
 const PARTITION: u64 = 1024 * 1024;
+/// Bytes of a part of GRUB.
+const GRUB_LIMIT: u64 = 4 * 1024 * 1024;
 /// A sector, in bytes.
 const SECTOR: u64 = 512;
 /// The part of the master boot record before the partition table.
@@ -105,8 +108,8 @@ pub fn make(
 }
 
 fn write_boot_code(raw: &Path, core: &Path) -> io::Result<()> {
-    let boot = fs::read(Path::new(GRUB).join("boot.img"))?;
-    let core = fs::read(core)?;
+    let boot = file::read(&Path::new(GRUB).join("boot.img"), GRUB_LIMIT)?;
+    let core = file::read(core, GRUB_LIMIT)?;
     if boot.len() < BOOT_CODE || core.len() as u64 > PARTITION - SECTOR {
         return Err(io::Error::other("GRUB's images do not fit before the partition"));
     }

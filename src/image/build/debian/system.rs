@@ -13,7 +13,8 @@ use crate::image::build::stage::Stage;
 use crate::image::build::tree;
 use crate::image::error::BuildError;
 use crate::image::process::{Apart, Dialect, Job, Runner};
-use crate::lab::recipe::{LocalDeb, OsRecipe, RecipeFile, RoleRecipe};
+use crate::lab::recipe::{DEB_LIMIT, LocalDeb, OsRecipe, RecipeFile, RoleRecipe};
+use crate::system::file;
 
 /// How long mmdebstrap may take, on a slow line.
 const BASE_DEADLINE: Duration = Duration::from_secs(45 * 60);
@@ -183,8 +184,14 @@ fn place_debs(root: &Path, debs: &[LocalDeb]) -> Result<Vec<String>, BuildError>
         .enumerate()
         .map(|(at, deb)| {
             let name = format!("{LOCAL}/{at}.deb");
-            fs::copy(&deb.path, root.join(&name))
-                .map_err(|error| BuildError::of_io("take over a local package", &deb.path, error))?;
+            let failed = |error| BuildError::of_io("take over a local package", &deb.path, error);
+            let copied =
+                file::copy(&deb.path, &root.join(&name), DEB_LIMIT).map_err(|error| failed(error.into()))?;
+            if copied != deb.sha256 {
+                return Err(failed(std::io::Error::other(
+                    "it was changed after the recipe was read",
+                )));
+            }
             Ok(format!("/{name}"))
         })
         .collect()
