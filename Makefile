@@ -37,7 +37,7 @@ test: setup ## unit, property and golden tests, the fake lab, and live tests on 
 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor
-	$(PATCHGATE) run --build --select web,database --report target/demo-report.md
+	$(PATCHGATE) run --build --select web,database --partial --report target/demo-report.md
 
 bench: build ## what it costs, against the bounds of docs/bench.md: PARTS="fake replay" selects
 	cargo build --release --locked --package patchgate-bench

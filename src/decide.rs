@@ -57,6 +57,13 @@ impl Decided {
         Ok(Self::of(journal, live))
     }
 
+    /// The same run, decided for the cells that it has, whatever it leaves out of the lab.
+    #[must_use]
+    pub fn in_part(self) -> Self {
+        let decision = gate::decide_part(&self.journal.plan, &self.judgement);
+        Self { decision, ..self }
+    }
+
     /// Decides by a journal alone; `live` is whether its run is still going on.
     pub fn of(journal: Loaded, live: bool) -> Self {
         let judgement = verdict::judge(&journal.plan, &journal.records);

@@ -7,6 +7,7 @@ mod decision;
 mod drift;
 mod hosts;
 mod measured;
+pub mod outdated;
 
-pub use decide::decide;
+pub use decide::{decide, decide_part};
 pub use decision::{Counts, Decision, Gate, Reason, Severity};

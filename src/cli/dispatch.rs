@@ -1,6 +1,6 @@
 //! The verbs, and what each is handed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -22,7 +22,7 @@ Exit codes:
   0    the gate is open, or the command did what it was asked
   1    the gate is closed: the updates broke something
   2    usage or configuration error; nothing was started
-  3    the gate is undecided: inconclusive, interrupted or incomplete
+  3    the gate is undecided: inconclusive, interrupted, incomplete, of a part of the lab, or outdated
   130  a second interrupt ended the run before its clean-up did";
 
 /// The heading of the options that every verb has.
@@ -172,11 +172,14 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
         Command::Run(args) => block_on(run::run(args, lab, colour)),
         Command::Scenario(args) => scenario::run(args, lab),
         Command::Schema(args) => schema::run(args.file),
-        Command::Gate(args) => gate::run(&args, &State::open()?, lab::name(lab)?.as_deref(), colour),
-        Command::Report(args) => report::run(&args, &State::open()?, lab::name(lab)?.as_deref(), colour),
+        Command::Gate(args) => gate_now(&args, lab, colour),
+        Command::Report(args) => {
+            let name = lab::name_for(&args.run, lab)?;
+            report::run(&args, &State::open()?, name.as_deref(), colour)
+        }
         Command::History(args) => {
             // Without a lab file that is named, every run of the user's.
-            let name = lab.map(|given| lab::name(Some(given))).transpose()?.flatten();
+            let name = lab.map(|given| lab::name(Some(given))).transpose()?;
             history::run(&args, &State::open()?, name.as_deref(), colour)
         }
         Command::Clean(args) => {
@@ -192,4 +195,21 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             Ok(exit_code::OPEN)
         }
     }
+}
+
+/// Decides about a run, held against the lab as it is now unless that is not asked for.
+#[expect(clippy::disallowed_methods, reason = "how old a run is depends on the time")]
+fn gate_now(args: &gate::GateArgs, lab: Option<&Path>, colour: Colour) -> Result<u8, UserError> {
+    let state = State::open()?;
+    let plan = if args.replay { None } else { lab::planned(lab)? };
+    let name = match &plan {
+        Some(plan) => Some(plan.lab.clone()),
+        None => lab::name_for(&args.run, lab)?,
+    };
+    let now = gate::Now {
+        time: jiff::Timestamp::now(),
+        plan: plan.as_ref(),
+        lab: name.as_deref(),
+    };
+    gate::run(args, &state, &now, colour)
 }

@@ -9,7 +9,7 @@ pub const OPEN: u8 = 0;
 pub const CLOSED: u8 = 1;
 /// A usage or configuration error; nothing was started.
 pub const USAGE: u8 = 2;
-/// The gate is undecided: inconclusive, interrupted or incomplete.
+/// The gate is undecided: inconclusive, interrupted, incomplete, of a part of the lab, or outdated.
 pub const UNDECIDED: u8 = 3;
 /// A second interrupt ended the run before its clean-up did.
 pub const INTERRUPTED: u8 = 130;

@@ -1,12 +1,17 @@
 //! `patchgate gate`: the decision again, from the journal alone.
 
-use clap::Args;
+use std::time::Duration;
 
-use crate::cli::args::{Colour, Format};
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::args::{Colour, Format, age};
 use crate::cli::error::UserError;
 use crate::cli::exit_code;
 use crate::cli::print::{print, style};
 use crate::decide::Decided;
+use crate::gate::outdated;
+use crate::model::plan::Plan;
 use crate::record::state::State;
 use crate::report::{Summary, json, text};
 
@@ -19,12 +24,41 @@ pub struct GateArgs {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Refuse a run that began longer ago, such as 24h or 7d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub max_age: Option<Duration>,
+    /// Decide for the cells that were selected, where the run left others of the lab out
+    #[arg(long)]
+    pub partial: bool,
+    /// Decide by the journal alone, whatever has become of the lab since
+    #[arg(long)]
+    pub replay: bool,
+}
+
+/// What a run is held against.
+#[derive(Debug)]
+pub struct Now<'a> {
+    /// The time by this machine's clock.
+    pub time: Timestamp,
+    /// The whole plan of the lab as it is now, where there is one about.
+    pub plan: Option<&'a Plan>,
+    /// The lab whose newest run `latest` is.
+    pub lab: Option<&'a str>,
 }
 
 /// Prints the reasons and the line; the exit code is the decision.
-pub fn run(args: &GateArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
-    let run = state.resolve(&args.run, lab)?;
-    let decided = Decided::load(state, &run)?;
+pub fn run(args: &GateArgs, state: &State, now: &Now<'_>, colour: Colour) -> Result<u8, UserError> {
+    let run = state.resolve(&args.run, now.lab)?;
+    let mut decided = Decided::load(state, &run)?;
+    if args.partial {
+        decided = decided.in_part();
+    }
+    let changed = now
+        .plan
+        .and_then(|plan| outdated::changed(&decided.journal.plan, plan));
+    let began = decided.journal.records.first().map(|record| record.at);
+    let aged = began.and_then(|began| outdated::aged(began, now.time, args.max_age));
+    decided.decision = decided.decision.with(changed.into_iter().chain(aged));
     let summary = Summary::of(&decided);
     print(&match args.format {
         Format::Text => text::render_gate(&summary, style(colour)),
@@ -36,14 +70,12 @@ pub fn run(args: &GateArgs, state: &State, lab: Option<&str>, colour: Colour) ->
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::measure::Performance;
     use crate::model::drift::DriftPolicy;
     use crate::model::event::{Event, FORMAT};
     use crate::model::id::RunId;
-    use crate::model::plan::{HostPlan, Plan};
+    use crate::model::plan::HostPlan;
     use crate::model::policy::NetworkPolicy;
     use crate::record::journal::Journal;
 
@@ -54,6 +86,22 @@ mod tests {
             "hosts": [HostPlan::at("auto")], "cells": [], "scenarios": {}, "inputs": {}, "digest": "d",
         }))
         .expect("a plan")
+    }
+
+    const NOW: Now<'static> = Now {
+        time: Timestamp::UNIX_EPOCH,
+        plan: None,
+        lab: None,
+    };
+
+    fn asked(run: &str) -> GateArgs {
+        GateArgs {
+            run: run.to_owned(),
+            format: Format::Text,
+            max_age: None,
+            partial: false,
+            replay: false,
+        }
     }
 
     #[test]
@@ -80,23 +128,20 @@ mod tests {
         }
         for format in [Format::Text, Format::Json] {
             let args = GateArgs {
-                run: "2026".to_owned(),
                 format,
+                ..asked("2026")
             };
             assert_eq!(
-                run(&args, &state, None, Colour::Never).expect("decided"),
+                run(&args, &state, &NOW, Colour::Never).expect("decided"),
                 exit_code::UNDECIDED
             );
         }
 
-        let args = GateArgs {
-            run: run_id.to_string(),
-            format: Format::Text,
-        };
+        let args = asked(run_id.as_str());
         let text = std::fs::read_to_string(dir.journal()).expect("text");
         let newer = text.replace(r#""format":1,"#, r#""format":2,"#);
         std::fs::write(dir.journal(), newer).expect("write");
-        let error = run(&args, &state, None, Colour::Never).expect_err("newer");
+        let error = run(&args, &state, &NOW, Colour::Never).expect_err("newer");
         assert_eq!(error.exit, exit_code::UNDECIDED);
         assert!(
             error.message.contains("has format 2") && error.message.contains("reads format 1"),
@@ -108,7 +153,7 @@ mod tests {
         );
 
         std::fs::write(dir.journal(), "what?\n").expect("damage");
-        let error = run(&args, &state, None, Colour::Never).expect_err("damaged");
+        let error = run(&args, &state, &NOW, Colour::Never).expect_err("damaged");
         assert_eq!(error.exit, exit_code::UNDECIDED);
         assert!(error.message.contains("journal.jsonl:1: not a record"), "{error}");
     }

@@ -23,12 +23,18 @@ pub struct ReportArgs {
     /// Write to this file instead of standard output: .md, .xml (JUnit), .json, or another for text
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Decide for the cells that were selected, where the run left others of the lab out
+    #[arg(long)]
+    pub partial: bool,
 }
 
 /// Writes the report; 0 where it was written, whatever the gate.
 pub fn run(args: &ReportArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
     let run = state.resolve(&args.run, lab)?;
-    let decided = Decided::load(state, &run)?;
+    let mut decided = Decided::load(state, &run)?;
+    if args.partial {
+        decided = decided.in_part();
+    }
     let format = form(args);
     match &args.output {
         Some(path) => print::report_to(path, &decided, format)?,
@@ -57,6 +63,7 @@ mod tests {
                 run: "latest".to_owned(),
                 format,
                 output: output.map(PathBuf::from),
+                partial: false,
             })
         };
         assert_eq!(asked(None, None), Format::Text);
@@ -74,6 +81,7 @@ mod tests {
             run: "latest".to_owned(),
             format: None,
             output: None,
+            partial: false,
         };
         let error = run(&args, &state, None, Colour::Never).expect_err("no run");
         assert_eq!(error.exit, exit_code::USAGE);

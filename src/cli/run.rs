@@ -26,6 +26,9 @@ pub struct RunArgs {
     /// Only these cells: patterns over group/os, a group, an OS version or a role, with commas; `!` leaves out.
     #[arg(long, value_name = "EXPR")]
     pub select: Option<String>,
+    /// With --select: decide for the cells that it takes. Without this what leaves cells of the lab out decides nothing for it.
+    #[arg(long, requires = "select")]
+    pub partial: bool,
     /// At most so many arms at once; by default as many as the host's budget holds.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -89,7 +92,10 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     if ended.kept {
         progress.notice(&format!("VMs are kept; `patchgate clean {run}` removes them"));
     }
-    let decided = Decided::load(&state, &run)?;
+    let mut decided = Decided::load(&state, &run)?;
+    if args.partial {
+        decided = decided.in_part();
+    }
     if let (Some(file), Some(format)) = (&args.report, report_format) {
         print::report_to(file, &decided, format)?;
         progress.notice(&format!("report written to {}", file.display()));

@@ -6,9 +6,28 @@ use crate::gate::{cell, drift, hosts};
 use crate::model::plan::Plan;
 use crate::verdict::{Judgement, Verdict};
 
-/// Decides over a plan's judgement.
+/// What a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// The whole lab: a plan that leaves a cell out opens nothing.
+    Lab,
+    /// What was selected, and nothing else.
+    Part,
+}
+
+/// Decides over a plan's judgement, for the whole lab.
 pub fn decide(plan: &Plan, judgement: &Judgement) -> Decision {
+    decide_about(About::Lab, plan, judgement)
+}
+
+/// Decides over a plan's judgement for the cells that it has, whatever it leaves out of the lab.
+pub fn decide_part(plan: &Plan, judgement: &Judgement) -> Decision {
+    decide_about(About::Part, plan, judgement)
+}
+
+fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
     let mut reasons = of_run(judgement);
+    reasons.extend(left_out(about, plan));
     reasons.extend(hosts::reasons(judgement));
     for cell in &judgement.cells {
         reasons.extend(cell::reasons(plan, cell));
@@ -19,6 +38,7 @@ pub fn decide(plan: &Plan, judgement: &Judgement) -> Decision {
     let mut required = judgement.cells.iter().filter(|cell| cell.required).peekable();
     let opens = judgement.finished
         && judgement.interrupted.is_none()
+        && (about == About::Part || plan.left_out.is_empty())
         && judgement.cells.len() == plan.cells.len()
         && required.peek().is_some()
         && required.all(|cell| cell.passed);
@@ -38,6 +58,7 @@ pub fn decide(plan: &Plan, judgement: &Judgement) -> Decision {
         counts: Counts {
             passed: judgement.cells.iter().filter(|cell| cell.passed).count(),
             planned: judgement.cells.len(),
+            left_out: plan.left_out.len(),
             regressed: scenarios().filter(|s| s.verdict == Verdict::Regressed).count()
                 + nodes().filter(|node| drift::fails(node)).count(),
             inconclusive: scenarios()
@@ -49,6 +70,33 @@ pub fn decide(plan: &Plan, judgement: &Judgement) -> Decision {
                     .count(),
         },
     }
+}
+
+/// Cells that are named where a plan leaves some out.
+const NAMED: usize = 8;
+
+fn left_out(about: About, plan: &Plan) -> Option<Reason> {
+    let first = plan.left_out.first()?;
+    let severity = match about {
+        About::Lab => Severity::Undecides,
+        About::Part => Severity::Notes,
+    };
+    let more = match plan.left_out.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let others = plan.left_out.iter().take(NAMED).skip(1);
+    let names = others.fold(first.to_string(), |names, cell| format!("{names}, {cell}"));
+    let text = format!(
+        "{} of the lab's {} cells were selected; left out: {names}{more}",
+        plan.cells.len(),
+        plan.cells.len() + plan.left_out.len(),
+    );
+    let remedy = match about {
+        About::Lab => "run the whole lab, or say `--partial` where the selection alone is to be decided",
+        About::Part => "this gate is that of the selection alone",
+    };
+    Some(Reason::of_run(severity, text, remedy))
 }
 
 fn of_run(judgement: &Judgement) -> Vec<Reason> {

@@ -82,11 +82,19 @@ pub struct Counts {
     pub passed: usize,
     /// Cells of the plan.
     pub planned: usize,
+    /// Cells of the lab that the plan left out.
+    #[serde(skip_serializing_if = "is_none")]
+    pub left_out: usize,
     /// Scenarios, in all cells, that regressed, and nodes whose drift closes the gate.
     pub regressed: usize,
     /// Scenarios, in all cells, that are inconclusive, and nodes whose arms could not be compared though both came to
     /// their end.
     pub inconclusive: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The gate and why.
@@ -101,16 +109,35 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The same decision with more reasons. No reason opens a gate.
+    #[must_use]
+    pub fn with(mut self, reasons: impl IntoIterator<Item = Reason>) -> Self {
+        self.reasons.extend(reasons);
+        self.reasons.sort_by_key(|reason| reason.severity);
+        let worst = self.reasons.first().map(|reason| reason.severity);
+        self.gate = match (worst, self.gate) {
+            (Some(Severity::Closes), _) => Gate::Closed,
+            (Some(Severity::Undecides), Gate::Open) => Gate::Undecided,
+            (Some(Severity::Undecides | Severity::Notes) | None, gate) => gate,
+        };
+        self
+    }
+
     /// The line that ends `run` and `gate`; a contract with scripts.
     pub fn line(&self, run: &RunId) -> String {
         let Counts {
             passed,
             planned,
+            left_out,
             regressed,
             inconclusive,
         } = self.counts;
+        let of = match left_out {
+            0 => String::new(),
+            left_out => format!(" of {}", planned + left_out),
+        };
         format!(
-            "gate: {} run={run} cells={passed}/{planned} regressed={regressed} inconclusive={inconclusive}",
+            "gate: {} run={run} cells={passed}/{planned}{of} regressed={regressed} inconclusive={inconclusive}",
             self.gate
         )
     }

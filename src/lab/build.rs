@@ -55,7 +55,7 @@ pub fn build_selected(
     images: &[ImageChoice],
     selection: Option<&Selection>,
 ) -> Result<Plan, Vec<Finding>> {
-    let slots = selected(lab, slots(lab)?, selection)?;
+    let (slots, left_out) = selected(lab, slots(lab)?, selection)?;
     let scenarios: Vec<&Scenario> = scenarios.iter().collect();
     let mut findings = Vec::new();
     let drift = lab.file.drift.over(DriftPolicy::default());
@@ -69,6 +69,7 @@ pub fn build_selected(
         drift: drift.clone(),
         hosts: host_plans(lab),
         cells: Vec::new(),
+        left_out,
         scenarios: BTreeMap::new(),
         inputs: BTreeMap::new(),
         digest: String::new(),
@@ -185,9 +186,9 @@ fn selected<'a>(
     lab: &Lab,
     slots: Vec<Slot<'a>>,
     selection: Option<&Selection>,
-) -> Result<Vec<Slot<'a>>, Vec<Finding>> {
+) -> Result<(Vec<Slot<'a>>, Vec<CellId>), Vec<Finding>> {
     let Some(selection) = selection else {
-        return Ok(slots);
+        return Ok((slots, Vec::new()));
     };
     let candidates: Vec<Candidate<'_>> = slots
         .iter()
@@ -208,11 +209,17 @@ fn selected<'a>(
         let message = format!("{}: {error}", lab.source.path.display());
         vec![unplaced(message).with_hint(error.hint)]
     })?;
-    Ok(slots
-        .into_iter()
-        .zip(mask)
-        .filter_map(|(slot, kept)| kept.then_some(slot))
-        .collect())
+    let mut left_out = Vec::new();
+    let mut kept = Vec::new();
+    for (slot, is_kept) in slots.into_iter().zip(mask) {
+        if is_kept {
+            kept.push(slot);
+        } else {
+            left_out.push(CellId::new(slot.group, slot.os));
+        }
+    }
+    left_out.sort();
+    Ok((kept, left_out))
 }
 
 fn node(

@@ -33,6 +33,9 @@ pub struct Plan {
     pub hosts: Vec<HostPlan>,
     /// The cells, sorted by id.
     pub cells: Vec<CellPlan>,
+    /// Cells of the lab that a selection left out, sorted: what is shown is not shown for the whole lab.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<CellId>,
     /// Every scenario that a cell runs, by name.
     pub scenarios: BTreeMap<String, Scenario>,
     /// SHA-256 (hexadecimal) of everything that decides the result, by what it is: `lab`, `image <name>`,

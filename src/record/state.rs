@@ -9,6 +9,8 @@ use crate::model::id::RunId;
 use crate::record::journal;
 use crate::system::file;
 
+/// What means a lab's newest run.
+pub const LATEST: &str = "latest";
 /// The folder of the runs' folders.
 const RUNS: &str = "runs";
 /// The journal's name in a run's folder.
@@ -284,7 +286,7 @@ impl State {
 
     /// The run that a text means: `latest`, an id, or a prefix that only one id has.
     pub fn resolve(&self, text: &str, lab: Option<&str>) -> Result<RunId, StateError> {
-        if text == "latest" {
+        if text == LATEST {
             return self.latest(lab)?.ok_or_else(|| StateError::NoRun {
                 lab: lab.map(str::to_owned),
             });

@@ -24,14 +24,18 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
     let Counts {
         passed,
         planned,
+        left_out,
         regressed,
         inconclusive,
     } = decision.counts;
+    let cells = match left_out {
+        0 => count(planned, "cell"),
+        left_out => format!("{} of {}", count(planned, "cell"), planned + left_out),
+    };
     writeln!(out, "# Gate {}\n", decision.gate)?;
     writeln!(
         out,
-        "{passed} of {} passed, {regressed} regressed, {inconclusive} inconclusive. Run {} of lab {}, {}, {}.\n",
-        count(planned, "cell"),
+        "{passed} of {cells} passed, {regressed} regressed, {inconclusive} inconclusive. Run {} of lab {}, {}, {}.\n",
         summary.run,
         safe::md(&summary.plan.lab),
         safe::md(&summary.started()),

@@ -2,7 +2,7 @@
 # A theme for the shop's page brings a setting that nginx does not know. nginx goes on with what it has loaded, and does not
 # start again after the reboot.
 #
-#   tests/corpus/breaks-after-reboot.sh DIR && cd DIR && patchgate run --build --select web      # gate: CLOSED, exit code 1
+#   tests/corpus/breaks-after-reboot.sh DIR && cd DIR && patchgate run --build --select web --partial      # gate: CLOSED, exit code 1
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 

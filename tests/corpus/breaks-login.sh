@@ -2,7 +2,7 @@
 # A hardening package for nginx hides cookies from clients. LedgerSMB's login page answers as before, and nobody stays
 # logged in.
 #
-#   tests/corpus/breaks-login.sh DIR && cd DIR && patchgate run --build --select accounting
+#   tests/corpus/breaks-login.sh DIR && cd DIR && patchgate run --build --select accounting --partial
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 

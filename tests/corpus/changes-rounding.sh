@@ -1,7 +1,7 @@
 #!/bin/bash
 # A package of house rules makes Tryton round half a cent up, and no longer to the even cent: totals differ.
 #
-#   tests/corpus/changes-rounding.sh DIR && cd DIR && patchgate run --build --select erp/debian-12
+#   tests/corpus/changes-rounding.sh DIR && cd DIR && patchgate run --build --select erp/debian-12 --partial
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 

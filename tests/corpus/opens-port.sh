@@ -1,7 +1,7 @@
 #!/bin/bash
 # A theme for the shop's page opens a status page to the network, on a port of its own.
 #
-#   tests/corpus/opens-port.sh DIR && cd DIR && patchgate run --build --select web/debian-12
+#   tests/corpus/opens-port.sh DIR && cd DIR && patchgate run --build --select web/debian-12 --partial
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 

@@ -2,7 +2,7 @@
 # A theme for the shop's pages brings a speed limit, by which the catalogue takes half a second more: three times
 # slower and more. Every page says what it said.
 #
-#   tests/corpus/slows-page.sh DIR && cd DIR && patchgate run --build --select web/debian-12
+#   tests/corpus/slows-page.sh DIR && cd DIR && patchgate run --build --select web/debian-12 --partial
 #
 # Both arms are measured at once: a host with two CPUs needs `vcpus = 4` in [[host]].
 . "$(dirname "$0")/lib.sh"

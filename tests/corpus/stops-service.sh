@@ -1,7 +1,7 @@
 #!/bin/bash
 # A service of the shop's, which no scenario looks at, loses the link by which it is started at boot.
 #
-#   tests/corpus/stops-service.sh DIR && cd DIR && patchgate run --build --select web/debian-12
+#   tests/corpus/stops-service.sh DIR && cd DIR && patchgate run --build --select web/debian-12 --partial
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 

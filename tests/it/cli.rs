@@ -87,7 +87,7 @@ fn without_a_lab_every_verb_that_needs_one_says_what_to_do() {
         .args(["gate", "latest"])
         .assert()
         .code(2)
-        .stderr(contains("no run yet").and(contains("patchgate run")));
+        .stderr(contains("whose latest run is meant").and(contains("--lab")));
     patchgate(folder.path()).arg("history").assert().success();
 }
 

@@ -6,4 +6,5 @@ mod matrix;
 mod measured;
 mod properties;
 mod reboot;
+mod scope;
 mod tries;

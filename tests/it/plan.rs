@@ -172,6 +172,11 @@ fn a_selection_plans_its_cells_and_asks_only_for_their_images() {
         build_selected(&lab, &scenarios, &[choice("debian-12", "web")], Some(&selection)).expect("a plan");
     let cells: Vec<&str> = plan.cells.iter().map(|cell| cell.id.0.as_str()).collect();
     assert_eq!(cells, ["web/debian-12"]);
+    let all = build(&lab, &scenarios, &images(&lab))
+        .expect("a plan")
+        .cells
+        .len();
+    assert!(all > 1 && plan.left_out.len() == all - 1, "{:?}", plan.left_out);
     let departments: BTreeSet<&str> = plan.scenarios.values().map(|s| s.department.as_str()).collect();
     assert_eq!(departments, BTreeSet::from(["web"]));
 }

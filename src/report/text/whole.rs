@@ -50,14 +50,18 @@ impl Text<'_> {
         let Counts {
             passed,
             planned,
+            left_out,
             regressed,
             inconclusive,
         } = summary.decision.counts;
+        let cells = match left_out {
+            0 => count(planned, "cell"),
+            left_out => format!("{} of {}", count(planned, "cell"), planned + left_out),
+        };
         let gate = format!("GATE {}", summary.decision.gate);
         let gate = gate_paint(summary.decision.gate).on(&gate, self.style.colour);
         self.line(&format!(
-            "{gate}   {passed} of {} passed, {regressed} regressed, {inconclusive} inconclusive, {}",
-            count(planned, "cell"),
+            "{gate}   {passed} of {cells} passed, {regressed} regressed, {inconclusive} inconclusive, {}",
             length(summary.wall()),
         ));
         let hosts = summary.hosts().into_iter();

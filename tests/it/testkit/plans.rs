@@ -104,6 +104,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
         },
         performance: Performance::default(),
         reboot: RebootPolicy::Always,
+        left_out: Vec::new(),
         drift: DriftPolicy::default(),
         hosts: vec![HostPlan {
             uri: "auto".to_owned(),
