@@ -177,6 +177,7 @@ mod tests {
             builder: "0.1.0".into(),
             source: ImageSource::Built,
             base_key: None,
+            files: BTreeMap::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::image::error::BuildError;
-use crate::image::process::{Job, Runner};
+use crate::image::process::{Confined, Job, Runner};
 
 /// What `qemu-img info` says of a disk.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -37,15 +37,12 @@ impl DiskInfo {
     }
 }
 
-/// Asks `qemu-img` about a disk.
-pub fn info(runner: &Runner, disk: &Path) -> Result<DiskInfo, BuildError> {
+/// Asks `qemu-img` about a disk in the folder that it is confined to.
+pub fn info(runner: &Runner, confined: &Confined, disk: &Path) -> Result<DiskInfo, BuildError> {
     let path = disk.to_string_lossy();
     let argv = ["qemu-img", "info", "--output=json", "--", &path];
-    let text = runner.run(&Job::asking(
-        format!("look at {path}"),
-        Duration::from_secs(60),
-        &argv,
-    ))?;
+    let text = runner
+        .run(&Job::asking(format!("look at {path}"), Duration::from_secs(60), &argv).confined(confined))?;
     serde_json::from_str(&text).map_err(|error| BuildError::Unfit {
         path: disk.to_owned(),
         problem: format!("qemu-img's description cannot be read: {error}"),

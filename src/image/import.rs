@@ -1,6 +1,7 @@
 //! Importing a disk that the admin already has.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::image::catalogue::image_name;
 use crate::image::disk;
 use crate::image::error::BuildError;
-use crate::image::manifest::{DISK, Identity, ImageSource, Sealed, digest, seal};
-use crate::image::process::{Dialect, Job, Runner, missing};
+use crate::image::manifest::{DISK, Identity, ImageSource, Sealed, seal};
+use crate::image::process::{Confined, Dialect, Job, Runner, missing};
 use crate::image::store::Store;
+use crate::system::file;
 
 /// The OS versions that a disk can be imported as.
 pub const KNOWN_OS: &[&str] = &[
@@ -37,6 +39,13 @@ const FORMATS: &[&str] = &["raw", "qcow2", "vmdk", "vhdx", "vdi"];
 /// How long a conversion may take.
 const DEADLINE: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// The name of the copy that is looked at and converted.
+const SOURCE: &str = "source";
+/// Bytes of a disk, as a file and as the guest sees it.
+const DISK_LIMIT: u64 = 4 << 40;
+/// Bytes of memory that `qemu-img` may take; a whole disk takes it some hundred million.
+const MEMORY: u64 = 2 << 30;
+
 /// A disk to import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
@@ -57,30 +66,41 @@ pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Res
         path: import.file.clone(),
         problem,
     };
-    if let Some(tool) = missing(&["setpriv", "qemu-img"]) {
+    if let Some(tool) = missing(&["setpriv", "prlimit", "qemu-img"]) {
         return Err(BuildError::ToolMissing(tool.to_owned()));
     }
     let in_store = |error| BuildError::of_io("prepare the image store", store.dir(), error);
-    let file = fs::canonicalize(&import.file).map_err(|error| unfit(error.to_string()))?;
-    if !fs::metadata(&file).is_ok_and(|meta| meta.is_file()) {
-        return Err(unfit("not a regular file".into()));
-    }
-    if let Some(expected) = &import.sha256 {
-        let found = digest(&file, false)
-            .map_err(|error| unfit(error.to_string()))?
-            .sha256;
-        if !found.eq_ignore_ascii_case(expected) {
-            return Err(unfit(format!("its SHA-256 is {found}, not {expected}")));
-        }
-    }
     let name = image_name(&import.os, import.role.as_deref());
     store.sweep().map_err(in_store)?;
     let lock = store.lock(&name, "import", cancel, &|| {})?;
     let work = store.work(&name, "import", &lock).map_err(in_store)?;
     let log = store.log(&name, "import");
     let runner = Runner::new(&log, cancel, Dialect::default()).map_err(in_store)?;
-    let info = disk::info(&runner, &file)?;
-    if let Some(other) = info.other_file(&file) {
+    // All that follows is of this one copy, whatever becomes of the file meanwhile.
+    let confined = Confined {
+        folder: work.dir().join("convert"),
+        memory: MEMORY,
+        file: DISK_LIMIT,
+    };
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&confined.folder)
+        .map_err(in_store)?;
+    let found = file::copy(&import.file, &confined.folder.join(SOURCE), DISK_LIMIT, &|| {
+        cancel.is_cancelled()
+    })
+    .map_err(|error| match runner.check() {
+        Err(interrupted) => interrupted,
+        Ok(()) => unfit(error.to_string()),
+    })?;
+    if let Some(expected) = &import.sha256
+        && !found.eq_ignore_ascii_case(expected)
+    {
+        return Err(unfit(format!("its SHA-256 is {found}, not {expected}")));
+    }
+    confined.give().map_err(in_store)?;
+    let info = disk::info(&runner, &confined, Path::new(SOURCE))?;
+    if let Some(other) = info.other_file(Path::new(SOURCE)) {
         return Err(unfit(format!(
             "its content is partly in `{other}`; make it whole first with `qemu-img convert -O qcow2`"
         )));
@@ -92,9 +112,13 @@ pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Res
             FORMATS.join(", ")
         )));
     }
-    let sealed = work.dir().join("sealed");
-    fs::create_dir(&sealed).map_err(in_store)?;
-    let [from, to] = [&file, &sealed.join(DISK)].map(|path: &PathBuf| path.to_string_lossy().into_owned());
+    if info.virtual_size > DISK_LIMIT {
+        return Err(unfit(format!(
+            "a disk of {} GiB; at most {} are taken",
+            info.virtual_size >> 30,
+            DISK_LIMIT >> 30
+        )));
+    }
     let argv = [
         "qemu-img",
         "convert",
@@ -102,10 +126,14 @@ pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Res
         &info.format,
         "-O",
         "qcow2",
-        &from,
-        &to,
+        SOURCE,
+        DISK,
     ];
-    runner.run(&Job::new("convert the disk", DEADLINE, &argv))?;
+    runner.run(&Job::new("convert the disk", DEADLINE, &argv).confined(&confined))?;
+    confined.take().map_err(in_store)?;
+    let sealed = work.dir().join("sealed");
+    fs::create_dir(&sealed).map_err(in_store)?;
+    fs::rename(confined.folder.join(DISK), sealed.join(DISK)).map_err(in_store)?;
     let identity = Identity {
         name: name.clone(),
         os: import.os.clone(),

@@ -1,7 +1,9 @@
 //! The manifest of a sealed image: what the disk is, byte for byte, and where it comes from.
 
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -14,6 +16,8 @@ use crate::system::file::{self, FileError};
 /// Bytes of a manifest, and of the blocks' digests, that are read: the latter are of a disk of a terabyte.
 const MANIFEST_LIMIT: u64 = 1024 * 1024;
 const BLOCKS_LIMIT: u64 = 65 * 1024 * 1024;
+/// Bytes of a file beside the disk.
+const FILE_LIMIT: u64 = 64 << 30;
 /// The disk's file name in an image's folder.
 pub const DISK: &str = "disk.qcow2";
 /// The manifest's file name.
@@ -62,6 +66,9 @@ pub struct Manifest {
     /// The key of the base that its role layer stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_key: Option<String>,
+    /// SHA-256, hexadecimal, of every other file of the image, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// A sealed image in the store.
@@ -131,6 +138,9 @@ pub enum Damage {
     /// The disk cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(String),
+    /// The manifest does not know the file.
+    #[error("was not sealed with the image: an older patchgate made it, or somebody else")]
+    Unsealed,
     /// The disk has another length.
     #[error("has {found} bytes instead of {expected}: {}", if found < expected { "truncated" } else { "grown" })]
     Length {
@@ -196,16 +206,37 @@ pub fn digest(path: &Path, blocks: bool) -> io::Result<DiskDigest> {
     }
 }
 
-/// Compares a sealed disk with its manifest; on a difference, names the place.
+/// Compares a sealed image with its manifest, every byte; on a difference in the disk, names the place.
 pub fn verify(sealed: &Sealed) -> Result<(), DamagedImage> {
     let path = sealed.disk();
-    match damage(sealed, &path) {
-        None => Ok(()),
-        Some(damage) => Err(DamagedImage {
-            name: sealed.manifest.name.clone(),
-            path,
-            damage,
-        }),
+    if let Some(damage) = damage(sealed, &path) {
+        return Err(damaged(sealed, path, damage));
+    }
+    sealed
+        .manifest
+        .files
+        .keys()
+        .try_for_each(|name| verify_file(sealed, name))
+}
+
+/// Compares a file beside the disk with the manifest, which must know it.
+pub fn verify_file(sealed: &Sealed, name: &str) -> Result<(), DamagedImage> {
+    let path = sealed.dir.join(name);
+    let damage = match (sealed.manifest.files.get(name), file::digest(&path, FILE_LIMIT)) {
+        (Some(sealed), Ok(found)) if *sealed == found => return Ok(()),
+        (Some(_), Ok(found)) => Damage::ChangedSomewhere(found),
+        (None, _) => Damage::Unsealed,
+        (Some(_), Err(FileError::Missing)) => Damage::Missing,
+        (Some(_), Err(error)) => Damage::Unreadable(error.to_string()),
+    };
+    Err(damaged(sealed, path, damage))
+}
+
+fn damaged(sealed: &Sealed, path: PathBuf, damage: Damage) -> DamagedImage {
+    DamagedImage {
+        name: sealed.manifest.name.clone(),
+        path,
+        damage,
     }
 }
 
@@ -301,12 +332,23 @@ pub struct Identity {
 /// Seals the disk of a folder: makes it read-only, digests it, and writes the manifest last.
 pub fn seal(dir: &Path, identity: Identity, virtual_size: u64, now: Timestamp) -> io::Result<Sealed> {
     let disk = dir.join(DISK);
-    let mut permissions = fs::metadata(&disk)?.permissions();
-    permissions.set_readonly(true);
-    fs::set_permissions(&disk, permissions)?;
-    File::open(&disk)?.sync_all()?;
+    // What is in it is a business's own. Whoever runs clones of it copies it first, so nobody else need read it.
+    fs::set_permissions(dir, Permissions::from_mode(0o700))?;
     let digest = digest(&disk, true)?;
     write_atomically(&dir.join(BLOCKS), (digest.blocks.join("\n") + "\n").as_bytes())?;
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|_| io::Error::other("a file without a name"))?;
+        fs::set_permissions(entry.path(), Permissions::from_mode(0o400))?;
+        File::open(entry.path())?.sync_all()?;
+        if name != DISK {
+            files.insert(name, file::digest(&entry.path(), FILE_LIMIT)?);
+        }
+    }
     let manifest = Manifest {
         name: identity.name,
         os: identity.os,
@@ -319,9 +361,11 @@ pub fn seal(dir: &Path, identity: Identity, virtual_size: u64, now: Timestamp) -
         builder: env!("CARGO_PKG_VERSION").to_owned(),
         source: identity.source,
         base_key: identity.base_key,
+        files,
     };
     let json = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
     write_atomically(&dir.join(MANIFEST), &json)?;
+    fs::set_permissions(dir.join(MANIFEST), Permissions::from_mode(0o400))?;
     Ok(Sealed {
         dir: dir.to_owned(),
         manifest,

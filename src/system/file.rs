@@ -2,7 +2,8 @@
 //! What is looked at by name and then opened by name may be two files; here everything is asked of the one descriptor.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -126,10 +127,13 @@ pub fn digest(path: &Path, limit: u64) -> Result<String, FileError> {
     Ok(hex(&hasher.finalize()))
 }
 
-/// Copies a file of at most `limit` bytes to a new one, and tells the SHA-256, in hexadecimal, of what was copied.
-pub fn copy(from: &Path, to: &Path, limit: u64) -> Result<String, FileError> {
+/// Copies a file of at most `limit` bytes to a new one that only its owner may read, zeros as holes, and tells the SHA-256, in
+/// hexadecimal, of what was copied. `stop` is asked now and then whether to end early, which is an error.
+pub fn copy(from: &Path, to: &Path, limit: u64, stop: &dyn Fn() -> bool) -> Result<String, FileError> {
     let mut file = open(from)?.take(limit.saturating_add(1));
-    let mut copied = File::create_new(to)?;
+    let mut options = File::options();
+    let mut copied = options.write(true).create_new(true).mode(0o600).open(to)?;
+    let mut length = 0;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
@@ -137,12 +141,22 @@ pub fn copy(from: &Path, to: &Path, limit: u64) -> Result<String, FileError> {
         if count == 0 {
             break;
         }
-        hasher.update(&buffer[..count]);
-        copied.write_all(&buffer[..count])?;
+        if stop() {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        }
+        let block = &buffer[..count];
+        hasher.update(block);
+        if block.iter().all(|&byte| byte == 0) {
+            copied.seek_relative(i64::try_from(count).map_err(io::Error::other)?)?;
+        } else {
+            copied.write_all(block)?;
+        }
+        length += count as u64;
     }
     if file.limit() == 0 {
         return Err(FileError::TooLarge(limit));
     }
+    copied.set_len(length)?;
     Ok(hex(&hasher.finalize()))
 }
 
@@ -200,7 +214,7 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
     use super::*;
@@ -250,6 +264,31 @@ mod tests {
             Err(FileError::NotAFile)
         ));
         assert_eq!(size(256 * 1024), "256 KiB");
+    }
+
+    #[test]
+    fn a_copy_is_what_its_digest_says_with_holes_for_zeros() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = |name: &str| folder.path().join(name);
+        let mut bytes = vec![0; 3 << 20];
+        bytes[1 << 20] = 1;
+        fs::write(path("from"), &bytes).expect("write");
+        let go = &|| false;
+        let digest = copy(&path("from"), &path("to"), 3 << 20, go).expect("copied");
+        assert_eq!(digest, hex(&Sha256::digest(&bytes)));
+        assert_eq!(fs::read(path("to")).expect("it reads"), bytes);
+        let about = path("to").metadata().expect("it is there");
+        assert_eq!(about.permissions().mode() & 0o777, 0o600);
+        assert!(about.blocks() * 512 < 2 << 20, "{} blocks", about.blocks());
+        assert!(
+            copy(&path("from"), &path("to"), 3 << 20, go).is_err(),
+            "it is there already"
+        );
+        assert!(matches!(
+            copy(&path("from"), &path("other"), 1 << 20, go),
+            Err(FileError::TooLarge(_))
+        ));
+        assert!(copy(&path("from"), &path("third"), 3 << 20, &|| true).is_err());
     }
 
     #[test]

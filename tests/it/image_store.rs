@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
@@ -118,6 +119,18 @@ fn a_disk_is_imported_whole_sealed_and_only_once() {
         assert_eq!(sealed.manifest.key, sealed.manifest.sha256);
         assert!(sealed.manifest.virtual_size >= 2 << 20);
         store.verify(&sealed).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&sealed.dir), 0o700);
+        for entry in fs::read_dir(&sealed.dir).unwrap() {
+            let about = entry.unwrap();
+            let shown = about.path().display().to_string();
+            assert_eq!(mode(&about.path()) & 0o377, 0, "{shown}");
+            assert_eq!(
+                about.metadata().unwrap().uid(),
+                rustix::process::geteuid().as_raw(),
+                "{shown}"
+            );
+        }
         let again = import(&wanted(&file), &store, &cancel).expect(format);
         assert_eq!(again.dir, sealed.dir);
     }
@@ -151,8 +164,8 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
     for (import_of, words) in [
         (wanted(&overlay), "its content is partly in"),
         (wanted(&strange), "a disk of format qed"),
-        (wanted(&dir.path().join("nothing")), "No such file"),
-        (wanted(dir.path()), "not a regular file"),
+        (wanted(&dir.path().join("nothing")), "is not there"),
+        (wanted(dir.path()), "is not a file"),
         (torn, "its SHA-256 is"),
     ] {
         let error = import(&import_of, &store, &CancellationToken::new())
@@ -161,6 +174,26 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
         assert!(error.contains(words), "{error}");
         assert_eq!(content(&store), Vec::<String>::new(), "{words}");
     }
+}
+
+#[test]
+fn every_byte_of_a_sealed_image_is_in_its_manifest() {
+    let (dir, store) = store();
+    let file = disk(dir.path(), "qcow2", "disk.qcow2");
+    let sealed = import(&wanted(&file), &store, &CancellationToken::new()).unwrap();
+    let blocks = sealed.dir.join("blocks.sha256");
+    assert!(sealed.manifest.files.contains_key("blocks.sha256"));
+    let text = fs::read_to_string(&blocks).unwrap();
+    fs::set_permissions(&blocks, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&blocks, format!("{text}\n")).unwrap();
+    let error = store.verify(&sealed).unwrap_err().to_string();
+    assert!(error.contains("blocks.sha256 was changed"), "{error}");
+    fs::write(&blocks, &text).unwrap();
+    store.verify(&sealed).unwrap();
+    // A file that was put there is not taken for a part of it.
+    fs::write(sealed.rootfs(), "somebody else's").unwrap();
+    let error = patchgate::image::manifest::verify_file(&sealed, "rootfs.tar.zst").unwrap_err();
+    assert!(error.to_string().contains("was not sealed"), "{error}");
 }
 
 fn lab(dir: &Path, mirror: &str) -> Lab {

@@ -12,7 +12,7 @@ use crate::image::build::stage::{BuildProgress, Stage};
 use crate::image::build::{builders, tree};
 use crate::image::catalogue::{ImageDef, Origin};
 use crate::image::error::BuildError;
-use crate::image::manifest::{DISK, Identity, ImageSource, ROOTFS, Sealed, seal};
+use crate::image::manifest::{DISK, Identity, ImageSource, ROOTFS, Sealed, seal, verify_file};
 use crate::image::process::{Job, Runner, missing};
 use crate::image::store::Store;
 use crate::lab::recipe::{OsRecipe, RoleRecipe};
@@ -70,7 +70,12 @@ pub fn build(
     }
     ready(image)?;
     let base = match image.base(store) {
-        Some(base) => Some(build(&base, store, false, progress, cancel)?),
+        Some(base) => {
+            // One whose root file system is not what was sealed, or was never sealed with it, is made anew.
+            let there = store.find(&base.name, &base.key).ok().flatten();
+            let spoilt = there.is_some_and(|sealed| verify_file(&sealed, ROOTFS).is_err());
+            Some(build(&base, store, spoilt, progress, cancel)?)
+        }
         None => None,
     };
     let outcome = build_alone(image, os, role, base.as_ref(), store, rebuild, progress, cancel);
@@ -111,6 +116,7 @@ fn build_alone(
     match (role, base) {
         (Some(role), Some(base)) => {
             stage(Stage::Unpacking);
+            verify_file(base, ROOTFS)?;
             unpack(&runner, &base.rootfs(), &root)?;
             builder.layer(&runner, &root, os, role, &stage)?;
         }

@@ -4,6 +4,7 @@
 //! layer is installed on it at native speed, in a chroot without a network.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,6 +122,7 @@ fn bootstrap(runner: &Runner, root: &Path, os: &OsRecipe, stage: &dyn Fn(Stage))
         apart: Apart::Processes,
         deadline: BASE_DEADLINE,
         answers: false,
+        confined: None,
     };
     runner.run(&job)?;
     stage(Stage::Configuring);
@@ -185,8 +187,10 @@ fn place_debs(root: &Path, debs: &[LocalDeb]) -> Result<Vec<String>, BuildError>
         .map(|(at, deb)| {
             let name = format!("{LOCAL}/{at}.deb");
             let failed = |error| BuildError::of_io("take over a local package", &deb.path, error);
-            let copied =
-                file::copy(&deb.path, &root.join(&name), DEB_LIMIT).map_err(|error| failed(error.into()))?;
+            let copied = file::copy(&deb.path, &root.join(&name), DEB_LIMIT, &|| false)
+                .map_err(|error| failed(error.into()))?;
+            // Apt reads it as a user of its own.
+            fs::set_permissions(root.join(&name), fs::Permissions::from_mode(0o644)).map_err(failed)?;
             if copied != deb.sha256 {
                 return Err(failed(std::io::Error::other(
                     "it was changed after the recipe was read",
