@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod build;
 pub mod catalogue;
+pub mod confined;
 pub mod disk;
 pub mod error;
 pub mod import;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::image::confined::Confined;
 use crate::image::error::BuildError;
-use crate::image::process::{Confined, Job, Runner};
+use crate::image::process::{Job, Runner};
 
 /// What `qemu-img info` says of a disk.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::catalogue::image_name;
+use crate::image::confined::Confined;
 use crate::image::disk;
 use crate::image::error::BuildError;
 use crate::image::manifest::{DISK, Identity, ImageSource, Sealed, seal};
-use crate::image::process::{Confined, Dialect, Job, Runner, missing};
+use crate::image::process::{Dialect, Job, Runner, missing};
 use crate::image::store::Store;
 use crate::system::file;
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::image::confined::Confined;
 use crate::image::error::BuildError;
 use crate::system::child;
 
@@ -31,47 +32,6 @@ pub enum Apart {
     Processes,
     /// These, and a network that holds nothing but its own loopback. Needs root.
     Network,
-}
-
-/// Nobody's user and group (<https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes>).
-const NOBODY: u32 = 65_534;
-
-/// How a program is held that reads what a stranger made: as nobody, where patchgate is root, and within bounds
-/// (prlimit(1)). It works in a folder that is nobody's for that time, so names are relative to it.
-#[derive(Debug, Clone)]
-pub struct Confined {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Bytes of a file that it writes.
-    pub file: u64,
-}
-
-impl Confined {
-    /// Gives the folder and what is in it to nobody. A program with more rights than it needs is then none.
-    pub fn give(&self) -> io::Result<()> {
-        self.hand_over(NOBODY)
-    }
-
-    /// Takes the folder and what is in it back.
-    pub fn take(&self) -> io::Result<()> {
-        self.hand_over(0)
-    }
-
-    fn hand_over(&self, to: u32) -> io::Result<()> {
-        if !is_root() {
-            return Ok(());
-        }
-        for entry in std::fs::read_dir(&self.folder)? {
-            std::os::unix::fs::lchown(entry?.path(), Some(to), Some(to))?;
-        }
-        std::os::unix::fs::chown(&self.folder, Some(to), Some(to))
-    }
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// One child process.
@@ -126,39 +86,6 @@ impl Job {
         self
     }
 
-    /// What goes before the program to hold it.
-    fn hold(&self) -> Vec<String> {
-        let Some(Confined { memory, file, .. }) = &self.confined else {
-            return Vec::new();
-        };
-        let mut argv = Vec::new();
-        if is_root() {
-            let user = [
-                "setpriv",
-                "--reuid",
-                "USER",
-                "--regid",
-                "USER",
-                "--clear-groups",
-                "--no-new-privs",
-            ];
-            argv.extend(user.map(|word| word.replace("USER", &NOBODY.to_string())));
-            argv.extend(["--pdeathsig", "KILL"].map(str::to_owned));
-        }
-        argv.push("prlimit".to_owned());
-        let seconds = self.deadline.as_secs();
-        for (limit, most) in [
-            ("as", *memory),
-            ("fsize", *file),
-            ("cpu", seconds),
-            ("core", 0),
-            ("nofile", 64),
-        ] {
-            argv.push(format!("--{limit}={most}:{most}"));
-        }
-        argv
-    }
-
     /// The command line that keeps the job apart. `--kill-child` and `--pdeathsig` make the kernel end it with its
     /// parent, however that ends (unshare(1), setpriv(1)).
     fn command(&self, env: &[(&str, &str)]) -> Command {
@@ -187,7 +114,11 @@ impl Job {
                 ]);
             }
         }
-        let hold = self.hold();
+        let hold = self
+            .confined
+            .as_ref()
+            .map(|confined| confined.hold(self.deadline))
+            .unwrap_or_default();
         argv.extend(hold.iter().map(String::as_str));
         argv.extend(self.argv.iter().map(String::as_str));
         let mut command = child::command(argv[0]);

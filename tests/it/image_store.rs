@@ -159,11 +159,23 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
         .unwrap();
     assert!(status.success());
     let strange = disk(dir.path(), "qed", "strange.qed");
+    let endless = dir.path().join("endless.qcow2");
+    let status = Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(&endless)
+        .arg("5T")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut torn = wanted(&base);
     torn.sha256 = Some("00".repeat(32));
     for (import_of, words) in [
         (wanted(&overlay), "its content is partly in"),
         (wanted(&strange), "a disk of format qed"),
+        (wanted(&endless), "a disk of 5120 GiB; at most 4096 are taken"),
+        (wanted(&pipe), "is not a file"),
         (wanted(&dir.path().join("nothing")), "is not there"),
         (wanted(dir.path()), "is not a file"),
         (torn, "its SHA-256 is"),
