@@ -62,6 +62,25 @@ fn what_is_no_regression_is_called_by_its_name() {
 }
 
 #[test]
+fn a_tail_that_every_third_user_sees_regresses() {
+    for (count, slow) in [(20, 6), (30, 9), (200, 60), (200, 20)] {
+        let control: Vec<u64> = (0..count).map(|n| 10_000 + n * 10).collect();
+        let treatment: Vec<u64> = (0..count)
+            .map(|n| (10_000 + n * 10) * if n < slow { 100 } else { 1 })
+            .collect();
+        let comparison = judged(&control, &treatment);
+        assert_eq!(comparison.finding, Finding::Regressed, "{}", comparison.words());
+        // What the lab file asks to be judged by the median is.
+        let median = Performance {
+            statistic: Statistic::Median,
+            ..Performance::default()
+        };
+        let comparison = compare(&control, &treatment, median).expect("samples");
+        assert_eq!(comparison.finding, Finding::Alike, "{}", comparison.words());
+    }
+}
+
+#[test]
 fn policy_decides_what_counts() {
     let steady: Vec<u64> = (0..20).map(|n| 10_000 + n * 10).collect();
     let slower: Vec<u64> = steady.iter().map(|us| us * 14 / 10).collect();

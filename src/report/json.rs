@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::gate::{Counts, Gate, Reason};
-use crate::measure::Comparison;
+use crate::measure::{Comparison, FailedSamples};
 use crate::model::event::{StepReport, Traffic};
 use crate::model::id::Arm;
 use crate::model::observation;
@@ -96,6 +96,8 @@ struct Measured<'a> {
     compared: Option<&'a Comparison>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_in: Option<&'a [Arm]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_samples: Option<&'a FailedSamples>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a str>,
 }
@@ -338,6 +340,7 @@ fn of_measured(step: &MeasuredStep) -> Measured<'_> {
         on: &step.on,
         compared,
         failed_in,
+        failed_samples: step.failed.as_ref(),
         problem,
     }
 }

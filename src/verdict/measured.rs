@@ -1,7 +1,7 @@
 //! Measured steps: from both arms' samples to what may be said of their time.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use crate::measure::{self, Finding, Performance};
+use crate::measure::{self, FailedSamples, Finding, Performance, Share};
 use crate::model::event::StepReport;
 use crate::model::id::{Arm, CellId};
 use crate::model::outcome::{Cause, StepOutcome};
@@ -29,9 +29,34 @@ pub(super) fn judge(
                 name: step.name.clone(),
                 on: step.on.clone(),
                 result: result(of(Arm::Control), of(Arm::Treatment), measure.policy(lab)),
+                failed: failed(scenario, index, measure, lab, cell, seen),
             })
         })
         .collect()
+}
+
+/// The failed samples of both arms, where any did and each arm has one set.
+fn failed(
+    scenario: &Scenario,
+    step: usize,
+    measure: Measure,
+    lab: Performance,
+    cell: &CellId,
+    seen: &Seen<'_>,
+) -> Option<FailedSamples> {
+    let share = |arm| match seen.arm(cell, arm)?.samples(&scenario.name, step) {
+        [one] => Some(Share {
+            had: one.failed,
+            // An arm whose step fails is given up before it has them all.
+            of: one
+                .failed
+                .saturating_add(u32::try_from(one.us.len()).unwrap_or(u32::MAX)),
+        }),
+        [] | [_, _, ..] => None,
+    };
+    let (control, treatment) = (share(Arm::Control)?, share(Arm::Treatment)?);
+    let any = control.had > 0 || treatment.had > 0;
+    any.then(|| FailedSamples::compare(control, treatment, measure.policy(lab)))
 }
 
 /// One arm's samples, as far as they can be believed.
@@ -95,10 +120,15 @@ pub(super) fn weigh(steps: &[MeasuredStep], cell: &CellId, seen: &Seen<'_>) -> O
     for step in steps {
         let name = format!("`{}` on {}", step.name, step.on);
         match &step.result {
-            Measured::Compared(comparison) => match comparison.finding {
-                Finding::Regressed => slower.push(format!("{name}: {}", comparison.words())),
-                Finding::Unsure | Finding::Alike | Finding::Faster => {}
-            },
+            Measured::Compared(comparison) => {
+                if let Some(failed) = step.failed.filter(|failed| failed.finding == Finding::Regressed) {
+                    slower.push(format!("{name}: {}", failed.words()));
+                }
+                match comparison.finding {
+                    Finding::Regressed => slower.push(format!("{name}: {}", comparison.words())),
+                    Finding::Unsure | Finding::Alike | Finding::Faster => {}
+                }
+            }
             // The arm's own outcome says so already.
             Measured::Failed(_) => {}
             Measured::Missing(problem) => {

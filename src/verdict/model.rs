@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::Comparison;
+use crate::measure::{Comparison, FailedSamples};
 use crate::model::event::StepReport;
 use crate::model::id::{Arm, CellId};
 use crate::model::outcome::{Cause, Fault};
@@ -245,6 +245,8 @@ pub struct MeasuredStep {
     pub on: String,
     /// What its samples say.
     pub result: Measured,
+    /// How many of them failed, where any did and both arms have theirs.
+    pub failed: Option<FailedSamples>,
 }
 
 /// What a measured step's samples say.

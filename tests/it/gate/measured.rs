@@ -174,6 +174,40 @@ fn more_than_a_tenth_of_failed_samples_fails_the_step_in_that_arm() {
 }
 
 #[test]
+fn failed_samples_are_compared_as_proportions() {
+    for (control, treatment, verdict, gate, note) in [
+        (0, 20, Verdict::Regressed, Gate::Closed, false),
+        (0, 6, Verdict::Regressed, Gate::Closed, false),
+        (0, 5, Verdict::Pass, Gate::Open, true),
+        (0, 1, Verdict::Pass, Gate::Open, true),
+        (12, 14, Verdict::Pass, Gate::Open, true),
+        (20, 0, Verdict::Pass, Gate::Open, false),
+    ] {
+        let mut plan = measured(false);
+        let page = plan.scenarios.values_mut().next().expect("the page");
+        page.steps[1].measure = page.steps[1].measure.map(|measure| Measure {
+            repeat: 200,
+            ..measure
+        });
+        let mut story = Story::whole(plan, all_pass);
+        for (arm, failed) in [(CONTROL, control), (TREATMENT, treatment)] {
+            story.samples(arm, 1, &about(12_000, 200 - u64::from(failed)), failed);
+        }
+        let (is, reason, decided) = judged(&story);
+        assert_eq!((is, decided), (verdict, gate), "{control} {treatment}: {reason}");
+        let reasons = story.decided().1.reasons;
+        let told = format!("{treatment} of 200 samples failed, in control {control} of 200");
+        assert_eq!(reason.contains(&told), verdict == Verdict::Regressed, "{reason}");
+        let notes = reasons.iter().filter(|reason| reason.severity == Severity::Notes);
+        assert_eq!(
+            notes.filter(|reason| reason.text.contains(&told)).count(),
+            usize::from(note),
+            "{reasons:?}"
+        );
+    }
+}
+
+#[test]
 fn samples_do_not_change_what_the_steps_themselves_say() {
     for (go, verdict) in [
         (vec![Go::FailAt(1), Go::FailAt(1)], Verdict::Regressed),
