@@ -6,6 +6,9 @@ use std::time::Duration;
 /// above some 3 MiB, so every command is cut inside the guest.
 pub const OUTPUT_LIMIT: usize = 256 * 1024;
 
+/// The same of a command that lists all packages or files of a guest: some 16,000 packages.
+pub const LIST_LIMIT: usize = 1024 * 1024;
+
 /// One command for the guest agent, as it is to be run: already bounded inside the guest.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestCommand {
@@ -19,6 +22,8 @@ pub struct GuestCommand {
     pub stdin: Option<Vec<u8>>,
     /// How long it may run in the guest.
     pub timeout: Duration,
+    /// Bytes of each of its outputs that are kept.
+    pub limit: usize,
 }
 
 /// Environment and input may hold secrets, so only names and lengths of them are shown.
@@ -31,6 +36,7 @@ impl std::fmt::Debug for GuestCommand {
             .field("env", &names)
             .field("stdin", &self.stdin.as_ref().map(Vec::len))
             .field("timeout", &self.timeout)
+            .field("limit", &self.limit)
             .finish()
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use qapi::qga::{self, GuestExecCaptureOutput};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::guest::command::{GuestCommand, OUTPUT_LIMIT};
+use crate::guest::command::GuestCommand;
 use crate::port::{AgentError, ExecOutput, GuestAgent};
 
 /// A way to send one request to an agent.
@@ -111,7 +111,7 @@ impl<C: Channel> Agent<C> {
             sleep_until((Instant::now() + wait).min(deadline)).await;
             wait = (wait * 3 / 2).min(LOOK.1);
             match self.ask(qga::guest_exec_status { pid }, REPLY_LIMIT).await {
-                Ok(status) if status.exited => return Ok(protocol::output(status, OUTPUT_LIMIT)),
+                Ok(status) if status.exited => return Ok(protocol::output(status, command.limit)),
                 Ok(_) => heard = Instant::now(),
                 // Only an agent that was restarted, by an update of itself say, forgets a command.
                 Err(Failure::Channel(ChannelError::Refused(message))) => {

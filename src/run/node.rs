@@ -235,6 +235,15 @@ impl<'a> Node<'a> {
     /// Runs a command whose success is taken for granted; its output as text.
     pub async fn ask(&self, stage: Stage, command: &GuestCommand) -> Result<String, Fault> {
         let output = self.exec(stage, command).await?;
+        if output.stdout.len() >= command.limit {
+            // It was cut there: nothing that is read of it could be believed.
+            let message = format!(
+                "to {}: the answer is longer than {} KiB",
+                command.what,
+                command.limit / 1024
+            );
+            return Err(self.fault(stage, Cause::GuestProtocol, message));
+        }
         if output.exit == Some(0) {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

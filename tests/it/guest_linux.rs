@@ -11,6 +11,7 @@ use patchgate::guest::command::GuestCommand;
 use patchgate::guest::debian::DEBIAN;
 use patchgate::guest::family::Updates;
 use patchgate::guest::http::Request;
+use patchgate::guest::linux::boot;
 use patchgate::guest::linux::{http, script, sql};
 use patchgate::input::hex;
 use patchgate::input::url::Url;
@@ -50,6 +51,12 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn an_inhibitor_does_not_stop_the_reboot() {
+    // systemctl(1): `-i` is short for `--check-inhibitors=no`, and known to the oldest systemd that we meet.
+    assert!(boot::reboot().argv.iter().any(|argument| argument == "-i"));
 }
 
 #[test]

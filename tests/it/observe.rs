@@ -208,6 +208,36 @@ fn the_commands_are_bounded_and_only_data() {
     }
 }
 
+#[test]
+fn a_history_of_etc_is_no_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let etc = folder.path().to_str().expect("UTF-8");
+    for file in [
+        "app.conf",
+        ".gitignore",
+        ".etckeeper",
+        ".git/objects/01/23",
+        "app/.svn/entries",
+        "cvs/CVS/Root",
+    ] {
+        let file = folder.path().join(file);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, "x").expect("a file");
+    }
+    let here = ETC.replace("find /etc", &format!("find {etc}"));
+    let here = here.replace("-path /etc", &format!("-path {etc}"));
+    let text = format!("dpkg-query() {{ :; }}\n{here}\netc");
+    let output = std::process::Command::new("bash").args(["-c", &text]).output();
+    let output = String::from_utf8(output.expect("bash").stdout).expect("UTF-8");
+    let mut files: Vec<&str> = output
+        .lines()
+        .filter_map(|line| line.rsplit_once(&format!("{etc}/")))
+        .map(|(_, file)| file)
+        .collect();
+    files.sort_unstable();
+    assert_eq!(files, [".gitignore", "app.conf"], "{output}");
+}
+
 const LOOKS: [(Arm, Moment); 4] = [
     (Arm::Control, Moment::BeforeUpdates),
     (Arm::Control, Moment::AfterReboot),

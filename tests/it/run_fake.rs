@@ -378,7 +378,9 @@ async fn the_nodes_of_a_cell_start_and_reboot_in_their_own_orders_each_ready_bef
             "database: tcp",
             "web: give the node its name",
             "web: reboot",
+            "web: give the node its name",
             "database: reboot",
+            "database: give the node its name",
             "database: tcp",
         ]
     );

@@ -8,7 +8,9 @@ etc() {
   local known ucf found
   known=$(dpkg-query -W -f '${Conffiles}\n') || return
   ucf=$(cat /var/lib/ucf/hashfile 2> /dev/null)
-  found=$(find /etc -xdev -type f -size -2048 -print0 | head -z -n 20001 | { xargs -0 -r md5sum || true; } | awk '
+  # A history of /etc (etckeeper(8)) changes with every change, which is told by itself.
+  found=$(find /etc -xdev \( -name .git -o -name .hg -o -name .bzr -o -name .svn -o -name _darcs -o -name CVS \) -prune -o \
+    -type f -size -2048 ! -path /etc/.etckeeper -print0 | head -z -n 20001 | { xargs -0 -r md5sum || true; } | awk '
     kind == "dpkg" { if ($1 ~ /^\/etc\// && $2 ~ /^[0-9a-f]+$/) sum[$1] = $2; next }
     kind == "ucf" { if ($2 ~ /^\/etc\//) sum[$2] = $1; next }
     { path = substr($0, 35); seen[path] = 1; files++

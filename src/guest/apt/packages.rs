@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::guest::answer::PackageState;
 use crate::guest::apt::command::ENV;
 use crate::guest::command::{GuestCommand, ParseError};
-use crate::guest::linux::command::bounded;
+use crate::guest::linux::command::{bounded, listing};
 use crate::guest::what;
 use crate::input;
 use crate::model::update::PackageStates;
 
 /// Asks dpkg for every package that it knows, with version and state (dpkg-query(1)).
 pub fn packages() -> GuestCommand {
-    bounded(
+    listing(
         what::PACKAGES,
         &[
             "/usr/bin/dpkg-query",

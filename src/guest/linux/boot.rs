@@ -26,11 +26,12 @@ pub fn parse_boot_id(output: &str) -> Result<String, ParseError> {
 }
 
 /// Asks for a reboot and answers before it begins: the agent is one of the first to be stopped. The agent's own
-/// `guest-shutdown` calls shutdown(8), which fails where no login manager runs.
+/// `guest-shutdown` calls shutdown(8), which fails where no login manager runs. Whoever holds an inhibitor (systemd-inhibit(1))
+/// would be asked at the keyboard of a production server; from systemd 257 on it stops root as well without `-i`.
 pub fn reboot() -> GuestCommand {
     question(
         what::REBOOT,
-        &["/bin/systemctl", "reboot", "--no-block", "--no-wall"],
+        &["/bin/systemctl", "reboot", "--no-block", "--no-wall", "-i"],
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::guest::command::{GuestCommand, OUTPUT_LIMIT};
+use crate::guest::command::{GuestCommand, LIST_LIMIT, OUTPUT_LIMIT};
 
 /// How long a question that a live guest answers at once may take, under TCG and load.
 pub(super) const QUESTION: Duration = Duration::from_secs(60);
@@ -15,6 +15,7 @@ pub(in crate::guest) fn question(what: &str, argv: &[&str]) -> GuestCommand {
         env: Vec::new(),
         stdin: None,
         timeout: QUESTION,
+        limit: OUTPUT_LIMIT,
     }
 }
 
@@ -31,10 +32,24 @@ pub(in crate::guest) const BOUND: &str = include_str!("bound.sh");
 /// Bounds a command inside the guest: in time by `timeout` (coreutils), and in output by `head`, with the rest read
 /// and dropped so that the command neither blocks nor dies of a closed pipe. The exit code is the command's own.
 pub fn bounded(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
+    limited(what, argv, env, timeout, OUTPUT_LIMIT)
+}
+
+/// The same for a command that lists all packages or files.
+pub(in crate::guest) fn listing(
+    what: &str,
+    argv: &[&str],
+    env: &[(&str, &str)],
+    timeout: Duration,
+) -> GuestCommand {
+    limited(what, argv, env, timeout, LIST_LIMIT)
+}
+
+fn limited(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration, limit: usize) -> GuestCommand {
     let mut all: Vec<String> = ["/usr/bin/timeout", "-k", "5"].map(str::to_owned).into();
     all.push(format!("{:.1}", timeout.as_secs_f64()));
     all.extend(["/bin/bash", "-c", BOUND, "patchgate"].map(str::to_owned));
-    all.push(OUTPUT_LIMIT.to_string());
+    all.push(limit.to_string());
     all.extend(argv.iter().map(|&arg| arg.to_owned()));
     GuestCommand {
         what: what.to_owned(),
@@ -45,6 +60,7 @@ pub fn bounded(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duratio
             .collect(),
         stdin: None,
         timeout: timeout + Duration::from_secs(10),
+        limit,
     }
 }
 

@@ -8,8 +8,13 @@ printf '%s\n' "$hosts" > /etc/hosts
 for line in "$@"; do printf '%s # patchgate\n' "$line"; done >> /etc/hosts
 [ -n "$mac" ] || exit 0
 mkdir -p /etc/patchgate /etc/systemd/system/multi-user.target.wants
+printf '%s # patchgate\n' "$@" > /etc/patchgate/hosts
 printf 'mac=%s\naddress=%s\n' "$mac" "$address" > /etc/patchgate/network
 cat >> /etc/patchgate/network <<'END'
+# Something may have written the host table anew at this boot.
+while IFS= read -r line; do
+  grep -qxF "$line" /etc/hosts || printf '%s\n' "$line" >> /etc/hosts
+done < /etc/patchgate/hosts
 tries=0
 while [ $tries -lt 100 ]; do
   for dir in /sys/class/net/*; do

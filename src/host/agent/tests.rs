@@ -80,6 +80,7 @@ fn command() -> GuestCommand {
         env: Vec::new(),
         stdin: None,
         timeout: Duration::from_secs(60),
+        limit: 256 * 1024,
     }
 }
 

@@ -163,11 +163,12 @@ impl<'a> ArmRun<'a> {
         ))
     }
 
-    /// Gives a node its name, its address and its neighbours' names.
-    pub async fn identify(&self, at: usize, node: &Node<'_>) -> Result<(), Fault> {
+    /// Gives a node its name, its address and its neighbours' names; after a reboot again, since a guest may write its
+    /// host table anew at every boot.
+    pub async fn identify(&self, stage: Stage, at: usize, node: &Node<'_>) -> Result<(), Fault> {
         let place = self.place(at, node.plan);
         let command = node.system().identify(&node.plan.host, place.as_ref());
-        node.ask(Stage::Boot, &command).await.map(drop)
+        node.ask(stage, &command).await.map(drop)
     }
 
     /// Starts the nodes in their order, each ready and named before the next.
@@ -177,7 +178,7 @@ impl<'a> ArmRun<'a> {
             self.create(spec, plan, made).await?;
             let node = self.node(spec, plan)?;
             node.ready(Stage::Boot, self.cell.deadlines.boot, None).await?;
-            self.identify(at, &node).await?;
+            self.identify(Stage::Boot, at, &node).await?;
             if let Some(fault) = node.await_ready(Stage::Boot).await? {
                 return Err(fault);
             }

@@ -39,6 +39,7 @@ impl<'a> ArmRun<'a> {
             nodes[at]
                 .reboot(Stage::Reboot, self.cell.deadlines.reboot)
                 .await?;
+            self.identify(Stage::Reboot, at, &nodes[at]).await?;
             // One that is not ready after the updates is found by the scenarios, in both arms alike.
             nodes[at].await_ready(Stage::Reboot).await?;
         }

@@ -197,7 +197,7 @@ impl Runner<'_, '_> {
             Action::Script(script) => self.script(call, step, script).await,
             Action::Log(log) => call.log(log, mark).await,
             Action::Wait(period) => call.wait(*period).await,
-            Action::Reboot => call.reboot().await,
+            Action::Reboot => self.reboot(call).await,
             Action::Run(_)
             | Action::Tcp(_)
             | Action::Service(_)
@@ -250,6 +250,24 @@ impl Runner<'_, '_> {
         let pin = self.scenario.files.get(file)?;
         let bytes = self.arm.setup().files.get(&pin.sha256)?;
         Some((&pin.sha256, bytes))
+    }
+
+    /// A node that does not come back is what the step is there to find; its next user finds it lost.
+    async fn reboot(&self, call: &Call<'_, '_>) -> Result<Raw, Fault> {
+        match call.node.reboot(call.stage, Period(call.limit)).await {
+            Ok(()) => {
+                let is_it = |node: &Node<'_>| node.plan.role == call.node.plan.role;
+                if let Some(at) = self.nodes.iter().position(is_it) {
+                    self.arm.identify(call.stage, at, call.node).await?;
+                }
+                Ok(Raw::default())
+            }
+            Err(fault) if fault.cause == Cause::RebootTimeout => {
+                let (role, limit) = (&call.node.plan.role, Period(call.limit));
+                Ok(problem(format!("{role} did not come back within {limit}")))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn http(
@@ -447,21 +465,6 @@ impl Call<'_, '_> {
         }
         self.node.pause(self.stage, period).await?;
         Ok(Raw::default())
-    }
-
-    /// A node that does not come back is what the step is there to find; its next user finds it lost.
-    async fn reboot(&self) -> Result<Raw, Fault> {
-        match self.node.reboot(self.stage, Period(self.limit)).await {
-            Ok(()) => Ok(Raw::default()),
-            Err(fault) if fault.cause == Cause::RebootTimeout => {
-                let limit = Period(self.limit);
-                Ok(problem(format!(
-                    "{} did not come back within {limit}",
-                    self.node.plan.role
-                )))
-            }
-            Err(fault) => Err(fault),
-        }
     }
 }
 

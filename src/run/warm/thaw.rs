@@ -63,7 +63,7 @@ async fn renew(
     let now = || u64::try_from((arm.setup().now)().as_millisecond()).unwrap_or(0);
     node.ask(Stage::Boot, &node.system().renew(&identity, now()))
         .await?;
-    arm.identify(at, node).await?;
+    arm.identify(Stage::Boot, at, node).await?;
     let answer = node.ask(Stage::Boot, &node.system().who()).await?;
     let said = node.system().parse_who(&answer);
     let said = said.map_err(|error| node.garbled(Stage::Boot, &error))?;
