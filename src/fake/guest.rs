@@ -11,7 +11,7 @@ use crate::fake::look::{self, LookCall, Sections};
 use crate::fake::tongue::{AptTongue, Tongue};
 use crate::guest::command::GuestCommand;
 use crate::guest::identity::Answer;
-use crate::guest::linux::timing;
+use crate::guest::linux::{observe, timing};
 use crate::guest::what;
 use crate::input::hex;
 use crate::model::id::ArmKind;
@@ -168,6 +168,8 @@ pub struct Domain {
     unfinished: Option<String>,
     updated: bool,
     boots: u32,
+    /// Whether it has its neighbours' names.
+    named: bool,
     calls: usize,
     files: BTreeMap<String, Vec<u8>>,
     /// Who it says it is.
@@ -194,6 +196,7 @@ impl Domain {
             unfinished: None,
             updated: false,
             boots: 1,
+            named: false,
             calls: 0,
             files: BTreeMap::new(),
             state: VmState::Running,
@@ -303,12 +306,16 @@ impl Domain {
         ok("")
     }
 
-    fn sections(&self) -> Sections {
+    fn sections(&self, command: &GuestCommand) -> Sections {
         let mut sections = look::healthy();
         let call = LookCall {
             arm: self.arm,
             updated: self.updated,
             boots: self.boots,
+            late: command
+                .argv
+                .last()
+                .is_some_and(|argument| argument == observe::LATE),
         };
         (self.script.shows)(call, &mut sections);
         sections
@@ -359,6 +366,8 @@ impl Domain {
             what::SETTLE => ok("running\n"),
             what::REBOOT => {
                 self.boots += 1;
+                // It writes its host table anew at every boot.
+                self.named = false;
                 self.dead_agent = !self.script.comes_back;
                 ok("")
             }
@@ -371,6 +380,7 @@ impl Domain {
             what::PENDING | what::RESOLVE => ok(&self.script.tongue.updates(&self.script.pending)),
             what::IDENTIFY => {
                 self.who.host.clone_from(command.argv.get(4)?);
+                self.named = true;
                 ok("")
             }
             what::RENEW => self.renew(command)?,
@@ -379,8 +389,8 @@ impl Domain {
             what::APPLY => self.install(command),
             what::PROBE => ok(self.script.reach),
             what::REBOOT_HINTS => ok(self.script.hints),
-            what::OBSERVE => ok(&look::answer(&self.sections(), false)),
-            what::OBSERVE_FILES => ok(&look::answer(&self.sections(), true)),
+            what::OBSERVE => ok(&look::answer(&self.sections(command), false)),
+            what::OBSERVE_FILES => ok(&look::answer(&self.sections(command), true)),
             what::MARK => ok("boot b1\ncursor s=1\n"),
             what::PUT => self.put(command)?,
             what::CHECK => {
@@ -390,6 +400,12 @@ impl Domain {
             what::REMOVE => {
                 self.files.remove(command.argv.last()?)?;
                 ok("")
+            }
+            // No scenario may look before the neighbours' names are there.
+            "run" | "http" | "tcp" | "service" | "file" | "package" | "script" | "sql" | "log"
+                if !self.named =>
+            {
+                return None;
             }
             "run"
             | "http"

@@ -28,6 +28,8 @@ pub struct LookCall {
     pub updated: bool,
     /// How often it has booted.
     pub boots: u32,
+    /// Whether it is the look at the end of the soak.
+    pub late: bool,
 }
 
 /// The sections that the second command reads.
@@ -35,7 +37,7 @@ const FILES: [&str; 2] = ["etc", "certificates"];
 
 /// A small web server in good health.
 pub(super) fn healthy() -> Sections {
-    let sections: [(&str, &[&str]); 19] = [
+    let sections: [(&str, &[&str]); 20] = [
         ("kernel", &["running 6.1.0", "newest 6.1.0"]),
         (
             "units",
@@ -48,6 +50,7 @@ pub(super) fn healthy() -> Sections {
             "listening",
             &["tcp LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:((\"nginx\",pid=1,fd=6))"],
         ),
+        ("restarts", &[]),
         ("users", &["root:x:0:0:root:/root:/bin/bash"]),
         ("groups", &["root:x:0:"]),
         ("mounts", &["/dev/vda1 / ext4 rw,relatime 0 0"]),

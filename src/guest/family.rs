@@ -15,7 +15,7 @@ use crate::guest::http::Request;
 use crate::guest::identity::{Answer, Identity, Place};
 use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
-use crate::model::observation::Observation;
+use crate::model::observation::{Class, Observation};
 use crate::model::outcome::Cause;
 use crate::model::policy::UpdatePolicy;
 use crate::model::scenario::{Action, Engine, LogSource, Script};
@@ -94,6 +94,22 @@ pub trait System: Debug + Send + Sync {
     /// # Errors
     /// The running kernel is not told. Everything else that is missing or cut is unreadable, and never taken for nothing.
     fn parse_observation(&self, outputs: &[&str]) -> Result<Observation, ParseError>;
+
+    /// Looks once more at what may change in time: the classes of [`Class::LATE`]. A look that tells more is one too.
+    fn observe_late(&self) -> Vec<GuestCommand> {
+        self.observe()
+    }
+
+    /// Reads the outputs of [`System::observe_late`].
+    ///
+    /// # Errors
+    /// As [`System::parse_observation`].
+    fn parse_late(&self, outputs: &[&str]) -> Result<Observation, ParseError> {
+        let mut observation = self.parse_observation(outputs)?;
+        let readings = &mut observation.readings;
+        readings.retain(|class, _| Class::LATE.contains(class));
+        Ok(observation)
+    }
 
     /// The command that performs a scenario's action, with variables in its environment; `None` for one that takes more than
     /// one command, or is another function's.

@@ -15,7 +15,7 @@ use crate::lab::select::{Candidate, Selection};
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
 use crate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
-use crate::model::policy::{Deadlines, NetworkPolicy, UpdatePolicy};
+use crate::model::policy::{Deadlines, NetworkPolicy, Soak, UpdatePolicy};
 use crate::model::scenario::Scenario;
 use crate::units::Period;
 
@@ -109,6 +109,7 @@ pub fn build_selected(
             nodes,
             scenarios: asked.iter().map(|scenario| scenario.name.clone()).collect(),
             deadlines: deadlines(&lab.file.deadlines),
+            soak: slot.section.soak.over(lab.file.soak.over(Soak::default())),
             drift: slot.section.drift.as_ref().map(|own| own.over(drift.clone())),
         });
     }

@@ -11,7 +11,7 @@ use crate::measure::Performance;
 use crate::model::drift::{DriftPolicy, Effect};
 use crate::model::observation::Class;
 use crate::model::plan::Ready;
-use crate::model::policy::{Accel, CloneMode, NetworkMode, RebootPolicy, UpdateMode};
+use crate::model::policy::{Accel, CloneMode, NetworkMode, RebootPolicy, Soak, UpdateMode};
 use crate::units::{Mib, Period};
 
 /// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
@@ -51,6 +51,8 @@ pub struct LabFile {
     pub performance: Performance,
     /// `[drift]`
     pub drift: DriftSection,
+    /// `[soak]`
+    pub soak: SoakSection,
 }
 
 /// `[lab]`
@@ -140,6 +142,8 @@ pub struct GroupSection {
     pub required: bool,
     /// `[group.NAME.drift]`: what it says beyond `[drift]`.
     pub drift: Option<DriftSection>,
+    /// `[group.NAME.soak]`: what it says beyond `[soak]`.
+    pub soak: SoakSection,
 }
 
 /// `[secret.NAME]`: `env` or `file`, and who may use it.
@@ -175,6 +179,28 @@ pub struct DriftSection {
     pub effects: BTreeMap<Class, Effect>,
     /// Items that are left out.
     pub ignore: Vec<String>,
+}
+
+/// `[soak]`: what it says beyond the defaults.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct SoakSection {
+    /// Whether the nodes are looked at once more.
+    pub look: Option<bool>,
+    /// How long after the reboot.
+    pub time: Option<Period>,
+    /// Whether required scenarios run once more.
+    pub scenarios: Option<bool>,
+}
+
+impl SoakSection {
+    /// A choice with what this section says put over it.
+    pub fn over(self, soak: Soak) -> Soak {
+        Soak {
+            look: self.look.unwrap_or(soak.look),
+            time: self.time.unwrap_or(soak.time),
+            scenarios: self.scenarios.unwrap_or(soak.scenarios),
+        }
+    }
 }
 
 impl RoleSection {

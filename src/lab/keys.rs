@@ -57,6 +57,11 @@ pub static LAB_FILE: Table = Table {
             Shape::Table(&DRIFT),
             "What a difference between the arms does.",
         ),
+        Key::optional(
+            "soak",
+            Shape::Table(&SOAK),
+            "When the nodes are looked at once more after the reboot.",
+        ),
     ]],
     elsewhere: &[
         ("name", "it belongs below [lab]"),
@@ -287,6 +292,11 @@ pub static GROUP: Table = Table {
             Shape::Table(&DRIFT),
             "What it says of drift beyond the lab's [drift].",
         ),
+        Key::optional(
+            "soak",
+            Shape::Table(&SOAK),
+            "What it says beyond the lab's [soak].",
+        ),
     ]],
     elsewhere: &[
         ("exclude", "it belongs below [lab]"),
@@ -379,6 +389,7 @@ pub static DRIFT: Table = Table {
     groups: &[&[
         class(Class::Service, "Services and sockets.").usually("\"fail\""),
         class(Class::Listening, "TCP and UDP sockets with their programs.").usually("\"fail\""),
+        class(Class::Restart, "How often a service was restarted by itself.").usually("\"fail\""),
         class(Class::Kernel, "The running and the newest installed kernel.").usually("\"fail\""),
         class(Class::Package, "Versions and states of packages.").usually("\"fail\""),
         class(Class::Config, "Files below /etc.").usually("\"fail\""),
@@ -416,6 +427,29 @@ pub static DRIFT: Table = Table {
         ("errors", "it is called `journal`"),
         ("users", "it is called `user`"),
     ],
+};
+
+/// `[soak]` and `[group.NAME.soak]`
+pub static SOAK: Table = Table {
+    name: "soak",
+    about: "How long both arms go on after the reboot until their nodes are looked at once more.",
+    groups: &[&[
+        Key::optional("look", Shape::Flag, "Whether they are.").usually("true"),
+        Key::optional(
+            "time",
+            Shape::Span,
+            "How long after the reboot; the time that scenarios take counts.",
+        )
+        .usually("\"90s\"")
+        .such_as(&["\"10m\""]),
+        Key::optional(
+            "scenarios",
+            Shape::Flag,
+            "Whether the required scenarios run once more then.",
+        )
+        .usually("false"),
+    ]],
+    elsewhere: &[],
 };
 
 const fn class(class: Class, about: &'static str) -> Key {

@@ -10,6 +10,7 @@ mod network;
 mod performance;
 mod role;
 mod secret;
+mod soak;
 mod values;
 mod whole;
 

@@ -58,6 +58,7 @@ impl Default for DriftPolicy {
         let effect = |class| match class {
             Class::Service
             | Class::Listening
+            | Class::Restart
             | Class::Kernel
             | Class::Package
             | Class::Config
@@ -79,6 +80,14 @@ impl Default for DriftPolicy {
         Self {
             effects: Class::ALL.map(|class| (class, effect(class))).into(),
             bounds: [
+                // A service that was restarted without the updates too may be so as often again.
+                (
+                    Class::Restart,
+                    Bound {
+                        percent: 100,
+                        least: 1,
+                    },
+                ),
                 (
                     Class::Disk,
                     Bound {

@@ -18,6 +18,8 @@ pub enum Class {
     Service,
     /// Listening sockets: `tcp 0.0.0.0:80` to the names of the processes.
     Listening,
+    /// How often a service was restarted by the service manager without being asked to: unit to the number.
+    Restart,
     /// The kernel: `running` and `newest` to releases.
     Kernel,
     /// Installed packages: `name:arch` to the version, or to the package manager's state where one is not fully installed.
@@ -57,9 +59,10 @@ pub enum Class {
 
 impl Class {
     /// Every class, in the order in which they are shown.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Service,
         Self::Listening,
+        Self::Restart,
         Self::Kernel,
         Self::Package,
         Self::Config,
@@ -79,11 +82,23 @@ impl Class {
         Self::Boot,
     ];
 
+    /// What is looked at once more at the end of the soak: what stops, restarts, grows or complains in time.
+    pub const LATE: [Self; 7] = [
+        Self::Service,
+        Self::Listening,
+        Self::Restart,
+        Self::Taint,
+        Self::Dump,
+        Self::Journal,
+        Self::Memory,
+    ];
+
     /// The class's word in lab files, patterns and reports.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Listening => "listening",
+            Self::Restart => "restart",
             Self::Kernel => "kernel",
             Self::Package => "package",
             Self::Config => "config",
@@ -109,6 +124,7 @@ impl Class {
         match self {
             Self::Disk | Self::Memory => Some("MiB"),
             Self::Boot => Some("ms"),
+            Self::Restart => Some("times"),
             Self::Service
             | Self::Listening
             | Self::Kernel
@@ -143,6 +159,8 @@ pub enum Moment {
     BeforeUpdates,
     /// After the reboot.
     AfterReboot,
+    /// At the end of the soak.
+    AfterSoak,
 }
 
 impl fmt::Display for Moment {
@@ -150,6 +168,7 @@ impl fmt::Display for Moment {
         f.pad(match self {
             Self::BeforeUpdates => "before the updates",
             Self::AfterReboot => "after the reboot",
+            Self::AfterSoak => "at the end of the soak",
         })
     }
 }

@@ -34,6 +34,8 @@ pub enum Stage {
     Scenarios,
     /// Measured steps are sampled, in turns with the other arm.
     Measure,
+    /// The nodes go on for a while, and are looked at once more.
+    Soak,
     /// Everything the arm made is removed.
     Destroy,
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Stage {
             Self::Prove => "prove",
             Self::Scenarios => "scenarios",
             Self::Measure => "measure",
+            Self::Soak => "soak",
             Self::Destroy => "destroy",
         })
     }

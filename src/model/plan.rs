@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
-use crate::model::policy::{Accel, CloneMode, Deadlines, NetworkPolicy, RebootPolicy, UpdatePolicy};
+use crate::model::policy::{Accel, CloneMode, Deadlines, NetworkPolicy, RebootPolicy, Soak, UpdatePolicy};
 use crate::model::scenario::{Action, Scenario};
 use crate::units::{Mib, Period};
 
@@ -116,6 +116,8 @@ pub struct CellPlan {
     pub scenarios: Vec<String>,
     /// How long its waits may take.
     pub deadlines: Deadlines,
+    /// When its nodes are looked at once more after the reboot.
+    pub soak: Soak,
     /// What is made of drift in this cell, where its group says something of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftPolicy>,

@@ -55,6 +55,34 @@ impl RebootPolicy {
     }
 }
 
+/// How long a cell goes on after its reboot until its nodes are looked at once more: what an update lets die later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Soak {
+    /// Whether they are.
+    pub look: bool,
+    /// How long after the reboot at the earliest; what the scenarios take of it is not waited for again.
+    pub time: Period,
+    /// Whether required scenarios that passed run once more then.
+    pub scenarios: bool,
+}
+
+impl Soak {
+    /// Whether required scenarios are to have a result at its end, too.
+    pub fn repeats(&self) -> bool {
+        self.look && self.scenarios
+    }
+}
+
+impl Default for Soak {
+    fn default() -> Self {
+        Self {
+            look: true,
+            time: Period::seconds(90),
+            scenarios: false,
+        }
+    }
+}
+
 /// What clones may reach beside the nodes of their own arm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkPolicy {

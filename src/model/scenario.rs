@@ -187,6 +187,9 @@ impl Measure {
     }
 }
 
+/// The number of a scenario's first run at the end of the soak; retries before it have smaller ones.
+pub const AGAIN: u32 = 1_000;
+
 /// What a step does. Exactly one to a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -27,6 +27,33 @@ pub struct Update {
     pub kernel: bool,
 }
 
+/// What stands for every architecture: with dpkg, and with rpm.
+const ANY: [&str; 2] = ["all", "noarch"];
+
+impl Update {
+    /// Its name with its architecture; what the resolver names with one of another architecture has it already.
+    fn full_name(&self) -> String {
+        if self.name.contains(':') {
+            self.name.clone()
+        } else {
+            format!("{}:{}", self.name, self.arch)
+        }
+    }
+
+    /// Whether it is what happens to a package `name:arch`. A resolver names the packages of foreign architectures with
+    /// them, and the system's own, `native`, without; these may change from it to all or back.
+    fn is_of(&self, package: &str, native: &str) -> bool {
+        if self.name.contains(':') || package == self.full_name() {
+            return self.full_name() == package;
+        }
+        let Some((name, arch)) = package.rsplit_once(':') else {
+            return self.name == package;
+        };
+        let is_own = |arch: &str| arch.is_empty() || arch == native || ANY.contains(&arch);
+        name == self.name && is_own(arch) && is_own(&self.arch)
+    }
+}
+
 /// The updates of one node, pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateSet {
@@ -75,6 +102,14 @@ impl UpdateSet {
     }
 }
 
+/// What stands before the state of a package that is not fully installed.
+const UNFINISHED: &str = "in ";
+
+/// Whether a value of [`PackageStates::states`] is the state of a package that is not fully installed; no version has blanks.
+pub fn is_unfinished(value: &str) -> bool {
+    value.starts_with(UNFINISHED)
+}
+
 /// What a package manager says of its packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageStates {
@@ -85,9 +120,36 @@ pub struct PackageStates {
 }
 
 impl PackageStates {
+    /// Packages that are not fully installed though they were, or were pinned, or are so in another way than before, with
+    /// their states. What was so before the updates is not theirs.
+    pub fn broken_since<'s>(
+        &'s self,
+        before: &'s Self,
+        set: &'s UpdateSet,
+    ) -> impl Iterator<Item = (&'s String, &'s String)> {
+        let native = before.native();
+        self.unfinished.iter().filter(move |(name, state)| {
+            before.unfinished.get(*name) != Some(*state)
+                || set.updates.iter().any(|update| update.is_of(name, native))
+        })
+    }
+
+    /// The architecture that most packages have which have one.
+    fn native(&self) -> &str {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in self.installed.keys() {
+            match name.rsplit_once(':') {
+                Some((_, arch)) if !ANY.contains(&arch) => *counts.entry(arch).or_default() += 1,
+                Some(_) | None => {}
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map_or("", |(arch, _)| arch)
+    }
+
     /// Every package with its version, or with its state where it is not fully installed; `database` is what has the states.
     pub fn states(&self, database: &str) -> BTreeMap<String, String> {
-        let words = |state: &str| format!("in {database}'s state `{state}`");
+        let words = |state: &str| format!("{UNFINISHED}{database}'s state `{state}`");
         let mut states = self.installed.clone();
         states.extend(
             self.unfinished
@@ -118,23 +180,15 @@ impl Proof {
     /// Compares what is installed with what was pinned, for a node that was not rebooted yet; `database` is what has the
     /// packages' states.
     pub fn compare(set: &UpdateSet, before: &PackageStates, after: &PackageStates, database: &str) -> Self {
-        let key = |update: &Update| {
-            if update.name.contains(':') {
-                update.name.clone()
-            } else {
-                format!("{}:{}", update.name, update.arch)
-            }
-        };
-        let bare = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+        let native = before.native();
         let mut missing = Vec::new();
         for update in &set.updates {
-            let is = match &update.to {
-                Some(_) => after.installed.get(&key(update)),
-                None => after
-                    .installed
-                    .iter()
-                    .find(|(name, _)| bare(name) == update.name)
-                    .map(|(_, version)| version),
+            let is = if update.to.is_some() {
+                after.installed.get(&update.full_name())
+            } else {
+                let mut installed = after.installed.iter();
+                let left = installed.find(|(name, _)| update.is_of(name, native));
+                left.map(|(_, version)| version)
             };
             if is != update.to.as_ref() {
                 let words = |version: Option<&String>| version.map_or("absent".to_owned(), Clone::clone);
@@ -146,7 +200,7 @@ impl Proof {
                 ));
             }
         }
-        let pinned = |name: &str| set.updates.iter().any(|update| bare(&update.name) == bare(name));
+        let pinned = |name: &str| set.updates.iter().any(|update| update.is_of(name, native));
         let mut unexpected = Vec::new();
         for (name, from) in &before.installed {
             match after.installed.get(name) {
@@ -157,7 +211,9 @@ impl Proof {
             }
         }
         for (name, to) in &after.installed {
-            if !before.installed.contains_key(name) && !pinned(name) {
+            // What was half-installed before and is whole now was repaired on the way.
+            let was_there = before.installed.contains_key(name) || before.unfinished.contains_key(name);
+            if !was_there && !pinned(name) {
                 unexpected.push(format!("{name}: new {to}"));
             }
         }
@@ -166,8 +222,7 @@ impl Proof {
             missing,
             unexpected,
             half_configured: after
-                .unfinished
-                .iter()
+                .broken_since(before, set)
                 .map(|(name, state)| format!("{name}: {database} state `{state}`"))
                 .collect(),
         }

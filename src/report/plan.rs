@@ -122,6 +122,7 @@ fn totals(plan: &Plan, time: &str) -> String {
         format!("clones: {}", clones(plan.clone)),
         format!("reboot: {}", reboot(plan.reboot)),
         format!("drift: {}", drift(plan)),
+        format!("soak: {}", soak(plan)),
         format!("network: {}", network(&plan.network)),
     ];
     lines.extend(plan.hosts.iter().map(|plan| format!("host: {}", host(plan))));
@@ -211,6 +212,23 @@ fn drift(plan: &Plan) -> String {
         parts.push(format!("{} otherwise", count(own, "cell")));
     }
     parts.join("; ")
+}
+
+fn soak(plan: &Plan) -> String {
+    let mut times: Vec<String> = plan
+        .cells
+        .iter()
+        .map(|cell| {
+            if cell.soak.look {
+                format!("looked at once more {} after the reboot", cell.soak.time)
+            } else {
+                "not looked at once more".to_owned()
+            }
+        })
+        .collect();
+    times.sort();
+    times.dedup();
+    times.join("; or ")
 }
 
 fn network(policy: &NetworkPolicy) -> String {

@@ -7,6 +7,7 @@ mod observe;
 mod prove;
 mod restart;
 mod scenario;
+mod soak;
 mod step;
 mod update;
 mod updates;

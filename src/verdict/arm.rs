@@ -4,7 +4,7 @@
 use crate::model::event::StepReport;
 use crate::model::id::Arm;
 use crate::model::outcome::{Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
-use crate::model::scenario::{Scenario, When};
+use crate::model::scenario::{AGAIN, Scenario, When};
 use crate::verdict::measured;
 use crate::verdict::model::{ArmOutcome, ArmResult};
 use crate::verdict::seen::{ArmSeen, RunSeen};
@@ -31,6 +31,7 @@ pub(super) fn result(
     arm: Arm,
     seen: Option<&ArmSeen<'_>>,
     interrupted: bool,
+    again: bool,
 ) -> ArmResult {
     let Some(scenario) = scenario else {
         return nothing(0, "it is not in the plan".to_owned());
@@ -41,7 +42,7 @@ pub(super) fn result(
     let first = seen.runs.get(&(name, 0));
     let runs: Vec<RunJudged<'_>> = seen
         .runs
-        .range((name, 0)..=(name, u32::MAX))
+        .range((name, 0)..(name, AGAIN))
         .map(|(&(_, number), run)| judge_run(scenario, number, run, first))
         .collect();
 
@@ -86,7 +87,70 @@ pub(super) fn result(
             .map(|(index, report)| (*index, (*report).clone()))
             .collect(),
     };
-    measured::with_failed_samples(result, scenario, seen)
+    let result = measured::with_failed_samples(result, scenario, seen);
+    if again && scenario.required {
+        at_the_end(result, scenario, name, arm, seen, interrupted)
+    } else {
+        result
+    }
+}
+
+/// The result of a scenario that passed, with that of its runs at the end of the soak.
+fn at_the_end(
+    mut result: ArmResult,
+    scenario: &Scenario,
+    name: &str,
+    arm: Arm,
+    seen: &ArmSeen<'_>,
+    interrupted: bool,
+) -> ArmResult {
+    match result.outcome {
+        ArmOutcome::Passed | ArmOutcome::FlakyPassed => {}
+        ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => return result,
+    }
+    let first = seen.runs.get(&(name, 0));
+    let runs: Vec<RunJudged<'_>> = seen
+        .runs
+        .range((name, AGAIN)..=(name, u32::MAX))
+        .map(|(&(_, number), run)| judge_run(scenario, number, run, first))
+        .collect();
+    result.runs += runs.len();
+    let failed = |run: Option<&RunJudged<'_>>| {
+        let (index, report) = run?.failed?;
+        Some((index, report.clone()))
+    };
+    let last = runs.last();
+    let is_final = last.is_some_and(|run| run.number - AGAIN >= scenario.retries)
+        || (seen.over && seen.faults.is_empty());
+    let (settled, problem) = match last.map(|run| &run.end) {
+        Some(RunEnd::Passed) if runs.len() == 1 => return result,
+        Some(RunEnd::Passed) => {
+            result.failed = failed(runs.first());
+            (Some(ArmOutcome::FlakyPassed), None)
+        }
+        Some(RunEnd::Failed) if is_final => {
+            result.failed = failed(last);
+            (Some(ArmOutcome::Failed), None)
+        }
+        Some(RunEnd::Errored(cause)) => {
+            result.failed = failed(last);
+            (Some(ArmOutcome::Errored(*cause)), None)
+        }
+        Some(RunEnd::Failed) => (
+            None,
+            "it failed at the end of the soak, and its retry has no result"
+                .to_owned()
+                .into(),
+        ),
+        Some(RunEnd::None(problem)) => (None, format!("at the end of the soak {problem}").into()),
+        None => (
+            None,
+            "it was not run again at the end of the soak".to_owned().into(),
+        ),
+    };
+    result.outcome = settled.unwrap_or_else(|| without_result(arm, &seen.faults, interrupted));
+    result.problem = problem;
+    result
 }
 
 fn nothing(steps: usize, problem: String) -> ArmResult {

@@ -98,6 +98,7 @@ fn judge_scenario(plan: &Plan, name: &str, cell: &CellId, seen: &Seen<'_>) -> Sc
             arm,
             seen.arm(cell, arm),
             seen.interrupted.is_some(),
+            plan.cell(cell).is_some_and(|cell| cell.soak.repeats()),
         )
     };
     let (control, treatment) = (result(Arm::Control), result(Arm::Treatment));

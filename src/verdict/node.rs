@@ -42,7 +42,12 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
         reboot_needed: node.and_then(|node| node.reboot_needed.map(str::to_owned)),
         state,
         reboot_spared: spared && state == NodeState::Proved && proof.is_some_and(|proof| !proof.boot_changed),
-        drift: drift::judge(plan.drift_of(cell), node.map(|node| &node.looks), set),
+        drift: drift::judge(
+            plan.drift_of(cell),
+            node.map(|node| &node.looks),
+            set,
+            cell.soak.look,
+        ),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Whole runs on the fake lab, by what they are about.
 
+mod broken;
 mod drift;
+mod noise;
 mod reboot;
 mod resolve;
+mod soak;

@@ -212,9 +212,10 @@ scenarios = ["web"]
 [deadlines]
 [performance]
 [drift]
+[soak]
 "#;
 
-const LAB: [Place; 9] = [
+const LAB: [Place; 10] = [
     ("[lab]", &lab::LAB, LAB_TEXT),
     ("[network]", &lab::NETWORK, LAB_TEXT),
     ("[[host]]", &lab::HOST, LAB_TEXT),
@@ -224,6 +225,7 @@ const LAB: [Place; 9] = [
     ("[deadlines]", &lab::DEADLINES, LAB_TEXT),
     ("[performance]", &lab::PERFORMANCE, LAB_TEXT),
     ("[drift]", &lab::DRIFT, LAB_TEXT),
+    ("[soak]", &lab::SOAK, LAB_TEXT),
 ];
 
 const STEP: &str = "title = \"t\"\nowner = \"o\"\n[[step]]\nname = \"n\"\non = \"web\"\n";

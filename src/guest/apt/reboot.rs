@@ -9,9 +9,10 @@ use crate::guest::what;
 use crate::input;
 use crate::model::update::{Update, UpdateSet};
 
-/// Asks what speaks for a reboot: Debian's flag file, the running kernel, the kernel that would be booted, and files that
-/// processes have mapped though they are deleted or replaced (proc_pid_maps(5)). The last line shows that it came to its
-/// end.
+/// Asks what speaks for a reboot: Debian's flag file, the running kernel, the kernel that would be booted, files that
+/// processes have mapped though they are deleted or replaced (proc_pid_maps(5)), what the next boot loads and was written in
+/// this one, and programs and libraries that running interpreters have read and were written since. The last line shows that
+/// it came to its end.
 pub fn hints() -> GuestCommand {
     const TEXT: &str = include_str!("reboot_hints.sh");
     bounded(
@@ -26,7 +27,7 @@ pub fn hints() -> GuestCommand {
 /// told it does.
 pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
     /// Packages that every process has mapped, that are process 1 or hold others together, or that load only at boot.
-    const DEEP: [&str; 7] = [
+    const DEEP: [&str; 13] = [
         "libc6",
         "systemd",
         "init",
@@ -34,9 +35,15 @@ pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
         "dbus",
         "intel-microcode",
         "amd64-microcode",
+        "dkms",
+        "dracut",
+        "kmod",
+        "mokutil",
+        "cryptsetup",
+        "mdadm",
     ];
     /// The same, by how the names start.
-    const DEEP_STARTS: [&str; 7] = [
+    const DEEP_STARTS: [&str; 13] = [
         "systemd-",
         "libsystemd",
         "libudev",
@@ -44,6 +51,13 @@ pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
         "libdbus",
         "libssl",
         "firmware-",
+        // Loaders, and what is put into the initramfs.
+        "grub",
+        "shim-",
+        "initramfs-tools",
+        "cryptsetup-",
+        "lvm2",
+        "linux-base",
     ];
     let value = |key: &str| {
         output
@@ -67,13 +81,26 @@ pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
     }
     let deep = |update: &&Update| {
         let name = update.name.split(':').next().unwrap_or_default();
-        DEEP.contains(&name) || DEEP_STARTS.iter().any(|start| name.starts_with(start))
+        let is_module = name.ends_with("-dkms") || name.ends_with("-initramfs");
+        is_module || DEEP.contains(&name) || DEEP_STARTS.iter().any(|start| name.starts_with(start))
     };
     if let Some(update) = set.updates.iter().find(deep) {
         return Some(format!("{} was updated", update.name));
     }
     if let Some(file) = output.lines().find_map(stale_file) {
         return Some(format!("{} is replaced and still in use", input::clip(file)));
+    }
+    if let Some(file) = value("boot ") {
+        return Some(format!(
+            "{file} is what the next boot loads, and was written in this one"
+        ));
+    }
+    if let Some((program, file)) = value("read ").as_deref().and_then(|read| read.split_once(' ')) {
+        let by = match program {
+            "it" => String::new(),
+            program => format!(" by {program}"),
+        };
+        return Some(format!("{file} was replaced and may be in use{by}"));
     }
     if output.lines().next_back() != Some("end") {
         return Some("it cannot be told which replaced files are still in use".to_owned());

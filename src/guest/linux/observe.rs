@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::guest::command::{GuestCommand, ParseError};
-use crate::guest::linux::command::bounded;
+use crate::guest::linux::command::listing;
 use crate::guest::linux::observe_items as items;
 use crate::guest::what;
 use crate::input;
@@ -35,18 +35,25 @@ const AHEAD: &str = "2592000";
 /// a function `etc`, which tells of the files below /etc in the lines of [`Class::Config`] and [`Class::Leftover`], and names
 /// the programs that this takes in `etc_takes`.
 pub fn commands(etc: &str) -> Vec<GuestCommand> {
-    let command = |what: &str, texts: &[&str], argument: &str| {
-        bounded(
-            what,
-            &["/bin/bash", "-c", &texts.concat(), "patchgate", argument],
-            &[("LC_ALL", "C"), ("SYSTEMD_COLORS", "0")],
-            PATIENCE,
-        )
-    };
     vec![
-        command(what::OBSERVE, &[HEAD, STATE], UNIT_LOG_LINES),
-        command(what::OBSERVE_FILES, &[HEAD, etc, FILES], AHEAD),
+        command(what::OBSERVE, &[HEAD, STATE], &[UNIT_LOG_LINES]),
+        command(what::OBSERVE_FILES, &[HEAD, etc, FILES], &[AHEAD]),
     ]
+}
+
+/// The command for what of a node's state is looked at once more: what [`parse`] does not find it does not take for nothing.
+pub fn late_commands() -> Vec<GuestCommand> {
+    vec![command(what::OBSERVE, &[HEAD, STATE], &[UNIT_LOG_LINES, LATE])]
+}
+
+/// What asks for [`Class::LATE`] alone.
+pub const LATE: &str = "late";
+
+fn command(what: &str, texts: &[&str], arguments: &[&str]) -> GuestCommand {
+    let text = texts.concat();
+    let mut line = vec!["/bin/bash", "-c", text.as_str(), "patchgate"];
+    line.extend(arguments);
+    listing(what, &line, &[("LC_ALL", "C"), ("SYSTEMD_COLORS", "0")], PATIENCE)
 }
 
 /// One section of the output.
@@ -147,6 +154,7 @@ pub fn parse(outputs: &[&str]) -> Result<Observation, ParseError> {
             Class::Timer => sections.reading(["units"], |[units]| items::timers(units)),
             Class::Enabled => sections.reading(["enabled"], |[links]| items::enabled(links)),
             Class::Listening => sections.reading(["listening"], |[sockets]| items::listening(sockets)),
+            Class::Restart => sections.reading(["restarts"], |[lines]| items::restarts(lines)),
             Class::Kernel => sections.reading(["kernel"], |[lines]| items::pairs(lines)),
             Class::Config => sections.reading(["etc"], |[files]| items::config(files)),
             Class::Leftover => sections.reading(["etc"], |[files]| items::leftovers(files)),

@@ -113,6 +113,13 @@ pub fn services(lines: &[&str]) -> Items {
         .collect()
 }
 
+/// Lines `UNIT COUNT`; terminals and what is one of a session's come and go.
+pub fn restarts(lines: &[&str]) -> Items {
+    let mut counts = pairs(lines);
+    counts.retain(|unit, _| !PASSING.iter().any(|passing| unit.starts_with(passing)));
+    counts
+}
+
 /// Timers that are up; whether one just runs does not matter.
 pub fn timers(lines: &[&str]) -> Items {
     units(lines)

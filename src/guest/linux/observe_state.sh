@@ -34,24 +34,33 @@ errors() {
     { text = substr($0, 17, 300); key = text; gsub(/[0-9a-fA-F]*[0-9][0-9a-fA-F]*/, "~", key)
       if (!(key in seen)) { seen[key] = 1; print text } }'
 }
+# A unit that is not loaded any more has no count left.
+restarts() {
+  systemctl show --property=Id --property=NRestarts -- '*.service' | awk -F= '
+    $1 == "Id" { id = $2 } $1 == "NRestarts" { count = $2 }
+    $0 == "" { if (count > 0) print id, count; id = ""; count = 0 } END { if (count > 0) print id, count }'
+}
 section kernel 4 kernel
 section units 3000 systemctl list-units --plain --no-legend --no-pager --full --type=service,socket,timer,mount,swap,path,automount
 section listening 1000 ss -H -l -n -t -u -p
-section users 5000 cat /etc/passwd
-section groups 5000 cat /etc/group
-section mounts 500 cat /proc/self/mounts
+section restarts 1000 restarts
 section taint 1 cat /proc/sys/kernel/tainted
 section sick 100 sick
 section dumps 500 dumps
-section disk 200 df -P -l -B 1048576 -x tmpfs -x devtmpfs -x overlay -x squashfs
 section memory 4 grep -E '^Mem(Total|Available):' /proc/meminfo
-section boot 2 systemctl show --property=FinishTimestampMonotonic
 section processes 6000 processes
-section deleted 1000 deleted
-if there nft || there iptables-save; then section firewall 3000 firewall; else absent firewall 'neither nft nor iptables-save is there'; fi
 journals=(/run/log/journal/*/*.journal /var/log/journal/*/*.journal)
 if (( ${#journals[@]} )); then section errors 300 errors; else absent errors 'there is no journal'; fi
-section enabled 3000 enabled
+if [[ ${2-} != late ]]; then
+  section users 5000 cat /etc/passwd
+  section groups 5000 cat /etc/group
+  section mounts 500 cat /proc/self/mounts
+  section disk 200 df -P -l -B 1048576 -x tmpfs -x devtmpfs -x overlay -x squashfs
+  section boot 2 systemctl show --property=FinishTimestampMonotonic
+  section deleted 1000 deleted
+  if there nft || there iptables-save; then section firewall 3000 firewall; else absent firewall 'neither nft nor iptables-save is there'; fi
+  section enabled 3000 enabled
+fi
 for unit in $(systemctl list-units --failed --plain --no-legend --no-pager | head -n 8 | cut -d' ' -f1); do
   section "log $unit" 50 journalctl -b -u "$unit" -n "$1" --no-pager -o cat
 done

@@ -66,6 +66,10 @@ impl System for Linux {
         observe::commands(self.etc)
     }
 
+    fn observe_late(&self) -> Vec<GuestCommand> {
+        observe::late_commands()
+    }
+
     fn parse_observation(&self, outputs: &[&str]) -> Result<Observation, ParseError> {
         observe::parse(outputs)
     }

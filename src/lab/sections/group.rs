@@ -3,7 +3,7 @@
 use crate::input::read::Reader;
 use crate::input::section::Section;
 use crate::lab::file::GroupSection;
-use crate::lab::sections::drift;
+use crate::lab::sections::{drift, soak};
 
 /// Reads the section.
 pub(super) fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSection {
@@ -16,5 +16,6 @@ pub(super) fn group(reader: &mut Reader<'_>, section: &Section<'_>) -> GroupSect
         scenarios: reader.required_list(section, "scenarios"),
         required: reader.flag(section, "required").unwrap_or(true),
         drift: drift::section(reader, section, "[group.NAME.drift]"),
+        soak: soak::section(reader, section, "[group.NAME.soak]"),
     }
 }

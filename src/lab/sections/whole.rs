@@ -9,7 +9,9 @@ use crate::input::read::Reader;
 use crate::input::section::Section;
 use crate::input::words::show;
 use crate::lab::file::LabFile;
-use crate::lab::sections::{deadlines, drift, group, host, image, lab, network, performance, role, secret};
+use crate::lab::sections::{
+    deadlines, drift, group, host, image, lab, network, performance, role, secret, soak,
+};
 
 /// Reads the file.
 pub fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
@@ -24,6 +26,7 @@ pub fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> LabFile {
         deadlines: deadlines::deadlines(reader, root),
         performance: performance::performance(reader, root),
         drift: drift::section(reader, root, "[drift]").unwrap_or_default(),
+        soak: soak::section(reader, root, "[soak]"),
     };
     for name in file.secret.keys() {
         secret::name(reader, name);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::guest::log::Mark;
 use crate::model::event::{Event, StepReport};
 use crate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
-use crate::model::scenario::{Action, Scenario, Step, When};
+use crate::model::scenario::{AGAIN, Action, Scenario, Step, When};
 use crate::run::arm::ArmRun;
 use crate::run::life::step::{Known, Runner};
 use crate::run::node::Node;
@@ -60,6 +60,18 @@ pub async fn seed(arm: &ArmRun<'_>, nodes: &[Node<'_>], scenarios: &[&Scenario])
     Ok(seeded)
 }
 
+/// Runs once more what follows the reboot, at the end of the soak, with its retries and its clean-up.
+pub async fn again(
+    arm: &ArmRun<'_>,
+    nodes: &[Node<'_>],
+    scenario: &Scenario,
+    seeded: &Seeded,
+) -> Result<(), Fault> {
+    let (known, _) = runs(arm, nodes, scenario, seeded, AGAIN).await?;
+    cleanup(arm, nodes, scenario, known, None).await;
+    Ok(())
+}
+
 /// Runs what follows the reboot, with the retries that the scenario declares, and its clean-up. Returns what it learned,
 /// where it passed.
 pub async fn run(
@@ -68,9 +80,26 @@ pub async fn run(
     scenario: &Scenario,
     seeded: &Seeded,
 ) -> Result<Option<Known>, Fault> {
+    let (known, passed) = runs(arm, nodes, scenario, seeded, 0).await?;
+    // What is measured yet is cleaned up after that.
+    if !(passed && scenario.is_measured()) {
+        cleanup(arm, nodes, scenario, known.clone(), None).await;
+    }
+    Ok(passed.then_some(known))
+}
+
+/// Runs a scenario until it passes, or its retries are used up; the runs are numbered from `first` on. What it learned, and
+/// whether it passed.
+async fn runs(
+    arm: &ArmRun<'_>,
+    nodes: &[Node<'_>],
+    scenario: &Scenario,
+    seeded: &Seeded,
+    first: u32,
+) -> Result<(Known, bool), Fault> {
     let before = seeded.known.get(&scenario.name);
     let (mut known, mut passed) = (Known::default(), false);
-    for run in 0..=scenario.retries {
+    for run in first..=first.saturating_add(scenario.retries) {
         // A retry begins with what was known after the reboot.
         known = before.cloned().unwrap_or_default();
         let ended = steps(arm, nodes, scenario, run, When::AfterReboot, &mut known).await;
@@ -87,11 +116,7 @@ pub async fn run(
             break;
         }
     }
-    // What is measured yet is cleaned up after that.
-    if !(passed && scenario.is_measured()) {
-        cleanup(arm, nodes, scenario, known.clone(), None).await;
-    }
-    Ok(passed.then_some(known))
+    Ok((known, passed))
 }
 
 fn finish(arm: &ArmRun<'_>, scenario: &Scenario, run: u32, progress: &Progress) {
@@ -117,7 +142,8 @@ async fn steps(
         scenario,
         stage: match when {
             When::BeforeUpdates => Stage::Seed,
-            When::AfterReboot => Stage::Scenarios,
+            When::AfterReboot if run < AGAIN => Stage::Scenarios,
+            When::AfterReboot => Stage::Soak,
         },
         end: Instant::now() + scenario.timeout.0,
         known,

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::model::arm::{Ends, Reboot};
 use crate::model::event::Event;
 use crate::model::name::DomainName;
@@ -116,14 +118,18 @@ impl ArmRun<'_> {
                 self.stage(Stage::Reboot, reboot).await?
             }
         };
+        let since = Instant::now();
         if self.plan.looks {
             let look = self.look(&nodes, &sets, &before, &old_boots, rebooted);
             self.stage(Stage::Prove, look).await?;
         }
-        let mut passed = BTreeMap::new();
+        let (mut passed, mut again) = (BTreeMap::new(), Vec::new());
         self.stage(Stage::Scenarios, async {
             for scenario in &scenarios {
                 let ended = scenario::run(self, &nodes, scenario, &seeded).await?;
+                if ended.is_some() && scenario.required {
+                    again.push(*scenario);
+                }
                 match (ended, &shared.seat) {
                     (Some(known), Some(_)) => {
                         passed.insert(scenario.name.clone(), known);
@@ -138,16 +144,20 @@ impl ArmRun<'_> {
             Ok(())
         })
         .await?;
-        let Some(seat) = &shared.seat else {
-            return Ok(None);
-        };
-        let measured = self.measure(&nodes, &passed, seat).await;
-        for scenario in scenarios.iter().filter(|scenario| scenario.is_measured()) {
-            if let Some(known) = passed.remove(&scenario.name) {
-                scenario::cleanup(self, &nodes, scenario, known, measured.as_ref().err()).await;
+        if let Some(seat) = &shared.seat {
+            let measured = self.measure(&nodes, &passed, seat).await;
+            for scenario in scenarios.iter().filter(|scenario| scenario.is_measured()) {
+                if let Some(known) = passed.remove(&scenario.name) {
+                    scenario::cleanup(self, &nodes, scenario, known, measured.as_ref().err()).await;
+                }
             }
+            measured?;
         }
-        measured.map(|()| None)
+        if self.plan.looks && self.cell.soak.look {
+            self.stage(Stage::Soak, self.soak(&nodes, since, (&again, &seeded)))
+                .await?;
+        }
+        Ok(None)
     }
 
     /// Its nodes of which the VMs are among what was made.

@@ -20,7 +20,7 @@ use patchgate::model::expected::Expected;
 use patchgate::model::id::{Arm, CellId, RunId};
 use patchgate::model::outcome::Cause;
 use patchgate::model::plan::{CellPlan, Plan};
-use patchgate::model::policy::Deadlines;
+use patchgate::model::policy::{Deadlines, Soak};
 use patchgate::model::scenario::expect::TextExpectation;
 use patchgate::model::scenario::{Action, FilePin, Measure, Retry, Run, Scenario, Step};
 use patchgate::port::{ExecOutput, Hypervisor, LabError, Observer};
@@ -147,6 +147,18 @@ impl Lab {
 
     pub fn with_drift(mut self, drift: DriftPolicy) -> Self {
         self.plan.drift = drift;
+        self
+    }
+
+    /// Looks at the nodes once more, so long after the reboot.
+    pub fn with_soak(mut self, seconds: u64) -> Self {
+        for cell in &mut self.plan.cells {
+            cell.soak = Soak {
+                look: true,
+                time: Period::seconds(seconds),
+                ..Soak::default()
+            };
+        }
         self
     }
 

@@ -7,7 +7,7 @@ use patchgate::model::drift::DriftPolicy;
 use patchgate::model::id::CellId;
 use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
 use patchgate::model::policy::{
-    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
+    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, Soak, UpdateMode, UpdatePolicy,
 };
 use patchgate::model::scenario::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
@@ -83,6 +83,10 @@ pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
             download: Period::seconds(900),
             apply: Period::seconds(3600),
             reboot: Period::seconds(600),
+        },
+        soak: Soak {
+            look: false,
+            ..Soak::default()
         },
         drift: None,
     }
