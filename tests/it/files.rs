@@ -98,3 +98,31 @@ fn planted_files_are_found() {
         ]
     );
 }
+
+#[test]
+fn the_tests_that_hold_a_promise_exist() {
+    let page = include_str!("../../docs/security.md");
+    // A name of one word is no test's but a file's, a key's or an option's.
+    let named = page.split('`').skip(1).step_by(2).filter(|word| {
+        word.contains('_')
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    });
+    let mut sources = BTreeMap::new();
+    for folder in ["src", "tests"] {
+        read(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            folder,
+            &mut sources,
+        );
+    }
+    let missing: Vec<&str> = named
+        .filter(|name| {
+            !sources
+                .values()
+                .any(|source| source.contains(&format!("fn {name}(")))
+        })
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
