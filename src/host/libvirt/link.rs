@@ -16,11 +16,23 @@ pub const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// the same.
 pub const CALL_LIMIT: Duration = Duration::from_secs(120);
 
+/// How often a daemon that answered before is tried again: it is being restarted, and its guests run on.
+const RESTART_TRIES: u32 = 60;
+/// The time between two tries.
+const RESTART_POLL: Duration = Duration::from_millis(250);
+
 /// A connection to one URI, shared by all that use the host.
 #[derive(Clone)]
 pub struct Link {
     uri: Arc<HostUri>,
-    current: Arc<Mutex<Connect>>,
+    current: Arc<Mutex<Current>>,
+}
+
+/// The connection that is used now.
+struct Current {
+    connect: Connect,
+    /// Whether a daemon that had gone was waited for in vain: one wait is enough for all who call.
+    given_up: bool,
 }
 
 impl Link {
@@ -33,7 +45,10 @@ impl Link {
         let connect = blocking(format!("connecting to {uri}"), OPEN_LIMIT, move || open(&wanted)).await?;
         Ok(Self {
             uri,
-            current: Arc::new(Mutex::new(connect)),
+            current: Arc::new(Mutex::new(Current {
+                connect,
+                given_up: false,
+            })),
         })
     }
 
@@ -73,15 +88,29 @@ impl Link {
     /// after the first call that failed.
     fn alive(&self) -> Result<Connect, LabError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if !current.is_alive().unwrap_or(false) {
-            *current = open(&self.uri)?;
+        if !current.connect.is_alive().unwrap_or(false) {
+            let tries = if current.given_up { 1 } else { RESTART_TRIES };
+            let opened = open_again(&self.uri, tries);
+            current.given_up = opened.is_err();
+            current.connect = opened?;
         }
-        Ok(current.clone())
+        Ok(current.connect.clone())
     }
 }
 
 fn open(uri: &HostUri) -> Result<Connect, LabError> {
     Connect::open(Some(uri.as_str())).map_err(doing(format!("connecting to {uri}")))
+}
+
+/// Opens a connection where there was one. Blocks between the tries.
+fn open_again(uri: &HostUri, tries: u32) -> Result<Connect, LabError> {
+    for _ in 1..tries {
+        if let Ok(connect) = open(uri) {
+            return Ok(connect);
+        }
+        std::thread::sleep(RESTART_POLL);
+    }
+    open(uri)
 }
 
 /// Runs what blocks on a thread of its own. At the deadline the thread is left behind: libvirt cannot cancel.
