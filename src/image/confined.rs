@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::system::file::{FileError, Folder};
 
 /// Nobody's user and group (<https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes>).
 const NOBODY: u32 = 65_534;
@@ -29,6 +32,17 @@ impl Confined {
     /// Takes the folder and what is in it back.
     pub fn take(&self) -> io::Result<()> {
         self.hand_over(0)
+    }
+
+    /// Whether what was made there is a file of its own: no link, and known by no other name. Whoever has taken over the program
+    /// could have laid one in root's way.
+    pub fn made(&self, name: &str) -> Result<(), FileError> {
+        let file = Folder::open(&self.folder)?.file(Path::new(name))?;
+        if file.metadata()?.nlink() == 1 {
+            Ok(())
+        } else {
+            Err(FileError::Link)
+        }
     }
 
     /// What goes before a program to hold it, one that may run for so long.
@@ -122,11 +136,17 @@ mod tests {
         if is_root() {
             assert!(ask("cat /etc/shadow").is_err(), "it reads what it must not");
         }
+        confined.made("own").expect("a file of its own");
+        for (laid, how) in [
+            ("link", "ln -s /etc/shadow link"),
+            ("other", "ln own other"),
+            ("none", "true"),
+        ] {
+            ask(how).expect("it runs");
+            assert!(confined.made(laid).is_err(), "{laid}");
+        }
         confined.take().expect("taken");
         let own = confined.folder.join("own").metadata().expect("it is there");
-        assert_eq!(
-            std::os::unix::fs::MetadataExt::uid(&own),
-            rustix::process::geteuid().as_raw()
-        );
+        assert_eq!(own.uid(), rustix::process::geteuid().as_raw());
     }
 }

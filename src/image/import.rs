@@ -132,6 +132,7 @@ pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Res
     ];
     runner.run(&Job::new("convert the disk", DEADLINE, &argv).confined(&confined))?;
     confined.take().map_err(in_store)?;
+    confined.made(DISK).map_err(|error| in_store(error.into()))?;
     let sealed = work.dir().join("sealed");
     fs::create_dir(&sealed).map_err(in_store)?;
     fs::rename(confined.folder.join(DISK), sealed.join(DISK)).map_err(in_store)?;
