@@ -53,7 +53,7 @@ run = "true"
 
 /// A lab of so many groups.
 fn lab_file(groups: usize) -> String {
-    let mut text = "[lab]\nname = \"bench\"\n".to_owned();
+    let mut text = "[lab]\nname = \"bench\"\n[soak]\nlook = false\n".to_owned();
     for os in OS {
         // Writing to a String cannot fail.
         let _ = write!(text, "[image.\"{os}+web\"]\nimported = \"{}\"\n", "5e".repeat(32));

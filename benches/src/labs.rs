@@ -66,7 +66,10 @@ run = "true"
 "#;
 
 /// A server with SSH host keys, which no two clones may share.
-const CLONES_LAB: &str = r#"[lab]
+const CLONES_LAB: &str = r#"[soak]
+look = false
+
+[lab]
 name = "clones"
 scenarios = "clones"
 
@@ -87,7 +90,10 @@ scenarios = ["ssh"]
 /// One image, one role, and as many groups as cells. The deadlines are long: so many guests share a few processors.
 fn wide() -> String {
     let mut text = format!(
-        r#"[lab]
+        r#"[soak]
+look = false
+
+[lab]
 name = "wide"
 updates = "listed"
 listed = ["house-rules"]
