@@ -72,6 +72,9 @@ boot = "{boot}"
 
 [network]
 mode = "{network}"
+
+[soak]
+time = "{soak}"
 "#,
                 // A session cannot isolate, and says so.
                 network = if uri.ends_with("/session") {
@@ -79,6 +82,8 @@ mode = "{network}"
                 } else {
                     "isolated"
                 },
+                // Nothing here dies later.
+                soak = "5s",
                 base = root.join("images/debian-12.toml").display(),
                 boot = if role == "silent" { "45s" } else { "5m" },
             ),
