@@ -16,6 +16,9 @@ mkdir "$1/cgroup"
 mount --rbind /sys/fs/cgroup "$1/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$1/cgroup" /sys/fs/cgroup
+cp -a /etc/libvirt/. "$1/etc"
+rm -f "$1"/etc/qemu/*.xml
+mount --bind "$1/etc" /etc/libvirt
 mount --bind "$1/run" /run/libvirt
 mount --bind "$1/lib" /var/lib/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
@@ -37,7 +40,7 @@ impl Machine {
     /// claims to have free is this one's memory all the same.
     pub fn start(limit: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["run", "lib/images", "cache", "log"] {
+        for name in ["run", "lib/images", "cache", "log", "etc"] {
             fs::create_dir_all(folder.path().join(name)).expect("a folder");
         }
         let child = Command::new("unshare")
