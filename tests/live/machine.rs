@@ -16,8 +16,7 @@ mkdir "$1/cgroup"
 mount --rbind /sys/fs/cgroup "$1/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$1/cgroup" /sys/fs/cgroup
-cp -a /etc/libvirt/. "$1/etc"
-rm -f "$1"/etc/qemu/*.xml
+cp /etc/libvirt/*.conf "$1/etc"
 mount --bind "$1/etc" /etc/libvirt
 mount --bind "$1/run" /run/libvirt
 mount --bind "$1/lib" /var/lib/libvirt
