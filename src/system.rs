@@ -1,4 +1,6 @@
-//! What patchgate asks of the machine that it runs on: files that somebody else may have written, and child processes.
+//! What patchgate asks of the machine that it runs on: files that somebody else may have written, child processes, and who calls
+//! it.
 
 pub mod child;
 pub mod file;
+pub mod user;

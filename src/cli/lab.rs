@@ -52,7 +52,7 @@ fn about(given: Option<&Path>) -> Result<Option<PathBuf>, UserError> {
 }
 
 /// The error of `latest` where there is no lab file about.
-pub fn no_latest() -> UserError {
+fn no_latest() -> UserError {
     UserError {
         hint: Some(
             "go to the lab's folder, name its file with --lab, or name a run by its id: `patchgate history` lists them"

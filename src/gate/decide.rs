@@ -3,6 +3,7 @@
 
 use crate::gate::decision::{Counts, Decision, Gate, Reason, Severity};
 use crate::gate::{cell, drift, hosts};
+use crate::input::words;
 use crate::model::plan::Plan;
 use crate::verdict::{Judgement, Verdict};
 
@@ -76,21 +77,19 @@ fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
 const NAMED: usize = 8;
 
 fn left_out(about: About, plan: &Plan) -> Option<Reason> {
-    let first = plan.left_out.first()?;
+    if plan.left_out.is_empty() {
+        return None;
+    }
     let severity = match about {
         About::Lab => Severity::Undecides,
         About::Part => Severity::Notes,
     };
-    let more = match plan.left_out.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let others = plan.left_out.iter().take(NAMED).skip(1);
-    let names = others.fold(first.to_string(), |names, cell| format!("{names}, {cell}"));
+    let names: Vec<String> = plan.left_out.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{} of the lab's {} cells were selected; left out: {names}{more}",
+        "{} of the lab's {} cells were selected; left out: {}",
         plan.cells.len(),
         plan.cells.len() + plan.left_out.len(),
+        words::first(&names, NAMED),
     );
     let remedy = match about {
         About::Lab => "run the whole lab, or say `--partial` where the selection alone is to be decided",

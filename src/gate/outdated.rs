@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::gate::decision::{Reason, Severity};
+use crate::input::words::first;
 use crate::model::plan::Plan;
 
 /// Changes that are named.
@@ -26,13 +27,12 @@ pub fn changed(was: &Plan, is: &Plan) -> Option<Reason> {
     if changes.is_empty() {
         return None;
     }
-    let mut words = changes.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if changes.len() > NAMED {
-        words = format!("{words} and {} more", changes.len() - NAMED);
-    }
     Some(Reason::of_run(
         Severity::Undecides,
-        format!("the lab is not what the run has tested any more: {words}"),
+        format!(
+            "the lab is not what the run has tested any more: {}",
+            first(&changes, NAMED)
+        ),
         "run it again; or ask with --replay for what the run showed when it was made",
     ))
 }

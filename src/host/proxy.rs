@@ -23,6 +23,7 @@ use crate::model::event::Traffic;
 use crate::model::outcome::Cause;
 use crate::model::update::Source;
 use crate::port::{Forbidden, LabError, Proxy, ProxyLauncher, ProxySpec};
+use crate::system::user::is_root;
 use crate::system::{child, file};
 use bait::Bait;
 
@@ -260,8 +261,4 @@ fn give(path: &Path) -> io::Result<()> {
     });
     let (uid, gid) = ids.ok_or_else(|| io::Error::other(format!("there is no user {USER}")))?;
     chown(path, Some(uid), Some(gid))
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::system::file::{FileError, Folder};
+use crate::system::user::is_root;
 
 /// Nobody's user and group (<https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes>).
 const NOBODY: u32 = 65_534;
@@ -84,10 +85,6 @@ impl Confined {
         }
         std::os::unix::fs::chown(&self.folder, Some(to), Some(to))
     }
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 #[cfg(test)]

@@ -122,14 +122,12 @@ impl Job {
         argv.extend(hold.iter().map(String::as_str));
         argv.extend(self.argv.iter().map(String::as_str));
         let mut command = child::command(argv[0]);
-        command
-            .args(&argv[1..])
-            .envs(child::proxies())
-            .env("HOME", "/root")
-            .envs(env.iter().copied());
-        if let Some(Confined { folder, .. }) = &self.confined {
-            command.current_dir(folder).env("HOME", "/nonexistent");
-        }
+        command.args(&argv[1..]).envs(child::proxies());
+        match &self.confined {
+            Some(Confined { folder, .. }) => command.current_dir(folder),
+            None => command.env("HOME", "/root"),
+        };
+        command.envs(env.iter().copied());
         // Ctrl-C on a terminal reaches the whole foreground group; the build ends its children itself, in order.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command

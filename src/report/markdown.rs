@@ -7,7 +7,7 @@ use crate::gate::{Counts, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
 use crate::report::view::Summary;
-use crate::report::words::{count, length};
+use crate::report::words::{cells, length};
 use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::Verdict;
 
@@ -23,15 +23,11 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
     let decision = summary.decision;
     let Counts {
         passed,
-        planned,
-        left_out,
         regressed,
         inconclusive,
+        ..
     } = decision.counts;
-    let cells = match left_out {
-        0 => count(planned, "cell"),
-        left_out => format!("{} of {}", count(planned, "cell"), planned + left_out),
-    };
+    let cells = cells(&decision.counts);
     writeln!(out, "# Gate {}\n", decision.gate)?;
     writeln!(
         out,

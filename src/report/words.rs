@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::gate::Counts;
 use crate::input::safe;
 use crate::model::event::Traffic;
 
@@ -13,6 +14,15 @@ pub fn length(time: Duration) -> String {
         10..60 => format!("{seconds}s"),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         3600.. => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// The cells that a decision is about: `2 cells`, or `2 cells of 8` where the run left some of the lab out.
+pub fn cells(counts: &Counts) -> String {
+    let planned = count(counts.planned, "cell");
+    match counts.left_out {
+        0 => planned,
+        left_out => format!("{planned} of {}", counts.planned + left_out),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::model::resource::Made;
 use crate::port::LabError;
 use crate::session::begin;
 use crate::session::doctor::check::{Check, Health};
+use crate::system::user::is_root;
 use crate::units::Mib;
 
 /// Memory below which not even one small node can run.
@@ -258,7 +259,7 @@ fn image_tools(find: &dyn Fn(&str) -> Option<PathBuf>) -> Check {
 }
 
 fn root() -> Check {
-    if rustix::process::geteuid().is_root() {
+    if is_root() {
         Check::ok("root", "images can be built")
     } else {
         Check::warning(

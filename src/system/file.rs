@@ -111,29 +111,39 @@ pub fn read_from(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
 
 /// The SHA-256, in hexadecimal, of a file of at most `limit` bytes.
 pub fn digest(path: &Path, limit: u64) -> Result<String, FileError> {
-    let mut file = open(path)?.take(limit.saturating_add(1));
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
-    }
-    if file.limit() == 0 {
-        return Err(FileError::TooLarge(limit));
-    }
-    Ok(hex(&hasher.finalize()))
+    digest_of(open(path)?, limit, |_| Ok(()))
 }
 
 /// Copies a file of at most `limit` bytes to a new one that only its owner may read, zeros as holes, and tells the SHA-256, in
 /// hexadecimal, of what was copied. `stop` is asked now and then whether to end early, which is an error.
 pub fn copy(from: &Path, to: &Path, limit: u64, stop: &dyn Fn() -> bool) -> Result<String, FileError> {
-    let mut file = open(from)?.take(limit.saturating_add(1));
+    let file = open(from)?;
     let mut options = File::options();
     let mut copied = options.write(true).create_new(true).mode(0o600).open(to)?;
     let mut length = 0;
+    let digest = digest_of(file, limit, |block| {
+        if stop() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if block.iter().all(|&byte| byte == 0) {
+            copied.seek_relative(i64::try_from(block.len()).map_err(io::Error::other)?)?;
+        } else {
+            copied.write_all(block)?;
+        }
+        length += block.len() as u64;
+        Ok(())
+    })?;
+    copied.set_len(length)?;
+    Ok(digest)
+}
+
+/// Reads an open file to its end, hands on each block, and tells the SHA-256 of all.
+fn digest_of(
+    file: File,
+    limit: u64,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<String, FileError> {
+    let mut file = file.take(limit.saturating_add(1));
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
@@ -141,22 +151,13 @@ pub fn copy(from: &Path, to: &Path, limit: u64, stop: &dyn Fn() -> bool) -> Resu
         if count == 0 {
             break;
         }
-        if stop() {
-            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
-        }
         let block = &buffer[..count];
         hasher.update(block);
-        if block.iter().all(|&byte| byte == 0) {
-            copied.seek_relative(i64::try_from(count).map_err(io::Error::other)?)?;
-        } else {
-            copied.write_all(block)?;
-        }
-        length += count as u64;
+        each(block)?;
     }
     if file.limit() == 0 {
         return Err(FileError::TooLarge(limit));
     }
-    copied.set_len(length)?;
     Ok(hex(&hasher.finalize()))
 }
 

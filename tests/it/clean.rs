@@ -4,22 +4,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-const RUN: &str = "20261123-140912-7c1f";
+use crate::testkit::cli::patchgate;
 
-fn patchgate(folder: &Path) -> Command {
-    let mut command = Command::cargo_bin("patchgate").expect("the binary");
-    command
-        .current_dir(folder)
-        .env("PATCHGATE_STATE", folder.join("state"))
-        .env("PATCHGATE_IMAGES", folder.join("images-store"))
-        .env("NO_COLOR", "1")
-        .env_remove("PATCHGATE_LAB");
-    command
-}
+const RUN: &str = "20261123-140912-7c1f";
 
 /// A state folder with a run that left these entries.
 fn left(run: &str, entries: &[String]) -> tempfile::TempDir {

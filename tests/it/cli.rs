@@ -1,23 +1,12 @@
 //! The command line as a newcomer meets it: help, exit codes, mistakes, a damaged image.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command as Process;
 
-use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 
-fn patchgate(folder: &Path) -> Command {
-    let mut command = Command::cargo_bin("patchgate").expect("the binary");
-    command
-        .current_dir(folder)
-        .env("PATCHGATE_STATE", folder.join("state"))
-        .env("PATCHGATE_IMAGES", folder.join("images-store"))
-        .env("NO_COLOR", "1")
-        .env_remove("PATCHGATE_LAB");
-    command
-}
+use crate::testkit::cli::patchgate;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("folder")

@@ -9,17 +9,14 @@ use assert_cmd::Command;
 use patchgate::lab::scenario::load::load_dir;
 use predicates::str::contains;
 
+use crate::testkit::cli;
+
 const RUN: &str = "20200102-140912-7c1f";
 
+/// Whatever it is given, it does not wait.
 fn patchgate(folder: &Path) -> Command {
-    let mut command = Command::cargo_bin("patchgate").expect("the binary");
-    command
-        .current_dir(folder)
-        .env("PATCHGATE_STATE", folder.join("state"))
-        .env("PATCHGATE_IMAGES", folder.join("images-store"))
-        .env("NO_COLOR", "1")
-        .env_remove("PATCHGATE_LAB")
-        .timeout(Duration::from_secs(30));
+    let mut command = cli::patchgate(folder);
+    command.timeout(Duration::from_secs(30));
     command
 }
 

@@ -10,7 +10,7 @@ use virt::sys;
 
 use crate::host::libvirt::describe::{Places, describe};
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
-use crate::host::libvirt::xml::{Mark, child, of_run, parse, read_mark};
+use crate::host::libvirt::xml::{Mark, child, is_of_run, parse, read_mark};
 use crate::host::libvirt::{pool, saved, volume};
 use crate::model::id::RunId;
 use crate::model::name::{DomainName, VolumePath};
@@ -147,10 +147,8 @@ pub fn remove(conn: &Connect, name: &DomainName, run: &RunId) -> Result<(), LabE
     // Not running is an answer: it may have stopped a moment ago.
     let gone =
         |error: &virt::error::Error| is_absent(error) || error.code().is(ErrorNumber::OperationInvalid);
-    match domain.xml_desc(0) {
-        Ok(xml) => of_run(&format!("domain {name}"), &xml, run)?,
-        Err(error) if is_absent(&error) => return Ok(()),
-        Err(error) => return Err(lab_error(&format!("reading domain {name}"), &error)),
+    if !is_of_run(&format!("domain {name}"), domain.xml_desc(0), run)? {
+        return Ok(());
     }
     let stopped = domain
         .destroy()

@@ -6,7 +6,7 @@ use virt::connect::Connect;
 use virt::error::ErrorNumber;
 
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
-use crate::host::libvirt::xml::{Element, Mark, element, mark, mark_run, of_run, parse, read_mark};
+use crate::host::libvirt::xml::{Element, Mark, element, is_of_run, mark, mark_run, parse, read_mark};
 use crate::model::id::RunId;
 use crate::model::name::NetworkName;
 use crate::model::outcome::Cause;
@@ -236,10 +236,8 @@ pub fn remove(conn: &Connect, name: &NetworkName, run: &RunId) -> Result<(), Lab
     };
     let gone =
         |error: &virt::error::Error| is_absent(error) || error.code().is(ErrorNumber::OperationInvalid);
-    match network.xml_desc(0) {
-        Ok(xml) => of_run(&format!("network {name}"), &xml, run)?,
-        Err(error) if is_absent(&error) => return Ok(()),
-        Err(error) => return Err(lab_error(&format!("reading network {name}"), &error)),
+    if !is_of_run(&format!("network {name}"), network.xml_desc(0), run)? {
+        return Ok(());
     }
     match network.destroy() {
         Err(error) if !gone(&error) => return Err(lab_error(&format!("stopping network {name}"), &error)),

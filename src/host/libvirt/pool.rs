@@ -13,6 +13,7 @@ use crate::model::name::PoolName;
 use crate::model::outcome::Cause;
 use crate::model::uri::HostUri;
 use crate::port::LabError;
+use crate::system::user::is_root;
 
 /// Where a system daemon keeps its images; QEMU's user can get there.
 const SYSTEM_IMAGES: &str = "/var/lib/libvirt/images";
@@ -62,10 +63,6 @@ fn place(uri: &HostUri, root: bool) -> Result<Place, LabError> {
         images: data.join("libvirt/images"),
         suffix: "",
     })
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// The folder of a pool of ours. The name is checked, since the folder is going to be deleted.

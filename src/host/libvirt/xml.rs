@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use crate::host::libvirt::error::{is_absent, lab_error};
 use crate::model::id::RunId;
 use crate::port::{LabError, Tag, foreign};
 
@@ -173,14 +174,22 @@ pub fn read_mark(xml: &str) -> Option<Mark> {
     })
 }
 
-/// Whether a domain's or network's XML carries the mark of that run.
+/// Whether a domain or network that libvirt was asked to describe is there still, with the mark of that run.
 ///
 /// # Errors
-/// It does not, and is left alone.
-pub fn of_run(what: &str, xml: &str, run: &RunId) -> Result<(), LabError> {
-    match read_mark(xml) {
-        Some(mark) if mark.run == *run => Ok(()),
-        Some(_) | None => Err(foreign(what, run)),
+/// It has not that mark, and is left alone; or it cannot be read.
+pub fn is_of_run(
+    what: &str,
+    described: Result<String, virt::error::Error>,
+    run: &RunId,
+) -> Result<bool, LabError> {
+    match described {
+        Ok(xml) => match read_mark(&xml) {
+            Some(mark) if mark.run == *run => Ok(true),
+            Some(_) | None => Err(foreign(what, run)),
+        },
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(lab_error(&format!("reading {what}"), &error)),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::update::UpdateSet;
 use crate::report::table::{self, Paint, Painted};
 use crate::report::text::page::{Style, Text, verdict_paint};
 use crate::report::view::Summary;
-use crate::report::words::{count, length};
+use crate::report::words::{cells, count, length};
 use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::{
     ArmOutcome, CellJudgement, DriftState, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
@@ -49,15 +49,11 @@ impl Text<'_> {
         let summary = self.summary;
         let Counts {
             passed,
-            planned,
-            left_out,
             regressed,
             inconclusive,
+            ..
         } = summary.decision.counts;
-        let cells = match left_out {
-            0 => count(planned, "cell"),
-            left_out => format!("{} of {}", count(planned, "cell"), planned + left_out),
-        };
+        let cells = cells(&summary.decision.counts);
         let gate = format!("GATE {}", summary.decision.gate);
         let gate = gate_paint(summary.decision.gate).on(&gate, self.style.colour);
         self.line(&format!(

@@ -33,6 +33,15 @@ fn words(end: &End) -> Vec<String> {
 
 type Shows = fn(&mut Sections);
 
+/// A lab whose updated nodes show something at the end of the soak alone.
+fn late(plant: Shows) -> Lab {
+    lab(move |look, sections| {
+        if look.updated && look.late {
+            plant(sections);
+        }
+    })
+}
+
 const STOPPED: &[&str] = &["apt-daily.timer loaded active waiting daily"];
 
 #[tokio::test(start_paused = true)]
@@ -52,13 +61,7 @@ async fn what_dies_only_with_the_updates_and_only_later_closes_the_gate() {
         ),
     ];
     for (plant, finding) in cases {
-        let end = lab(move |look, sections| {
-            if look.updated && look.late {
-                plant(sections);
-            }
-        })
-        .run()
-        .await;
+        let end = late(plant).run().await;
         assert_eq!(
             end.line("CLOSED"),
             "cells=0/1 regressed=1 inconclusive=0",
@@ -85,13 +88,7 @@ async fn what_grows_and_complains_later_is_told() {
         ),
     ];
     for (plant, finding) in cases {
-        let end = lab(move |look, sections| {
-            if look.updated && look.late {
-                plant(sections);
-            }
-        })
-        .run()
-        .await;
+        let end = late(plant).run().await;
         end.line("OPEN");
         assert_eq!(
             (words(&end), end.drift().state),

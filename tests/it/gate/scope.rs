@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use patchgate::decide::Decided;
 use patchgate::gate::outdated::changed;
 use patchgate::gate::{Gate, Severity, decide, decide_part};
@@ -15,6 +14,7 @@ use patchgate::verdict::judge;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 
+use crate::testkit::cli::patchgate;
 use crate::testkit::plans::{cell, cell_id, two_cells};
 use crate::testkit::story::{Story, all_pass};
 
@@ -146,15 +146,7 @@ fn open_run(plan: Plan) -> tempfile::TempDir {
 }
 
 fn gate(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
-    let mut command = Command::cargo_bin("patchgate").expect("the binary");
-    command
-        .current_dir(folder)
-        .env("PATCHGATE_STATE", folder.join("state"))
-        .env("PATCHGATE_IMAGES", folder.join("images-store"))
-        .env("NO_COLOR", "1")
-        .env_remove("PATCHGATE_LAB")
-        .args(arguments)
-        .assert()
+    patchgate(folder).args(arguments).assert()
 }
 
 #[test]
