@@ -154,7 +154,7 @@ impl Inner {
             Event::Cloned {
                 reason: Some(reason), ..
             } => self.line(&format!("{arm}: no warm clone: {reason}")),
-            Event::Resolved { role, set } => {
+            Event::Resolved { role, set, .. } => {
                 self.line(&format!(
                     "{}/{role}: {} updates pinned",
                     arm.cell,

@@ -1,6 +1,6 @@
 //! Guests of the fake lab: scripted, and answering only to commands that patchgate is known to send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub enum Apply {
     Lies,
     /// All is installed, and one package more.
     Extra,
+    /// A hook of the guest's own apt fails when all is installed.
+    HookFails,
 }
 
 /// A scenario's action as it reaches a guest.
@@ -81,6 +83,10 @@ pub struct GuestScript {
     pub tongue: &'static dyn Tongue,
     /// What is pending.
     pub pending: Vec<Update>,
+    /// What the listing of the pending updates says beside them.
+    pub kept: &'static str,
+    /// What it says of the versions that its sources have.
+    pub versions: &'static str,
     /// Whether the mirror answers.
     pub mirror: bool,
     /// What the probe of the node's isolation prints.
@@ -121,6 +127,8 @@ impl Default for GuestScript {
                 origin: "Debian-Security:12/oldstable-security".into(),
                 kernel: false,
             }],
+            kept: "",
+            versions: "",
             mirror: true,
             reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
             apply: Apply::Good,
@@ -166,6 +174,8 @@ pub struct Domain {
     script: GuestScript,
     packages: BTreeMap<String, String>,
     unfinished: Option<String>,
+    /// Packages that a step has put on hold.
+    held: BTreeSet<String>,
     updated: bool,
     boots: u32,
     /// Whether it has its neighbours' names.
@@ -194,6 +204,7 @@ impl Domain {
             arm,
             script,
             unfinished: None,
+            held: BTreeSet::new(),
             updated: false,
             boots: 1,
             named: false,
@@ -290,7 +301,7 @@ impl Domain {
                     .map(|update| format!("{}:{}", update.name, update.arch));
                 return failed(100, "dpkg: error processing package");
             }
-            Apply::Good => {}
+            Apply::Good | Apply::HookFails => {}
             Apply::Extra => {
                 self.packages.insert("stowaway:amd64".into(), "1".into());
             }
@@ -303,7 +314,36 @@ impl Domain {
             }
         }
         self.updated = true;
+        if self.script.apply == Apply::HookFails {
+            return failed(
+                100,
+                "E: Problem executing scripts DPkg::Post-Invoke 'curl http://cmdb.example/'\n",
+            );
+        }
         ok("")
+    }
+
+    /// What is pending and not held.
+    fn pending(&self) -> Vec<Update> {
+        let pending = self.script.pending.iter();
+        let free = pending.filter(|update| !self.held.contains(&update.name));
+        free.cloned().collect()
+    }
+
+    /// Those of them that a command names.
+    fn wanted(&self, command: &GuestCommand) -> Vec<Update> {
+        let mut wanted = self.pending();
+        wanted.retain(|update| self.script.tongue.installs(command, update));
+        wanted
+    }
+
+    /// Takes what a department's command does to the package manager: `apt-mark hold NAME`.
+    fn mark(&mut self, command: &GuestCommand) {
+        let held = command
+            .argv
+            .iter()
+            .filter_map(|word| word.strip_prefix("apt-mark hold "));
+        self.held.extend(held.map(str::to_owned));
     }
 
     fn sections(&self, command: &GuestCommand) -> Sections {
@@ -377,7 +417,13 @@ impl Domain {
                 .packages(&self.packages, self.unfinished.as_deref())),
             what::REFRESH if self.script.mirror => ok("Reading package lists...\n"),
             what::REFRESH => failed(100, "Err:1 http://mirror stable InRelease\n"),
-            what::PENDING | what::RESOLVE => ok(&self.script.tongue.updates(&self.script.pending)),
+            what::PENDING => ok(&format!(
+                "{}{}",
+                self.script.tongue.updates(&self.pending()),
+                self.script.kept
+            )),
+            what::RESOLVE => ok(&self.script.tongue.updates(&self.wanted(command))),
+            what::FIXES => ok(self.script.versions),
             what::IDENTIFY => {
                 self.who.host.clone_from(command.argv.get(4)?);
                 self.named = true;
@@ -424,6 +470,7 @@ impl Domain {
                     updated: self.updated,
                 };
                 self.calls += 1;
+                self.mark(command);
                 let mut output = (self.script.steps)(&call);
                 if timing::is_timed(command) {
                     let time = (self.script.times)(&call);

@@ -35,7 +35,12 @@ impl Tongue for AptTongue {
                 update.arch
             )
         };
-        updates.iter().map(line).collect()
+        let lines: String = updates.iter().map(line).collect();
+        let new = updates.iter().filter(|update| update.from.is_none()).count();
+        format!(
+            "{} upgraded, {new} newly installed, 0 to remove and 0 not upgraded.\n{lines}",
+            updates.len() - new
+        )
     }
 
     fn packages(&self, packages: &BTreeMap<String, String>, unfinished: Option<&str>) -> String {

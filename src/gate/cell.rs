@@ -6,6 +6,7 @@ use crate::gate::{drift, measured};
 use crate::model::id::Arm;
 use crate::model::outcome::{Blame, Cause, Fault, Stage, StepOutcome};
 use crate::model::plan::Plan;
+use crate::model::update::unrehearsed_words;
 use crate::verdict::{CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
 /// Every reason of a cell.
@@ -70,6 +71,12 @@ pub(super) fn reasons(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
     }
     let explained = is_explained(cell);
     for node in &cell.nodes {
+        if let Some(text) = unrehearsed_words(&node.rest) {
+            reasons.push(Reason {
+                role: Some(node.role.clone()),
+                ..about(Severity::Notes, text, None)
+            });
+        }
         if let Some((severity, text)) = of_node(node, explained) {
             reasons.push(Reason {
                 role: Some(node.role.clone()),
@@ -204,6 +211,7 @@ fn guest_went(cause: Cause) -> bool {
         | Cause::HostMemory
         | Cause::HostDisk
         | Cause::GuestDisk
+        | Cause::GuestHook
         | Cause::HostLost
         | Cause::HostRefused
         | Cause::NotIsolated
@@ -243,7 +251,8 @@ fn of_node(node: &NodeJudgement, explained: bool) -> Option<(Severity, String)> 
             }
             Some((Severity::Closes, parts.join("; ")))
         }
-        NodeState::SetDamaged => Some((Severity::Undecides, text())),
+        // What is kept back is said beside this.
+        NodeState::SetDamaged | NodeState::KeptBack => Some((Severity::Undecides, text())),
         NodeState::NotResolved
         | NodeState::NothingPending
         | NodeState::NotProved
@@ -259,6 +268,9 @@ fn node_remedy(state: NodeState) -> Option<&'static str> {
         NodeState::NothingPending => {
             Some("if nothing is meant to be pending, set `expect_updates = false` in [lab]")
         }
+        NodeState::KeptBack => Some(
+            "lift the hold or repair what keeps them back in the image; or set `kept_back = \"note\"` in [lab]",
+        ),
         NodeState::NotResolved | NodeState::NotProved | NodeState::NotRebooted => Some("run this cell again"),
     }
 }

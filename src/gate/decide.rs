@@ -29,6 +29,14 @@ pub fn decide_part(plan: &Plan, judgement: &Judgement) -> Decision {
 fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
     let mut reasons = of_run(judgement);
     reasons.extend(left_out(about, plan));
+    let nowhere = listed_nowhere(plan, judgement);
+    if !nowhere.is_empty() {
+        reasons.push(Reason::of_run(
+            Severity::Undecides,
+            format!("listed, and pending on no node: {}", nowhere.join(", ")),
+            "is the name right? Take out of `listed` what is up to date; `expect_updates = false` lets that be",
+        ));
+    }
     reasons.extend(hosts::reasons(judgement));
     for cell in &judgement.cells {
         reasons.extend(cell::reasons(plan, cell));
@@ -42,7 +50,8 @@ fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
         && (about == About::Part || plan.left_out.is_empty())
         && judgement.cells.len() == plan.cells.len()
         && required.peek().is_some()
-        && required.all(|cell| cell.passed);
+        && required.all(|cell| cell.passed)
+        && nowhere.is_empty();
     let closes = reasons.iter().any(|reason| reason.severity == Severity::Closes);
     let gate = match (closes, opens) {
         (true, _) => Gate::Closed,
@@ -96,6 +105,21 @@ fn left_out(about: About, plan: &Plan) -> Option<Reason> {
         About::Part => "this gate is that of the selection alone",
     };
     Some(Reason::of_run(severity, text, remedy))
+}
+
+/// The listed packages of which no node has an update, where updates are expected: nobody rehearsed them.
+fn listed_nowhere<'p>(plan: &'p Plan, judgement: &Judgement) -> Vec<&'p str> {
+    let nodes = || judgement.cells.iter().flat_map(|cell| &cell.nodes);
+    // Where a set is missing or a cell left out, that is said, and what it would have had is not known.
+    let is_part = !plan.left_out.is_empty();
+    if is_part || !plan.updates.expect_updates || nodes().any(|node| node.set.is_none()) {
+        return Vec::new();
+    }
+    let updates: Vec<_> = nodes()
+        .filter_map(|node| node.set.as_ref())
+        .flat_map(|set| &set.updates)
+        .collect();
+    plan.updates.listed_in_none(&updates)
 }
 
 fn of_run(judgement: &Judgement) -> Vec<Reason> {

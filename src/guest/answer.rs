@@ -1,4 +1,19 @@
-//! What guests answer to a scenario's questions, in no family's words.
+//! What guests answer, in no family's words.
+
+use jiff::Timestamp;
+
+use crate::model::update::{Unrehearsed, Update};
+
+/// What is pending on a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// What a full update would do.
+    pub updates: Vec<Update>,
+    /// What it would not do though there are newer versions: held, kept back, phased.
+    pub kept: Vec<Unrehearsed>,
+    /// When the oldest of the lists that this stands on was made by its source, where they tell.
+    pub lists: Option<Timestamp>,
+}
 
 /// A service.
 #[derive(Debug, Clone, PartialEq, Eq)]

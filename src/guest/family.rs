@@ -6,10 +6,11 @@
 //! performs; it is bounded in the guest, in time and in output. What is read is a guest's, so no parser panics, and every text
 //! that is kept of it is bounded.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::guest::answer::{FileState, PackageState, ServiceState};
+use crate::guest::answer::{FileState, PackageState, Pending, ServiceState};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::http::Request;
 use crate::guest::identity::{Answer, Identity, Place};
@@ -17,7 +18,6 @@ use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
 use crate::model::observation::{Class, Observation};
 use crate::model::outcome::Cause;
-use crate::model::policy::UpdatePolicy;
 use crate::model::scenario::{Action, Engine, LogSource, Script};
 use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
 
@@ -216,13 +216,31 @@ pub trait Updates: Debug + Send + Sync {
     /// A line that speaks of an update cannot be read.
     fn parse_updates(&self, output: &str) -> Result<Vec<Update>, ParseError>;
 
+    /// Reads the answer to [`Updates::pending`], with what a full update leaves as it is.
+    ///
+    /// # Errors
+    /// A line that speaks of an update cannot be read, or there is less than the answer itself counts.
+    fn parse_pending(&self, output: &str) -> Result<Pending, ParseError> {
+        let updates = self.parse_updates(output)?;
+        Ok(Pending {
+            updates,
+            ..Pending::default()
+        })
+    }
+
+    /// Asks which of these updates, none of which is one of security, bring a fix of security that an older version than
+    /// theirs had; `None` where the package manager says it of each update itself.
+    fn fixes(&self, _updates: &[Update], _timeout: Duration) -> Option<GuestCommand> {
+        None
+    }
+
+    /// The names of those, from the answer to [`Updates::fixes`].
+    fn parse_fixes(&self, _output: &str) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     /// Whether an update is one of security.
     fn is_security(&self, update: &Update) -> bool;
-
-    /// Those of the pending updates that a policy asks for.
-    fn choose(&self, pending: &[Update], policy: &UpdatePolicy) -> Vec<Update> {
-        policy.choose(pending, |update| self.is_security(update))
-    }
 
     /// Fetches a pinned set, through a proxy where one is given, and installs nothing.
     fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand;
@@ -231,8 +249,9 @@ pub trait Updates: Debug + Send + Sync {
     /// sources, so that a failure here is the updates' own.
     fn apply(&self, set: &UpdateSet, timeout: Duration) -> GuestCommand;
 
-    /// Whose fault the output of an [`Updates::apply`] that failed says it is, where it is not the updates' own.
-    fn blame(&self, _output: &str) -> Option<(Cause, &'static str)> {
+    /// Whose fault the output of a command that failed says it is, and in which words, where it is neither the updates' own
+    /// nor their sources'.
+    fn blame(&self, _output: &str) -> Option<(Cause, String)> {
         None
     }
 

@@ -35,6 +35,8 @@ pub const RESULTS: &str = "read the script's results";
 pub const REFRESH: &str = "read the update sources";
 /// What is pending.
 pub const PENDING: &str = "list the pending updates";
+/// What of it brings fixes of security that others have superseded.
+pub const FIXES: &str = "look for superseded fixes";
 /// What a choice of it takes.
 pub const RESOLVE: &str = "resolve the update set";
 /// Into the guest.

@@ -320,6 +320,7 @@ fn update_policy(lab: &Lab) -> UpdatePolicy {
         listed: sorted(&lab.listed),
         exclude: sorted(&lab.exclude),
         expect_updates: lab.expect_updates,
+        kept_back: lab.kept_back,
     }
 }
 

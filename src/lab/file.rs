@@ -11,7 +11,7 @@ use crate::measure::Performance;
 use crate::model::drift::{DriftPolicy, Effect};
 use crate::model::observation::Class;
 use crate::model::plan::Ready;
-use crate::model::policy::{Accel, CloneMode, NetworkMode, RebootPolicy, Soak, UpdateMode};
+use crate::model::policy::{Accel, CloneMode, KeptBack, NetworkMode, RebootPolicy, Soak, UpdateMode};
 use crate::units::{Mib, Period};
 
 /// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
@@ -68,6 +68,9 @@ pub struct LabSection {
     pub exclude: Vec<Spanned<String>>,
     /// Whether a node with nothing pending leaves the gate undecided; true unless said otherwise.
     pub expect_updates: bool,
+    /// What becomes of the gate where guests keep updates back; a note unless said otherwise.
+    #[serde(skip_serializing_if = "KeptBack::is_note")]
+    pub kept_back: KeptBack,
     /// What clones begin with; a saved state unless said otherwise.
     pub clone: CloneMode,
     /// When cells reboot after the updates; always unless said otherwise.

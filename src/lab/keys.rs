@@ -108,6 +108,13 @@ pub static LAB: Table = Table {
         )
         .usually("true"),
         Key::optional(
+            "kept_back",
+            Shape::Word(&["note", "undecide"]),
+            "What becomes of the gate where a guest's package manager holds or keeps back pending updates. They are named in \
+             any case.",
+        )
+        .usually("\"note\""),
+        Key::optional(
             "clone",
             Shape::Word(&["warm", "cold"]),
             "Whether clones go on from a saved state, or each is booted.",

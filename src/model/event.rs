@@ -11,7 +11,7 @@ use crate::model::outcome::{Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::model::plan::Plan;
 use crate::model::policy::CloneMode;
 use crate::model::results::SubResult;
-use crate::model::update::{Proof, UpdateSet};
+use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 
 /// The number of the journal's form, in its first record. It grows whenever a journal could be read wrongly by a version
 /// that does not know the change.
@@ -105,6 +105,12 @@ pub enum Event {
         role: String,
         /// The set.
         set: UpdateSet,
+        /// What is pending on the node, or kept back there, and not in the set.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rest: Vec<Unrehearsed>,
+        /// When the oldest of the lists that this stands on was made by its source, where the node tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lists: Option<Timestamp>,
     },
     /// The node's package manager says whether the set wants a reboot.
     RebootNeeded {

@@ -18,10 +18,10 @@ pub enum Stage {
     Boot,
     /// The nodes are shown to be cut off from everything but their update sources.
     Isolate,
-    /// Scenario steps that are to run before the updates.
-    Seed,
     /// Pending updates become a pinned set.
     Resolve,
+    /// Scenario steps that are to run before the updates.
+    Seed,
     /// The pinned set is fetched.
     Download,
     /// The pinned set is installed.
@@ -48,8 +48,8 @@ impl fmt::Display for Stage {
             Self::Clone => "clone",
             Self::Boot => "boot",
             Self::Isolate => "isolate",
-            Self::Seed => "seed",
             Self::Resolve => "resolve",
+            Self::Seed => "seed",
             Self::Download => "download",
             Self::Apply => "apply",
             Self::Reboot => "reboot",
@@ -98,6 +98,8 @@ pub enum Cause {
     HostDisk,
     /// The guest's own disk is full.
     GuestDisk,
+    /// A hook that the guest's own package manager is set up with failed.
+    GuestHook,
     /// The host does not answer any more.
     HostLost,
     /// libvirt refused or failed.
@@ -142,6 +144,7 @@ impl Cause {
             | Self::HostMemory
             | Self::HostDisk
             | Self::GuestDisk
+            | Self::GuestHook
             | Self::HostLost
             | Self::HostRefused
             | Self::NotIsolated
@@ -167,6 +170,7 @@ impl Cause {
             Self::HostMemory => "the host has not enough memory",
             Self::HostDisk => "the host's disk is full",
             Self::GuestDisk => "the guest's disk is full",
+            Self::GuestHook => "a hook of the guest's own package manager failed",
             Self::HostLost => "the host was lost",
             Self::HostRefused => "libvirt refused",
             Self::NotIsolated => "a clone is not cut off from the world",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::update::Update;
+use crate::model::update::{Update, Why};
 use crate::units::Period;
 
 /// Which pending updates make up the set.
@@ -18,22 +18,85 @@ pub struct UpdatePolicy {
     pub exclude: Vec<String>,
     /// Whether a node without pending updates is a fault (an empty window proves nothing).
     pub expect_updates: bool,
+    /// What becomes of the gate where a guest keeps back what would be chosen.
+    #[serde(default, skip_serializing_if = "KeptBack::is_note")]
+    pub kept_back: KeptBack,
+}
+
+/// What becomes of the gate where updates are pending that a guest's package manager does not install: held, kept back,
+/// phased.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptBack {
+    /// They are named.
+    #[default]
+    Note,
+    /// They leave it undecided.
+    Undecide,
+}
+
+impl KeptBack {
+    /// Whether they are named alone.
+    pub fn is_note(&self) -> bool {
+        *self == Self::Note
+    }
+}
+
+/// Whether an entry of `listed` or `exclude` means a package: `NAME` in every architecture, or `NAME:ARCH`. The package
+/// manager writes the architecture of foreign packages alone behind their names.
+fn means(entry: &str, update: &Update) -> bool {
+    let name = update.name.split(':').next().unwrap_or_default();
+    match entry.split_once(':') {
+        None => entry == name,
+        Some((wanted, arch)) => {
+            let own = update
+                .name
+                .split_once(':')
+                .map_or(update.arch.as_str(), |(_, arch)| arch);
+            wanted == name && (arch == own || arch == "any")
+        }
+    }
 }
 
 impl UpdatePolicy {
     /// Those of the pending updates that it asks for.
     pub fn choose(&self, pending: &[Update], is_security: impl Fn(&Update) -> bool) -> Vec<Update> {
-        let bare = |update: &Update| update.name.split(':').next().unwrap_or_default().to_owned();
-        pending
+        let chosen = pending
             .iter()
-            .filter(|update| match self.mode {
-                UpdateMode::Security => update.to.is_some() && is_security(update),
-                UpdateMode::All => true,
-                UpdateMode::Listed => update.to.is_some() && self.listed.contains(&bare(update)),
-            })
-            .filter(|update| !self.exclude.contains(&bare(update)))
-            .cloned()
-            .collect()
+            .filter(|update| self.leaves_out(update, &is_security).is_none());
+        chosen.cloned().collect()
+    }
+
+    /// Why it does not ask for an update; `None` where it does.
+    pub fn leaves_out(&self, update: &Update, is_security: impl Fn(&Update) -> bool) -> Option<Why> {
+        if self.excludes(update) {
+            return Some(Why::Excluded);
+        }
+        let left = match self.mode {
+            UpdateMode::All => return None,
+            UpdateMode::Security => (!is_security(update)).then_some(Why::NotSecurity),
+            UpdateMode::Listed => {
+                let is_listed = self.listed.iter().any(|entry| means(entry, update));
+                (!is_listed).then_some(Why::NotListed)
+            }
+        };
+        left.or_else(|| update.to.is_none().then_some(Why::Removal))
+    }
+
+    /// Whether it leaves a package as it is.
+    pub fn excludes(&self, update: &Update) -> bool {
+        self.exclude.iter().any(|entry| means(entry, update))
+    }
+
+    /// The listed packages that none of these updates is of.
+    pub fn listed_in_none<'p>(&'p self, updates: &[&Update]) -> Vec<&'p str> {
+        match self.mode {
+            UpdateMode::Security | UpdateMode::All => Vec::new(),
+            UpdateMode::Listed => {
+                let absent = |entry: &&String| !updates.iter().any(|update| means(entry, update));
+                self.listed.iter().filter(absent).map(String::as_str).collect()
+            }
+        }
     }
 }
 

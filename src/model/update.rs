@@ -63,6 +63,13 @@ pub struct UpdateSet {
     pub digest: String,
 }
 
+/// Nothing, pinned.
+impl Default for UpdateSet {
+    fn default() -> Self {
+        Self::pin(Vec::new())
+    }
+}
+
 impl UpdateSet {
     /// Pins updates: sorts them and seals them with a digest.
     pub fn pin(mut updates: Vec<Update>) -> Self {
@@ -108,6 +115,75 @@ const UNFINISHED: &str = "in ";
 /// Whether a value of [`PackageStates::states`] is the state of a package that is not fully installed; no version has blanks.
 pub fn is_unfinished(value: &str) -> bool {
     value.starts_with(UNFINISHED)
+}
+
+/// An update that is pending on a node, or held back there, and is not in the node's set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Unrehearsed {
+    /// The package.
+    pub name: String,
+    /// The version it would get, where the package manager tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Why it is not in the set.
+    pub why: Why,
+}
+
+/// Why an update is not in a node's set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The lab file excludes it.
+    Excluded,
+    /// The set is of security updates alone, and this is none.
+    NotSecurity,
+    /// The set is of listed packages alone, and this is none.
+    NotListed,
+    /// The package would be removed, which only a set of all updates takes.
+    Removal,
+    /// The guest's admin holds the package as it is.
+    Held,
+    /// The package manager keeps it back, since something that it needs cannot be installed.
+    KeptBack,
+    /// The distribution hands it out in phases, and it is not this machine's turn.
+    Phased,
+}
+
+impl Why {
+    /// Whether it is the lab file that leaves the update out, and not the guest.
+    pub fn is_chosen(self) -> bool {
+        match self {
+            Self::Excluded | Self::NotSecurity | Self::NotListed | Self::Removal => true,
+            Self::Held | Self::KeptBack | Self::Phased => false,
+        }
+    }
+
+    /// The reason in words, to stand after the package's name.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Excluded => "excluded",
+            Self::NotSecurity => "not of the security archive",
+            Self::NotListed => "not listed",
+            Self::Removal => "to be removed",
+            Self::Held => "on hold in the guest",
+            Self::KeptBack => "kept back",
+            Self::Phased => "phased",
+        }
+    }
+}
+
+/// What is not rehearsed, counted and named; `None` where that is nothing.
+pub fn unrehearsed_words(rest: &[Unrehearsed]) -> Option<String> {
+    const SHOWN: usize = 6;
+    let shown = |one: &Unrehearsed| {
+        let to = one.to.as_ref().map(|to| format!(" {to}")).unwrap_or_default();
+        format!("{}{to} ({})", one.name, one.why.words())
+    };
+    let mut names: Vec<String> = rest.iter().take(SHOWN).map(shown).collect();
+    if rest.len() > SHOWN {
+        names.push(format!("and {} more", rest.len() - SHOWN));
+    }
+    (!rest.is_empty()).then(|| format!("not rehearsed: {}: {}", rest.len(), names.join(", ")))
 }
 
 /// What a package manager says of its packages.

@@ -9,7 +9,7 @@ use crate::model::id::Arm;
 use crate::model::observation;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::NetworkPolicy;
-use crate::model::update::{Proof, UpdateSet};
+use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::report::clones::Cloned;
 use crate::report::times;
 use crate::report::view::Summary;
@@ -137,6 +137,10 @@ struct Node<'a> {
     state: NodeState,
     reboot_needed: Option<&'a str>,
     set: Option<&'a UpdateSet>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rest: &'a [Unrehearsed],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lists: Option<jiff::Timestamp>,
     proof: Option<&'a Proof>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reboot_spared: bool,
@@ -352,6 +356,8 @@ fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgem
         state: node.state,
         reboot_needed: node.reboot_needed.as_deref(),
         set: node.set.as_ref(),
+        rest: &node.rest,
+        lists: node.lists.map(|(made, _)| made),
         proof: node.proof.as_ref(),
         reboot_spared: node.reboot_spared,
         differences: seen(Arm::Control)

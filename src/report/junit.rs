@@ -98,6 +98,7 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
         NodeState::NotResolved => status(NonSuccessKind::Error, "not-resolved"),
         NodeState::SetDamaged => status(NonSuccessKind::Error, "set-damaged"),
         NodeState::NothingPending => status(NonSuccessKind::Error, "no-updates"),
+        NodeState::KeptBack => status(NonSuccessKind::Error, "kept-back"),
         NodeState::NotProved => status(NonSuccessKind::Error, "not-proved"),
         NodeState::NotRebooted => status(NonSuccessKind::Error, "not-rebooted"),
     };

@@ -7,7 +7,7 @@ use crate::gate::{Counts, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
 use crate::report::view::Summary;
-use crate::report::words::{cells, length};
+use crate::report::words::{self, cells, count, length};
 use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::Verdict;
 
@@ -265,6 +265,9 @@ fn write_updates(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
         for node in &cell.nodes {
             let name = safe::md(&format!("{}/{}", cell.id, node.role));
             writeln!(out, "\n**{name}**: {}", node.state.words())?;
+            if let Some(lists) = words::lists(node) {
+                writeln!(out, "\n{lists}.")?;
+            }
             if let Some(proof) = &node.proof {
                 for (what, items) in [
                     ("not installed", &proof.missing),

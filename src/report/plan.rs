@@ -173,6 +173,9 @@ fn updates(policy: &UpdatePolicy) -> String {
     if !policy.expect_updates {
         text.push_str("; none pending is no fault");
     }
+    if !policy.kept_back.is_note() {
+        text.push_str("; none may be kept back");
+    }
     text
 }
 

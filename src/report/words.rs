@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::gate::Counts;
 use crate::input::safe;
 use crate::model::event::Traffic;
+use crate::verdict::NodeJudgement;
 
 /// A length of time for a reader: `0.4s`, `12s`, `3m 05s`, `1h 02m`.
 pub fn length(time: Duration) -> String {
@@ -41,6 +42,21 @@ pub fn traffic(traffic: &Traffic) -> String {
         text = format!("{text}; refused: {}{more}", safe::line(first));
     }
     text
+}
+
+/// How old the lists of the update sources were when a node's set was pinned.
+pub(super) fn lists(node: &NodeJudgement) -> Option<String> {
+    let (made, pinned) = node.lists?;
+    let seconds = pinned.duration_since(made).as_secs();
+    let age = match u64::try_from(seconds) {
+        Err(_) => "later than the set was pinned".to_owned(),
+        Ok(seconds @ 0..172_800) => format!("{} before", length(Duration::from_secs(seconds))),
+        Ok(seconds) => format!("{} days before", seconds / 86_400),
+    };
+    Some(format!(
+        "the oldest list of its sources is of {}, {age}",
+        made.strftime("%Y-%m-%d %H:%M UTC")
+    ))
 }
 
 /// `512 B`, `20.1 KiB`, `1.5 MiB`.

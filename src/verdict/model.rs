@@ -3,13 +3,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Comparison, FailedSamples};
 use crate::model::event::StepReport;
 use crate::model::id::{Arm, CellId};
 use crate::model::outcome::{Cause, Fault};
-use crate::model::update::{Proof, UpdateSet};
+use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::verdict::drift::{DriftState, NodeDrift};
 use crate::verdict::tries::{LostHost, Retried};
 
@@ -177,6 +178,10 @@ pub struct NodeJudgement {
     pub role: String,
     /// The updates that were pinned.
     pub set: Option<UpdateSet>,
+    /// What is pending on it, or kept back there, and not in the set.
+    pub rest: Vec<Unrehearsed>,
+    /// When the oldest of the lists that the set stands on was made, and when it was pinned.
+    pub lists: Option<(Timestamp, Timestamp)>,
     /// What the guest said after the reboot; the worst, where there are several.
     pub proof: Option<Proof>,
     /// Why the set wants a reboot, where it does.
@@ -211,6 +216,8 @@ pub enum NodeState {
     SetDamaged,
     /// Updates were expected and none are pending.
     NothingPending,
+    /// Updates are kept back that were to be rehearsed.
+    KeptBack,
     /// Nobody looked after the reboot.
     NotProved,
     /// It was looked at without having been rebooted.
@@ -227,6 +234,7 @@ impl NodeState {
             Self::NotResolved => "the updates were never pinned",
             Self::SetDamaged => "the update set in the journal contradicts itself",
             Self::NothingPending => "updates were expected and none are pending",
+            Self::KeptBack => "its package manager keeps updates back that were to be rehearsed",
             Self::NotProved => "nobody looked at it after the reboot",
             Self::NotRebooted => "it did not reboot: its boot id is the same as before",
             Self::Differs => "what is installed is not exactly the pinned updates",

@@ -4,7 +4,7 @@
 use crate::model::id::Arm;
 use crate::model::plan::{CellPlan, Plan};
 use crate::model::policy::RebootPolicy;
-use crate::model::update::{Proof, UpdateSet};
+use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::verdict::drift;
 use crate::verdict::model::{NodeJudgement, NodeState};
 use crate::verdict::seen::Seen;
@@ -21,6 +21,7 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
                 .iter()
                 .any(|set| UpdateSet::pin(set.updates.clone()) != **set)
     });
+    let rest = node.map_or(&[][..], |node| node.rest);
     let proofs = node.map_or(&[][..], |node| &node.proofs);
     let differs = |proof: &Proof| !proof.is_exact();
     let worst = |rank: &&&Proof| u8::from(!rank.holds()) + 2 * u8::from(differs(rank));
@@ -31,6 +32,7 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
         (None, _) => NodeState::NotResolved,
         (Some(_), _) if contradicts => NodeState::SetDamaged,
         (Some(set), _) if set.is_empty() && plan.updates.expect_updates => NodeState::NothingPending,
+        (Some(_), _) if keeps_back(plan, rest) => NodeState::KeptBack,
         (Some(_), None) => NodeState::NotProved,
         (Some(_), Some(proof)) if proof.holds() || spared => NodeState::Proved,
         (Some(_), Some(_)) => NodeState::NotRebooted,
@@ -38,6 +40,8 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
     NodeJudgement {
         role: role.to_owned(),
         set: set.cloned(),
+        rest: rest.to_vec(),
+        lists: node.and_then(|node| node.lists),
         proof: proof.cloned(),
         reboot_needed: node.and_then(|node| node.reboot_needed.map(str::to_owned)),
         state,
@@ -49,6 +53,11 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
             cell.soak.look,
         ),
     }
+}
+
+/// Whether something is kept back on a node, and the policy lets that undecide.
+fn keeps_back(plan: &Plan, rest: &[Unrehearsed]) -> bool {
+    !plan.updates.kept_back.is_note() && rest.iter().any(|one| !one.why.is_chosen())
 }
 
 /// Whether nodes of a cell need not have been rebooted: the plan lets that be, the run says that it spared them, every

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::model::event::{Event, Record, StepReport};
 use crate::model::id::{Arm, CellId};
 use crate::model::outcome::{Fault, ScenarioOutcome, StepOutcome};
-use crate::model::update::{Proof, UpdateSet};
+use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::verdict::drift::Looks;
 use crate::verdict::tries::{Tries, standing};
 
@@ -64,6 +66,10 @@ pub(super) struct RunSeen<'a> {
 #[derive(Default)]
 pub(super) struct NodeSeen<'a> {
     pub(super) sets: Vec<&'a UpdateSet>,
+    /// What is not in the last of them.
+    pub(super) rest: &'a [Unrehearsed],
+    /// When the oldest of its lists was made, and when it told so.
+    pub(super) lists: Option<(Timestamp, Timestamp)>,
     /// Whether updates were pinned in control, which has none.
     pub(super) resolved_in_control: bool,
     pub(super) proofs: Vec<&'a Proof>,
@@ -108,7 +114,7 @@ impl<'a> Seen<'a> {
         };
         for record in standing(records) {
             match record.side() {
-                Some((cell, arm)) => seen.of_arm(cell, arm, &record.event),
+                Some((cell, arm)) => seen.of_arm(cell, arm, &record.event, record.at),
                 None => seen.of_run(&record.event),
             }
         }
@@ -153,7 +159,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn of_arm(&mut self, cell: &'a CellId, arm: Arm, event: &'a Event) {
+    fn of_arm(&mut self, cell: &'a CellId, arm: Arm, event: &'a Event, at: Timestamp) {
         match event {
             Event::Isolated { role } => {
                 self.seen(cell, arm).isolated.insert(role);
@@ -166,10 +172,19 @@ impl<'a> Seen<'a> {
                 let node = self.nodes.entry((cell, role)).or_default();
                 node.looks.add(arm, *moment, observation);
             }
-            Event::Resolved { role, set } => {
+            Event::Resolved {
+                role,
+                set,
+                rest,
+                lists,
+            } => {
                 let node = self.nodes.entry((cell, role)).or_default();
                 match arm {
-                    Arm::Treatment => node.sets.push(set),
+                    Arm::Treatment => {
+                        node.sets.push(set);
+                        node.rest = rest;
+                        node.lists = lists.map(|lists| (lists, at));
+                    }
                     Arm::Control => node.resolved_in_control = true,
                 }
             }

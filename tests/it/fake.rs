@@ -5,4 +5,5 @@ mod drift;
 mod noise;
 mod reboot;
 mod resolve;
+mod rest;
 mod soak;

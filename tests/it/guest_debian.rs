@@ -3,8 +3,8 @@
 use patchgate::guest::apt::Apt;
 use patchgate::guest::family::Updates;
 use patchgate::guest::linux::{action, boot};
-use patchgate::model::policy::{UpdateMode, UpdatePolicy};
-use patchgate::model::update::{PackageStates, Update, UpdateSet};
+use patchgate::model::policy::{KeptBack, UpdateMode, UpdatePolicy};
+use patchgate::model::update::{PackageStates, Update, UpdateSet, Why};
 use proptest::prelude::*;
 
 const SIMULATION: &str = include_str!("../transcripts/debian-12/apt-get-s-dist-upgrade.txt");
@@ -15,6 +15,7 @@ fn policy(mode: UpdateMode) -> UpdatePolicy {
         listed: Vec::new(),
         exclude: Vec::new(),
         expect_updates: true,
+        kept_back: KeptBack::Note,
     }
 }
 
@@ -39,21 +40,28 @@ fn a_recorded_simulation_is_read_whole() {
     assert_eq!(find("tzdata").arch, "all");
 }
 
+fn choose(pending: &[Update], policy: &UpdatePolicy) -> Vec<Update> {
+    policy.choose(pending, |update| Apt.is_security(update))
+}
+
 #[test]
 fn removals_several_origins_and_foreign_architectures_are_read() {
     let text = "\
+2 upgraded, 0 newly installed, 2 to remove and 0 not upgraded.
 Remv old-daemon [1.2-3]
+Purg older-daemon [1.2-3]
 Inst libc6 [2.31-13+deb11u11] (2.31-13+deb11u14 Debian:11.11/oldoldstable, Debian-Security:11/oldoldstable-security [amd64]) []
 Inst libfoo:i386 (1.0 Debian:12.15/oldstable [i386])
 ";
     let updates = Apt.parse_updates(text).expect("readable");
-    assert_eq!(updates[0].to, None);
+    assert_eq!((&updates[0].to, &updates[1].to), (&None, &None));
+    let updates = &updates[1..];
     assert_eq!(
         updates[1].origin,
         "Debian:11.11/oldoldstable, Debian-Security:11/oldoldstable-security"
     );
     assert_eq!(updates[2].name, "libfoo:i386");
-    let security = Apt.choose(&updates, &policy(UpdateMode::Security));
+    let security = choose(updates, &policy(UpdateMode::Security));
     assert_eq!(
         security
             .iter()
@@ -61,13 +69,13 @@ Inst libfoo:i386 (1.0 Debian:12.15/oldstable [i386])
             .collect::<Vec<_>>(),
         ["libc6"]
     );
-    assert_eq!(Apt.choose(&updates, &policy(UpdateMode::All)).len(), 3);
+    assert_eq!(choose(updates, &policy(UpdateMode::All)).len(), 3);
     let listed = UpdatePolicy {
         listed: vec!["libfoo".into(), "libc6".into()],
         exclude: vec!["libc6".into()],
         ..policy(UpdateMode::Listed)
     };
-    assert_eq!(Apt.choose(&updates, &listed).len(), 1);
+    assert_eq!(choose(updates, &listed).len(), 1);
 }
 
 #[test]
@@ -81,11 +89,107 @@ fn a_line_that_cannot_be_read_is_an_error_and_no_name_can_be_an_option() {
         "Inst $(reboot) [1] (2 Debian [amd64])",
         "Remv nginx",
     ] {
-        let text = format!("{line}\n");
+        let text = format!("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n{line}\n");
         match Apt.parse_updates(&text) {
             Err(error) => assert!(error.to_string().contains("cannot be read"), "{error}"),
             Ok(updates) => assert!(updates.is_empty() && line == "Inst", "{line}: {updates:?}"),
         }
+    }
+}
+
+#[test]
+fn a_label_with_brackets_is_an_origin_like_any_other() {
+    // From a public report: labels of third parties have brackets. No summary, so every `Inst` must have its `Conf`.
+    let text = "\
+Inst shop-runtime [8.2.20-1] (8.2.24-1 Shop packages (8.1, 8.2) for Debian:12/bookworm [amd64]) []
+Inst libssl3 [3.0.15-1~deb12u1] (3.0.17-1~deb12u2 Odd [x] label:12/stable-security [amd64]) [openssl:amd64 on libssl3:amd64]
+Conf shop-runtime (8.2.24-1 Shop packages (8.1, 8.2) for Debian:12/bookworm [amd64])
+Conf libssl3 (3.0.17-1~deb12u2 Odd [x] label:12/stable-security [amd64])
+";
+    let updates = Apt.parse_updates(text).expect("readable");
+    assert_eq!(
+        updates[0].origin,
+        "Shop packages (8.1, 8.2) for Debian:12/bookworm"
+    );
+    assert_eq!(
+        (updates[0].to.as_deref(), updates[0].arch.as_str()),
+        (Some("8.2.24-1"), "amd64")
+    );
+    assert_eq!(updates[1].origin, "Odd [x] label:12/stable-security");
+}
+
+#[test]
+fn a_simulation_that_was_cut_is_no_answer() {
+    Apt.parse_updates(SIMULATION).expect("whole");
+    // Up to the end of the first line that an installation is configured in, nothing but the whole will do.
+    let whole = SIMULATION.find("Conf ").expect("a Conf line");
+    for (cut, _) in SIMULATION.match_indices('\n').filter(|(cut, _)| cut + 1 < whole) {
+        let error = Apt.parse_updates(&SIMULATION[..=cut]).expect_err("cut");
+        assert!(error.to_string().contains("cut"), "{cut}: {error}");
+    }
+    Apt.parse_updates("").expect_err("nothing");
+    let nothing = "Calculating upgrade...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+    assert_eq!(Apt.parse_updates(nothing), Ok(Vec::new()));
+}
+
+#[test]
+fn what_a_full_upgrade_leaves_is_named_with_the_reason() {
+    let text = "\
+Reading package lists...
+Calculating upgrade...
+The following packages have been kept back:
+  house-rules
+  libfoo:i386 shop
+The following upgrades have been deferred due to phasing:
+  slow-one
+1 upgraded, 0 newly installed, 0 to remove and 5 not upgraded.
+Inst nginx [1] (2 Debian:12/stable [amd64])
+Hold house-rules
+Hold unrelated
+List 1763632800 deb.debian.org_debian_dists_bookworm_InRelease
+List 1763000000 security.debian.org_debian-security_dists_bookworm-security_InRelease
+List nonsense x
+";
+    let pending = Apt.parse_pending(text).expect("readable");
+    assert_eq!(pending.updates.len(), 1);
+    let kept: Vec<(&str, Why)> = pending
+        .kept
+        .iter()
+        .map(|one| (one.name.as_str(), one.why))
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            ("house-rules", Why::Held),
+            ("libfoo:i386", Why::KeptBack),
+            ("shop", Why::KeptBack),
+            ("slow-one", Why::Phased),
+            // It counts five.
+            ("a package that apt does not name", Why::KeptBack),
+        ]
+    );
+    assert_eq!(pending.lists.map(jiff::Timestamp::as_second), Some(1_763_000_000));
+}
+
+#[test]
+fn a_package_is_excluded_in_every_architecture_or_in_one() {
+    let mut updates = ["libfoo", "libfoo:i386"].map(|name| update(name, Some("1"), Some("2")));
+    updates[1].arch = "i386".into();
+    for (entry, left) in [
+        ("libfoo", vec![]),
+        ("libfoo:amd64", vec!["libfoo:i386"]),
+        ("libfoo:i386", vec!["libfoo"]),
+        ("libfo", vec!["libfoo", "libfoo:i386"]),
+    ] {
+        let policy = UpdatePolicy {
+            exclude: vec![entry.into()],
+            ..policy(UpdateMode::All)
+        };
+        let names: Vec<String> = choose(&updates, &policy)
+            .into_iter()
+            .map(|update| update.name)
+            .collect();
+        assert_eq!(names, left, "{entry}");
     }
 }
 

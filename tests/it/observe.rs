@@ -253,6 +253,8 @@ fn judged(policy: &DriftPolicy, looks: &[Observation]) -> NodeDrift {
     let resolved = Event::Resolved {
         role: "web".into(),
         set: UpdateSet::pin(Vec::new()),
+        rest: Vec::new(),
+        lists: None,
     };
     let observed = LOOKS.iter().zip(looks).map(|((arm, moment), observation)| {
         let observed = Event::Observed {

@@ -86,6 +86,8 @@ async fn a_pinned_set_is_applied_exactly_and_nothing_is_resolved() {
     let resolved = Event::Resolved {
         role: "web".to_owned(),
         set,
+        rest: Vec::new(),
+        lists: None,
     };
     assert_eq!(told.iter().filter(|event| ***event == resolved).count(), 1);
     let proofs: Vec<bool> = told
@@ -141,7 +143,7 @@ async fn every_kind_of_arm_is_a_value_of_one_plan() {
             "treatment",
             &|lab| ArmPlan::side(&lab.plan, &cell(lab), Arm::Treatment, 2, false),
             &[
-                Clone, Boot, Isolate, Seed, Resolve, Download, Apply, Restart, Prove, Scenarios, Destroy,
+                Clone, Boot, Isolate, Resolve, Seed, Download, Apply, Restart, Prove, Scenarios, Destroy,
             ],
         ),
         (

@@ -19,39 +19,38 @@ pub(super) const ENV: [(&str, &str); 6] = [
     ("APT_LISTCHANGES_FRONTEND", "none"),
 ];
 
-fn apt(what: &str, args: &[&str], timeout: Duration) -> GuestCommand {
+/// apt-get; through a proxy where one is given. Where `waits`, locks that another apt of the guest's holds (apt-daily's, say)
+/// are waited for, nearly as long as the command may take.
+fn apt(what: &str, proxy: Option<&str>, waits: bool, args: &[&str], timeout: Duration) -> GuestCommand {
+    const TEXT: &str = include_str!("apt.sh");
+    let patience = if waits {
+        timeout.as_secs().saturating_sub(timeout.as_secs() / 5)
+    } else {
+        0
+    };
+    let patience = patience.to_string();
     let mut line = vec![
-        "/usr/bin/apt-get",
-        "-q",
-        "-o",
-        "Dpkg::Use-Pty=0",
-        "-o",
-        "DPkg::Lock::Timeout=120",
+        "/bin/bash",
+        "-c",
+        TEXT,
+        "patchgate",
+        proxy.unwrap_or(""),
+        &patience,
     ];
     line.extend(args);
     bounded(what, &line, &ENV, timeout)
 }
 
-/// apt's options for a proxy (apt-transport-http(1)).
-fn by_way_of(proxy: Option<&str>) -> Vec<String> {
-    let option = |scheme: &str, proxy: &str| ["-o".to_owned(), format!("Acquire::{scheme}::Proxy={proxy}")];
-    proxy
-        .map(|proxy| [option("http", proxy), option("https", proxy)].concat())
-        .unwrap_or_default()
-}
-
-/// Reads the update sources (apt-get(8), `update`), through a proxy where one is given.
+/// Reads the update sources (apt-get(8), `update`).
 pub fn refresh(proxy: Option<&str>, timeout: Duration) -> GuestCommand {
-    let proxy = by_way_of(proxy);
-    let mut args: Vec<&str> = proxy.iter().map(String::as_str).collect();
-    args.extend([
+    let args = [
         "-o",
         "Acquire::Retries=2",
         "-o",
         "APT::Update::Error-Mode=any",
         "update",
-    ]);
-    apt(what::REFRESH, &args, timeout)
+    ];
+    apt(what::REFRESH, proxy, true, &args, timeout)
 }
 
 /// What of [`refresh`]'s error output says that a source could not be read; before apt 2.3 it exits 0 then. The `Err:`
@@ -66,13 +65,10 @@ pub fn refresh_errors(stderr: &str) -> Vec<String> {
         .collect()
 }
 
-/// Asks what a full upgrade would do, without doing it.
-pub fn simulate_all(timeout: Duration) -> GuestCommand {
-    apt(
-        what::PENDING,
-        &["-s", "-o", "Debug::NoLocking=1", "dist-upgrade"],
-        timeout,
-    )
+/// Asks what a full upgrade would do, without doing it, and what it would leave.
+pub fn pending(timeout: Duration) -> GuestCommand {
+    const TEXT: &str = include_str!("pending.sh");
+    bounded(what::PENDING, &["/bin/bash", "-c", TEXT], &ENV, timeout)
 }
 
 /// Asks what installing exactly these updates would do.
@@ -80,44 +76,57 @@ pub fn simulate(updates: &[Update], timeout: Duration) -> GuestCommand {
     let wanted = wanted(updates);
     let mut args = vec!["-s", "-o", "Debug::NoLocking=1", "install"];
     args.extend(wanted.iter().map(String::as_str));
-    apt(what::RESOLVE, &args, timeout)
+    apt(what::RESOLVE, None, false, &args, timeout)
 }
 
-/// Fetches a pinned set into apt's cache, through a proxy where one is given.
+/// Asks for every version that the sources have of the packages of these updates (apt-cache(8), `policy`).
+pub fn versions(updates: &[Update], timeout: Duration) -> GuestCommand {
+    let mut args = vec!["/usr/bin/apt-cache", "policy"];
+    args.extend(updates.iter().map(|update| update.name.as_str()));
+    bounded(what::FIXES, &args, &ENV, timeout)
+}
+
+/// Fetches a pinned set into apt's cache.
 pub fn download(set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
-    let proxy = by_way_of(proxy);
-    let mut options = vec!["--download-only", "-o", "Acquire::Retries=2"];
-    options.extend(proxy.iter().map(String::as_str));
-    install(what::FETCH, set, &options, timeout)
+    let options = ["--download-only", "-o", "Acquire::Retries=2"];
+    apt(what::FETCH, proxy, true, &words(&install(set, &options)), timeout)
 }
 
 /// Installs a pinned set from apt's cache: without prompting, changed conffiles staying the admin's (dpkg(1),
 /// `--force-confdef --force-confold`), and without a way to the mirror, so that a failure here is the packages' own. The
 /// way is barred by a proxy on the discard port: with `--no-download` apt does not find what a `file:` source has.
 pub fn apply(set: &UpdateSet, timeout: Duration) -> GuestCommand {
-    let barred = by_way_of(Some("http://127.0.0.1:9/"));
-    let mut args: Vec<&str> = barred.iter().map(String::as_str).collect();
-    args.extend([
+    let options = [
         "-o",
         "Dpkg::Options::=--force-confdef",
         "-o",
         "Dpkg::Options::=--force-confold",
         "-o",
         "Dpkg::Options::=--force-unsafe-io",
-    ]);
-    install(what::APPLY, set, &args, timeout)
+    ];
+    let args = install(set, &options);
+    apt(
+        what::APPLY,
+        Some("http://127.0.0.1:9/"),
+        false,
+        &words(&args),
+        timeout,
+    )
 }
 
-fn install(what: &str, set: &UpdateSet, options: &[&str], timeout: Duration) -> GuestCommand {
-    let wanted = wanted(&set.updates);
-    let mut args = vec!["-y"];
+fn install(set: &UpdateSet, options: &[&str]) -> Vec<String> {
+    let mut args = vec!["-y".to_owned()];
     if set.updates.iter().all(|update| update.to.is_some()) {
-        args.push("--no-remove");
+        args.push("--no-remove".to_owned());
     }
-    args.extend(options);
-    args.push("install");
-    args.extend(wanted.iter().map(String::as_str));
-    apt(what, &args, timeout)
+    args.extend(options.iter().map(|&option| option.to_owned()));
+    args.push("install".to_owned());
+    args.extend(wanted(&set.updates));
+    args
+}
+
+fn words(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
 }
 
 /// apt's way to name a package with its version, or one that is to go.
@@ -129,4 +138,95 @@ fn wanted(updates: &[Update]) -> Vec<String> {
             None => format!("{}-", update.name),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    const TEXT: &str = include_str!("apt.sh");
+
+    fn program(path: &Path, text: &str) {
+        fs::write(path, format!("#!/bin/bash\n{text}\n")).expect("written");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+
+    /// Runs the script with stand-ins for apt's programs; exit code and both outputs.
+    fn run(dir: &Path, apt_get: &str, apt_config: &str, args: &[&str]) -> (Option<i32>, String, String) {
+        program(&dir.join("apt-get"), apt_get);
+        program(&dir.join("apt-config"), apt_config);
+        let text = TEXT.replace("/usr/bin/apt-get", &dir.join("apt-get").display().to_string());
+        let output = Command::new("/bin/bash")
+            .args(["-c", &text, "patchgate"])
+            .args(args)
+            .env("PATH", format!("{}:/usr/bin:/bin", dir.display()))
+            .output()
+            .expect("it runs");
+        let words = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), words(&output.stdout), words(&output.stderr))
+    }
+
+    #[test]
+    fn a_proxy_of_the_guests_own_for_one_host_is_overruled() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = r#"echo 'Acquire::http::Proxy "http://old.example:3128";'
+echo 'Acquire::http::Proxy::deb.debian.org "DIRECT";'
+echo 'Acquire::https::proxy::repo.example "http://old.example:3128";'
+echo 'Acquire::http::Timeout "5";'"#;
+        let show = r#"printf '<%s>' "$@""#;
+        let (exit, out, _) = run(
+            dir.path(),
+            show,
+            config,
+            &["http://10.213.0.1:3128/", "0", "update"],
+        );
+        assert_eq!(exit, Some(0));
+        for option in [
+            "<Acquire::http::Proxy=http://10.213.0.1:3128/>",
+            "<Acquire::https::Proxy-Auto-Detect=>",
+            "<Acquire::http::Proxy::deb.debian.org=http://10.213.0.1:3128/>",
+            "<Acquire::https::proxy::repo.example=http://10.213.0.1:3128/>",
+        ] {
+            assert!(out.contains(option), "{option} in {out}");
+        }
+        assert!(
+            !out.contains("Timeout=http") && out.ends_with("<update>"),
+            "{out}"
+        );
+        let (_, out, _) = run(dir.path(), show, config, &["", "0", "update"]);
+        assert!(!out.contains("Acquire"), "{out}");
+    }
+
+    #[test]
+    fn a_lock_that_another_apt_holds_is_waited_for_and_no_other_error() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let count = dir.path().join("count");
+        let busy = format!(
+            "echo x >> {0}; echo out; [ $(wc -l < {0}) -ge 2 ] && exit 0\necho 'E: Could not get lock \
+             /var/lib/apt/lists/lock. It is held by process 1' >&2; exit 100",
+            count.display()
+        );
+        let (exit, out, errors) = run(dir.path(), &busy, "", &["", "30", "update"]);
+        assert_eq!((exit, out.as_str(), errors.as_str()), (Some(0), "out\nout\n", ""));
+        fs::remove_file(&count).expect("removed");
+        let (exit, _, errors) = run(dir.path(), &busy, "", &["", "0", "update"]);
+        assert!(
+            exit == Some(100) && errors.contains("Could not get lock"),
+            "{errors}"
+        );
+        let other = format!(
+            "echo x >> {}; echo 'E: The repository is gone' >&2; exit 100",
+            count.display()
+        );
+        fs::remove_file(&count).expect("removed");
+        let (exit, _, errors) = run(dir.path(), &other, "", &["", "30", "update"]);
+        assert_eq!(
+            (exit, errors.as_str()),
+            (Some(100), "E: The repository is gone\n")
+        );
+        assert_eq!(fs::read_to_string(&count).expect("a count"), "x\n");
+    }
 }

@@ -1,31 +1,139 @@
 //! What apt would do, as its simulations tell it.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::guest::answer::Pending;
 use crate::guest::command::ParseError;
 use crate::input;
-use crate::model::update::Update;
+use crate::model::update::{Unrehearsed, Update, Why};
 
-/// Reads a simulation (apt-get(8), `-s`): `Inst NAME [FROM] (TO ORIGIN[, ORIGIN] [ARCH])` and `Remv NAME [FROM]`.
+/// Reads a simulation (apt-get(8), `-s`): `Inst NAME [FROM] (TO ORIGIN[, ORIGIN] [ARCH])`, `Remv NAME [FROM]` and, where
+/// its configuration is to go as well, `Purg NAME [FROM]`. One with less than its own summary counts was cut.
 pub fn parse_simulation(output: &str) -> Result<Vec<Update>, ParseError> {
+    let error = |problem: String| ParseError {
+        what: "apt's simulation",
+        problem,
+    };
     let mut updates = Vec::new();
     for line in output.lines() {
         let parsed = if let Some(rest) = line.strip_prefix("Inst ") {
             parse_inst(rest)
-        } else if let Some(rest) = line.strip_prefix("Remv ") {
+        } else if let Some(rest) = line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")) {
             parse_remv(rest)
         } else {
             continue;
         };
-        updates.push(parsed.ok_or_else(|| ParseError {
-            what: "apt's simulation",
-            problem: format!("`{}` cannot be read", input::clip(line)),
-        })?);
+        updates.push(parsed.ok_or_else(|| error(format!("`{}` cannot be read", input::clip(line))))?);
     }
-    Ok(updates)
+    let installs = updates.iter().filter(|update| update.to.is_some()).count();
+    let removals = updates.len() - installs;
+    match Summary::read(output) {
+        Some(summary) if installs < summary.installs || removals < summary.removals => Err(error(format!(
+            "it was cut: {installs} of {} installations and {removals} of {} removals are told",
+            summary.installs, summary.removals
+        ))),
+        Some(_) => Ok(updates),
+        None if is_confirmed(output, &updates) => Ok(updates),
+        None => Err(error("it has no summary, so it was cut".to_owned())),
+    }
 }
 
+/// Whether every installation is followed by its configuration, `Conf NAME (...)`, which comes last.
+fn is_confirmed(output: &str, updates: &[Update]) -> bool {
+    let configured: BTreeSet<&str> = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("Conf ")?.split(' ').next())
+        .collect();
+    let mut installs = updates.iter().filter(|update| update.to.is_some());
+    !updates.is_empty() && installs.all(|update| configured.contains(update.name.as_str()))
+}
+
+/// `12 upgraded, 1 newly installed, 0 to remove and 3 not upgraded.`, which may count reinstalled and downgraded ones too.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Summary {
+    installs: usize,
+    removals: usize,
+    kept: usize,
+}
+
+impl Summary {
+    fn read(output: &str) -> Option<Self> {
+        output.lines().find_map(|line| {
+            let line = line.strip_suffix('.').unwrap_or(line).replace(" and ", ", ");
+            let mut summary = Self::default();
+            let mut parts = 0;
+            for part in line.split(", ") {
+                let (number, what) = part.split_once(' ')?;
+                let number: usize = number.parse().ok()?;
+                let count = match what {
+                    "upgraded" | "newly installed" | "reinstalled" | "downgraded" => &mut summary.installs,
+                    "to remove" => &mut summary.removals,
+                    "not upgraded" => &mut summary.kept,
+                    _ => return None,
+                };
+                *count = count.saturating_add(number);
+                parts += 1;
+            }
+            (parts >= 4).then_some(summary)
+        })
+    }
+}
+
+/// Reads the simulation of a full upgrade, with the packages that it leaves as they are, those on hold (`Hold NAME`) and the
+/// dates of the lists (`List SECONDS NAME`).
+pub fn parse_pending(output: &str) -> Result<Pending, ParseError> {
+    let updates = parse_simulation(output)?;
+    let of = |key: &str| -> Vec<&str> {
+        let lines = output.lines().filter_map(|line| line.strip_prefix(key));
+        lines.collect()
+    };
+    let held = of("Hold ");
+    let kept = |name: &str, why: Why| Unrehearsed {
+        why: if held.contains(&name) { Why::Held } else { why },
+        name: input::clip(name),
+        to: None,
+    };
+    let mut left = Vec::new();
+    let mut heading = None;
+    for line in output.lines() {
+        if let Some(names) = line.strip_prefix("  ") {
+            if let Some(why) = heading {
+                left.extend(names.split_whitespace().map(|name| kept(name, why)));
+            }
+        } else {
+            heading = match line.trim_end() {
+                "The following packages have been kept back:" | "Not upgrading:" => Some(Why::KeptBack),
+                "The following upgrades have been deferred due to phasing:"
+                | "Not upgrading yet due to phasing:" => Some(Why::Phased),
+                _ => None,
+            };
+        }
+    }
+    left.sort();
+    left.dedup();
+    let told = Summary::read(output).map_or(0, |summary| summary.kept);
+    let unnamed = told.saturating_sub(left.len());
+    left.extend(std::iter::repeat_n(
+        kept("a package that apt does not name", Why::KeptBack),
+        unnamed,
+    ));
+    let dates = of("List ").into_iter().filter_map(|line| {
+        let (seconds, _) = line.split_once(' ')?;
+        Timestamp::from_second(seconds.parse().ok()?).ok()
+    });
+    Ok(Pending {
+        updates,
+        kept: left,
+        lists: dates.min(),
+    })
+}
+
+/// The origin is the archive's own word for itself and may have brackets of both kinds in it.
 fn parse_inst(rest: &str) -> Option<Update> {
     let (head, tail) = rest.split_once('(')?;
-    let (inside, _) = tail.split_once(')')?;
+    let (inside, _) = tail.rsplit_once("])")?;
     let mut head = head.split_whitespace();
     let name = package_name(head.next()?)?;
     let from = match head.next() {
@@ -34,10 +142,12 @@ fn parse_inst(rest: &str) -> Option<Update> {
     };
     let (version_and_origin, arch) = inside.rsplit_once(" [")?;
     let (to, origin) = version_and_origin.split_once(' ')?;
-    Some(Update {
+    let is_word =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_word(arch).then(|| Update {
         kernel: is_kernel(&name),
         name,
-        arch: arch.strip_suffix(']')?.to_owned(),
+        arch: arch.to_owned(),
         from,
         to: Some(to.to_owned()),
         origin: origin.trim().to_owned(),

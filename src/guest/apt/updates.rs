@@ -1,9 +1,10 @@
 //! What the contract asks of a package manager, answered by apt.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::guest::answer::PackageState;
-use crate::guest::apt::{command, packages, reboot, simulation};
+use crate::guest::answer::{PackageState, Pending};
+use crate::guest::apt::{blame, command, packages, reboot, simulation, versions};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Updates, Words};
 use crate::model::outcome::Cause;
@@ -34,7 +35,7 @@ impl Updates for Apt {
     }
 
     fn pending(&self, timeout: Duration) -> GuestCommand {
-        command::simulate_all(timeout)
+        command::pending(timeout)
     }
 
     fn resolve(&self, updates: &[Update], timeout: Duration) -> GuestCommand {
@@ -43,6 +44,18 @@ impl Updates for Apt {
 
     fn parse_updates(&self, output: &str) -> Result<Vec<Update>, ParseError> {
         simulation::parse_simulation(output)
+    }
+
+    fn parse_pending(&self, output: &str) -> Result<Pending, ParseError> {
+        simulation::parse_pending(output)
+    }
+
+    fn fixes(&self, updates: &[Update], timeout: Duration) -> Option<GuestCommand> {
+        Some(command::versions(updates, timeout))
+    }
+
+    fn parse_fixes(&self, output: &str) -> BTreeSet<String> {
+        versions::superseded(output)
     }
 
     fn is_security(&self, update: &Update) -> bool {
@@ -57,9 +70,8 @@ impl Updates for Apt {
         command::apply(set, timeout)
     }
 
-    fn blame(&self, output: &str) -> Option<(Cause, &'static str)> {
-        let full = output.contains("No space left on device");
-        full.then_some((Cause::GuestDisk, "the guest's disk is full"))
+    fn blame(&self, output: &str) -> Option<(Cause, String)> {
+        blame::blame(output)
     }
 
     fn packages(&self) -> GuestCommand {

@@ -6,7 +6,7 @@ use crate::input::read::Reader;
 use crate::input::section::Section;
 use crate::lab::file::LabSection;
 use crate::lab::sections::values::{absent, once};
-use crate::model::policy::{CloneMode, RebootPolicy, UpdateMode};
+use crate::model::policy::{CloneMode, KeptBack, RebootPolicy, UpdateMode};
 
 /// Reads `[lab]`.
 pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
@@ -21,6 +21,7 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         listed: Vec::new(),
         exclude: Vec::new(),
         expect_updates: true,
+        kept_back: KeptBack::Note,
         clone: CloneMode::Warm,
         reboot: RebootPolicy::Always,
         scenarios: absent("scenarios".into()),
@@ -35,6 +36,9 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     lab.listed = reader.list(&section, "listed");
     lab.exclude = reader.list(&section, "exclude");
     lab.expect_updates = reader.flag(&section, "expect_updates").unwrap_or(true);
+    if let Some(policy) = reader.choice(&section, "kept_back") {
+        lab.kept_back = policy;
+    }
     lab.clone = reader.choice(&section, "clone").unwrap_or(lab.clone);
     if let Some(policy) = reader.choice(&section, "reboot") {
         lab.reboot = policy;

@@ -10,7 +10,7 @@ use crate::model::update::UpdateSet;
 use crate::report::table::{self, Paint, Painted};
 use crate::report::text::page::{Style, Text, verdict_paint};
 use crate::report::view::Summary;
-use crate::report::words::{cells, count, length};
+use crate::report::words::{self, cells, count, length};
 use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::{
     ArmOutcome, CellJudgement, DriftState, NodeJudgement, NodeState, ScenarioJudgement, Verdict,
@@ -225,6 +225,7 @@ impl Text<'_> {
             NodeState::NotResolved
             | NodeState::SetDamaged
             | NodeState::NothingPending
+            | NodeState::KeptBack
             | NodeState::NotProved
             | NodeState::NotRebooted => Paint::Yellow,
         };
@@ -233,6 +234,9 @@ impl Text<'_> {
             format!("{}; ", count(set.updates.len(), "update"))
         });
         self.line(&format!("  {name}: {updates}{state}"));
+        if let Some(lists) = words::lists(node) {
+            self.wrapped(4, &lists);
+        }
         if node.reboot_spared {
             self.wrapped(4, "not rebooted: its updates need no reboot");
         }

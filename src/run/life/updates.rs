@@ -1,31 +1,16 @@
 //! The updates of one node: pinned, fetched, installed, proved.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::guest::answer::Pending;
 use crate::guest::command::GuestCommand;
 use crate::model::outcome::{Cause, Fault, Stage};
-use crate::model::policy::{Deadlines, UpdatePolicy};
-use crate::model::update::{PackageStates, Update, UpdateSet};
+use crate::model::policy::{Deadlines, UpdateMode, UpdatePolicy};
+use crate::model::update::{PackageStates, Unrehearsed, Update, UpdateSet, unrehearsed_words};
 use crate::run::node::{Node, exit_words, output_text, tail};
-use crate::run::pinned::Pinned;
-
-/// Reads the sources and pins what the policy asks for. Nodes of one image get one set: the first resolves it, others wait
-/// for that and take it, and where it failed the next resolves it. An empty set is a fault where updates are expected.
-pub async fn resolve(
-    node: &Node<'_>,
-    pinned: &Pinned,
-    policy: &UpdatePolicy,
-    deadlines: &Deadlines,
-    proxy: Option<&str>,
-) -> Result<UpdateSet, Fault> {
-    // Even a set that is known is fetched by what the node's own lists say.
-    refresh(node, deadlines, proxy).await?;
-    let resolve = || pin(node, policy, deadlines.resolve.0);
-    match &node.plan.image.sha256 {
-        Some(image) => pinned.of(image).get_or_try_init(resolve).await.cloned(),
-        None => resolve().await,
-    }
-}
 
 /// Has a node read its update sources.
 pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) -> Result<(), Fault> {
@@ -34,6 +19,12 @@ pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>
     let output = node.exec(Stage::Resolve, &updates.refresh(proxy, limit)).await?;
     let errors = updates.refresh_errors(&String::from_utf8_lossy(&output.stderr));
     if output.exit != Some(0) || !errors.is_empty() {
+        let text = output_text(&output);
+        if let Some((cause, message)) = updates.blame(&text) {
+            let mut fault = node.fault(Stage::Resolve, cause, message);
+            fault.detail = tail(&text);
+            return Err(fault);
+        }
         let mut fault = node.fault(
             Stage::Resolve,
             Cause::MirrorUnreachable,
@@ -42,7 +33,7 @@ pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>
                 format!("{refresh} ended with exit code {}", exit_words(output.exit))
             }),
         );
-        fault.detail = tail(&output_text(&output));
+        fault.detail = tail(&text);
         fault.hint =
             Some("is the mirror of the image's sources up, and can this host reach it? An isolated clone may ask for what the \
                   image's recipe and `sources` below [network] list, and nothing else".into());
@@ -51,45 +42,120 @@ pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>
     Ok(())
 }
 
-async fn pin(node: &Node<'_>, policy: &UpdatePolicy, limit: Duration) -> Result<UpdateSet, Fault> {
-    let updates = node.family.updates;
-    let pending = simulation(node, &updates.pending(limit)).await?;
-    let chosen = updates.choose(&pending, policy);
-    if chosen.is_empty() {
-        if policy.expect_updates {
-            let mut fault = node.fault(
-                Stage::Resolve,
-                Cause::NoUpdates,
-                "no pending update fits the policy",
-            );
-            fault.hint = Some(
-                "an empty patch window proves nothing; set `expect_updates = false` in [lab] where that is all right"
-                    .into(),
-            );
-            return Err(fault);
-        }
-        return Ok(UpdateSet::pin(Vec::new()));
-    }
-    // The resolver's own answer may be taken as it is only where the policy leaves nothing out.
-    let set = if chosen.len() == pending.len() {
-        chosen
-    } else {
-        simulation(node, &updates.resolve(&chosen, limit)).await?
-    };
-    if let Some(excluded) = set.iter().find(|update| policy.exclude.contains(&update.name)) {
-        return Err(node.fault(
-            Stage::Resolve,
-            Cause::ResolveFailed,
-            format!(
-                "the set cannot be installed without {}, which the lab file excludes",
-                excluded.name
-            ),
-        ));
-    }
-    Ok(UpdateSet::pin(set))
+/// What was found out about a node's updates.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    /// The set.
+    pub set: UpdateSet,
+    /// What is pending, or kept back, and not in it.
+    pub rest: Vec<Unrehearsed>,
+    /// When the oldest of the lists was made, where the node tells.
+    pub lists: Option<Timestamp>,
 }
 
-async fn simulation(node: &Node<'_>, command: &GuestCommand) -> Result<Vec<Update>, Fault> {
+/// Pins what the policy asks for, by what the node's lists say. An empty set is a fault where updates are expected.
+pub async fn resolve(
+    node: &Node<'_>,
+    policy: &UpdatePolicy,
+    deadlines: &Deadlines,
+) -> Result<Resolved, Fault> {
+    let (updates, limit) = (node.family.updates, deadlines.resolve.0);
+    let output = simulated(node, &updates.pending(limit)).await?;
+    let Pending {
+        updates: pending,
+        kept,
+        lists,
+    } = updates
+        .parse_pending(&output)
+        .map_err(|error| node.garbled(Stage::Resolve, &error))?;
+    let fixes = superseded_fixes(node, policy, &pending, limit).await?;
+    let is_security = |update: &Update| updates.is_security(update) || fixes.contains(&update.name);
+    let chosen = policy.choose(&pending, is_security);
+    // The resolver's own answer may be taken as it is only where the policy leaves nothing out.
+    let set = if chosen.len() == pending.len() || chosen.is_empty() {
+        chosen.clone()
+    } else {
+        let output = simulated(node, &updates.resolve(&chosen, limit)).await?;
+        updates
+            .parse_updates(&output)
+            .map_err(|error| node.garbled(Stage::Resolve, &error))?
+    };
+    let is_in_set = |update: &&Update| {
+        let is_it = |other: &Update| (&other.name, &other.to) == (&update.name, &update.to);
+        set.iter().any(is_it)
+    };
+    let mut rest = kept;
+    rest.extend(
+        pending
+            .iter()
+            .filter(|update| !is_in_set(update))
+            .filter_map(|update| {
+                Some(Unrehearsed {
+                    why: policy.leaves_out(update, is_security)?,
+                    name: update.name.clone(),
+                    to: update.to.clone(),
+                })
+            }),
+    );
+    if set.is_empty() && policy.expect_updates {
+        let mut message = "no pending update fits the policy".to_owned();
+        if let Some(words) = unrehearsed_words(&rest) {
+            message = format!("{message}; {words}");
+        }
+        let mut fault = node.fault(Stage::Resolve, Cause::NoUpdates, message);
+        fault.hint = Some(
+            "an empty patch window proves nothing; set `expect_updates = false` in [lab] where that is all right"
+                .into(),
+        );
+        return Err(fault);
+    }
+    let refused = |message: String| Err(node.fault(Stage::Resolve, Cause::ResolveFailed, message));
+    if let Some(excluded) = set.iter().find(|update| policy.excludes(update)) {
+        return refused(format!(
+            "the set cannot be installed without {}, which the lab file excludes",
+            excluded.name
+        ));
+    }
+    if let Some(lost) = chosen.iter().find(|update| !is_in_set(update)) {
+        return refused(format!(
+            "{} {} was chosen, and {} leaves it out of the set",
+            lost.name,
+            lost.to.as_deref().unwrap_or("(removal)"),
+            updates.words().manager
+        ));
+    }
+    Ok(Resolved {
+        set: UpdateSet::pin(set),
+        rest,
+        lists,
+    })
+}
+
+/// The updates that are none of security themselves and bring a fix of security that a newer version has superseded.
+async fn superseded_fixes(
+    node: &Node<'_>,
+    policy: &UpdatePolicy,
+    pending: &[Update],
+    limit: Duration,
+) -> Result<BTreeSet<String>, Fault> {
+    let updates = node.family.updates;
+    match policy.mode {
+        UpdateMode::Security => {}
+        UpdateMode::All | UpdateMode::Listed => return Ok(BTreeSet::new()),
+    }
+    let asked: Vec<Update> = pending
+        .iter()
+        .filter(|update| update.to.is_some() && !updates.is_security(update))
+        .cloned()
+        .collect();
+    match updates.fixes(&asked, limit) {
+        Some(command) if !asked.is_empty() => Ok(updates.parse_fixes(&simulated(node, &command).await?)),
+        Some(_) | None => Ok(BTreeSet::new()),
+    }
+}
+
+/// The output of a question to the package manager.
+async fn simulated(node: &Node<'_>, command: &GuestCommand) -> Result<String, Fault> {
     let updates = node.family.updates;
     let output = node.exec(Stage::Resolve, command).await?;
     if output.exit != Some(0) {
@@ -106,9 +172,7 @@ async fn simulation(node: &Node<'_>, command: &GuestCommand) -> Result<Vec<Updat
         fault.detail = tail(&output_text(&output));
         return Err(fault);
     }
-    updates
-        .parse_updates(&String::from_utf8_lossy(&output.stdout))
-        .map_err(|error| node.garbled(Stage::Resolve, &error))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Fetches the set; what fails here is the mirror's fault, never the updates'.
@@ -122,6 +186,11 @@ pub async fn download(
     let output = node.exec(Stage::Download, &command).await?;
     if output.exit == Some(0) {
         return Ok(());
+    }
+    if let Some((cause, message)) = node.family.updates.blame(&output_text(&output)) {
+        let mut fault = node.fault(Stage::Download, cause, message);
+        fault.detail = tail(&output_text(&output));
+        return Err(fault);
     }
     let what = if node.system().is_timeout(output.exit) {
         format!("the update set was not fetched within {}", deadlines.download)
@@ -157,7 +226,7 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
                 format!("the update set was not installed within {}", deadlines.apply),
             )
         } else if let Some((cause, message)) = updates.blame(&text) {
-            (cause, message.to_owned())
+            (cause, message)
         } else {
             let manager = updates.words().manager;
             (

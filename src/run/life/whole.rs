@@ -93,6 +93,8 @@ impl ArmRun<'_> {
                 .await?;
         }
         self.context.up.notify_one();
+        // Before any step of a department's, which may do to its nodes whatever root can.
+        let sets = self.resolve(&nodes).await?;
         let mut scenarios = self.scenarios();
         let (seeded, before) = self
             .stage(Stage::Seed, async {
@@ -109,7 +111,7 @@ impl ArmRun<'_> {
         if scenarios.is_empty() && !self.plan.looks {
             return Ok(None);
         }
-        let (sets, needed) = self.update(&nodes).await?;
+        let needed = self.install(&nodes, &sets).await?;
         let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
         let rebooted = match self.plan.reboots {
             Reboot::Never => false,

@@ -228,7 +228,7 @@ fn may_open(plan: &Plan, records: &[Record]) -> bool {
         let nodes = planned.nodes.iter().all(|node| {
             let sets: Vec<_> = said(Arm::Treatment)
                 .filter_map(|event| match event {
-                    Event::Resolved { role, set } if *role == node.role => Some(set),
+                    Event::Resolved { role, set, .. } if *role == node.role => Some(set),
                     _ => None,
                 })
                 .collect();

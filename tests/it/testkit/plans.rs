@@ -7,7 +7,8 @@ use patchgate::model::drift::DriftPolicy;
 use patchgate::model::id::CellId;
 use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
 use patchgate::model::policy::{
-    Accel, CloneMode, Deadlines, NetworkMode, NetworkPolicy, RebootPolicy, Soak, UpdateMode, UpdatePolicy,
+    Accel, CloneMode, Deadlines, KeptBack, NetworkMode, NetworkPolicy, RebootPolicy, Soak, UpdateMode,
+    UpdatePolicy,
 };
 use patchgate::model::scenario::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
@@ -100,6 +101,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             listed: Vec::new(),
             exclude: Vec::new(),
             expect_updates: true,
+            kept_back: KeptBack::Note,
         },
         clone: CloneMode::Cold,
         network: NetworkPolicy {

@@ -116,6 +116,8 @@ impl Story {
                     Event::Resolved {
                         role: node.role.clone(),
                         set: nginx_set(),
+                        rest: Vec::new(),
+                        lists: None,
                     },
                 );
                 self.say(
