@@ -142,9 +142,9 @@ pub fn instead(kind: FaultKind, limit: Duration) -> Instead {
     match kind {
         FaultKind::AgentLate => Instead::Later(LATE),
         FaultKind::Garbled => Instead::Error(AgentError::Garbled("expected value at line 1 column 1".into())),
-        FaultKind::Refused => {
-            Instead::Error(AgentError::Refused("Command guest-exec has been disabled".into()))
-        }
+        FaultKind::Refused => Instead::Error(AgentError::Forbidden(
+            "Command guest-exec has been disabled".into(),
+        )),
         FaultKind::NotUtf8 => Instead::Saying(b"\xff\xfe\xc3\x28\n".to_vec(), false),
         FaultKind::Flood => Instead::Saying(vec![b'x'; FLOOD], true),
         FaultKind::Hangs => Instead::Silence(limit),

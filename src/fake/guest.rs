@@ -30,6 +30,8 @@ pub enum Agent {
     Silent,
     /// It answers until this command and never again.
     DiesAt(&'static str),
+    /// It answers, and is set up not to run any command.
+    Forbids,
     /// It answers this command with bytes that mean nothing.
     Garbles(&'static str),
     /// The VM switches itself off at this command.
@@ -390,6 +392,10 @@ impl Domain {
                 return Err(silent());
             }
             Agent::Garbles(what) if is(what) => return Ok(Some(ok("\u{1}\u{fffd}garbage"))),
+            Agent::Forbids => {
+                let words = "Command guest-exec has been disabled: the command is not allowed";
+                return Err(AgentError::Forbidden(words.into()));
+            }
             Agent::Garbles(_)
             | Agent::DiesAt(_)
             | Agent::PowersOffAt(_)

@@ -206,7 +206,8 @@ fn fault_text(arm: Arm, fault: &Fault, cell: &CellJudgement) -> String {
 fn guest_went(cause: Cause) -> bool {
     match cause {
         Cause::AgentSilent | Cause::AgentLost | Cause::RebootTimeout | Cause::GuestStopped => true,
-        Cause::GuestProtocol
+        Cause::AgentForbids
+        | Cause::GuestProtocol
         | Cause::Deadline
         | Cause::HostMemory
         | Cause::HostDisk

@@ -115,6 +115,9 @@ impl<C: Channel> Agent<C> {
                 Ok(_) => heard = Instant::now(),
                 // Only an agent that was restarted, by an update of itself say, forgets a command.
                 Err(Failure::Channel(ChannelError::Refused(message))) => {
+                    if let forbidden @ AgentError::Forbidden(_) = protocol::refused(message.clone()) {
+                        return Err(forbidden);
+                    }
                     return Err(AgentError::Silent(format!(
                         "it was restarted while the guest was to {}: {message}",
                         command.what
@@ -170,7 +173,7 @@ impl From<ChannelError> for AgentError {
     fn from(error: ChannelError) -> Self {
         match error {
             ChannelError::NotSent(message) | ChannelError::NoReply(message) => Self::Silent(message),
-            ChannelError::Refused(message) => Self::Refused(message),
+            ChannelError::Refused(message) => protocol::refused(message),
         }
     }
 }

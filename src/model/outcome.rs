@@ -84,6 +84,8 @@ pub enum Cause {
     AgentSilent,
     /// The guest agent answered once and then no more.
     AgentLost,
+    /// The guest agent is set up not to run commands.
+    AgentForbids,
     /// The node did not come back from the reboot.
     RebootTimeout,
     /// The guest stopped by itself.
@@ -137,6 +139,7 @@ impl Cause {
             Self::UpdateFailed | Self::SetNotInstalled => Blame::Product,
             Self::AgentSilent
             | Self::AgentLost
+            | Self::AgentForbids
             | Self::RebootTimeout
             | Self::GuestStopped
             | Self::GuestProtocol
@@ -163,6 +166,7 @@ impl Cause {
         match self {
             Self::AgentSilent => "the guest agent never answered",
             Self::AgentLost => "the guest agent was lost",
+            Self::AgentForbids => "the guest agent is not allowed to run commands",
             Self::RebootTimeout => "the node did not come back from the reboot",
             Self::GuestStopped => "the guest stopped by itself",
             Self::GuestProtocol => "the guest answered with something that is no answer",

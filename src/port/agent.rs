@@ -31,6 +31,9 @@ pub enum AgentError {
     /// The agent refused: no such program, not permitted.
     #[error("the guest agent refused: {0}")]
     Refused(String),
+    /// The agent is set up not to do this at all, now or later, in its own words.
+    #[error("the guest agent is not allowed to: {0}")]
+    Forbidden(String),
     /// The answer is not what the protocol promises.
     #[error("the guest agent's answer cannot be understood: {0}")]
     Garbled(String),

@@ -120,12 +120,16 @@ impl<'a> Node<'a> {
         let _wait = self.guests.wait();
         let started = Instant::now();
         loop {
-            if self.agent.ping(PING.min(deadline.0)).await.is_ok()
-                && let Ok(id) = self.ask_boot_id(stage).await
-                && Some(id.as_str()) != old
-            {
-                self.set_boot_id(id);
-                break;
+            if self.agent.ping(PING.min(deadline.0)).await.is_ok() {
+                match self.ask_boot_id(stage).await {
+                    Ok(id) if Some(id.as_str()) != old => {
+                        self.set_boot_id(id);
+                        break;
+                    }
+                    // No patience changes how an agent is set up.
+                    Err(fault) if fault.cause == Cause::AgentForbids => return Err(fault),
+                    Ok(_) | Err(_) => {}
+                }
             }
             if let Some(fault) = self.stopped(stage).await {
                 return Err(fault);
@@ -227,9 +231,18 @@ impl<'a> Node<'a> {
         let cause = match &error {
             AgentError::Silent(_) => Cause::AgentLost,
             AgentError::Timeout(_) => Cause::Deadline,
+            AgentError::Forbidden(_) => Cause::AgentForbids,
             AgentError::Refused(_) | AgentError::Garbled(_) => Cause::GuestProtocol,
         };
-        Err(self.fault(stage, cause, format!("to {}: {error}", command.what)))
+        let mut fault = self.fault(stage, cause, format!("to {}: {error}", command.what));
+        if cause == Cause::AgentForbids {
+            fault.hint = Some(
+                "take guest-exec and guest-exec-status out of `block-rpcs` (or `blacklist`) in the image's \
+                 /etc/qemu/qemu-ga.conf, and out of what /etc/sysconfig/qemu-ga or its unit forbids"
+                    .into(),
+            );
+        }
+        Err(fault)
     }
 
     /// Runs a command whose success is taken for granted; its output as text.

@@ -440,3 +440,29 @@ async fn each_stage_tells_how_much_of_it_was_spent_waiting_for_guests() {
     }
     assert!(waited > 60_000, "{waited}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_may_not_run_commands_is_found_at_once() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        agent: Agent::Forbids,
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    end.line("UNDECIDED");
+    let forbids = [Arm::Control, Arm::Treatment].map(|arm| (arm, Cause::AgentForbids));
+    assert_eq!(end.faults(), forbids);
+    for record in &end.journal.records {
+        if let Event::StageFinished {
+            stage: Stage::Boot,
+            millis,
+            ..
+        } = record.event
+        {
+            assert!(millis < 5_000, "it was waited {millis} ms for what cannot come");
+        }
+    }
+    let reasons = end.reasons().concat();
+    assert!(reasons.contains("guest-exec has been disabled"), "{reasons}");
+    end.left_nothing();
+}

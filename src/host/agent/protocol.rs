@@ -51,12 +51,19 @@ pub fn answer<C: qapi::Command>(text: &str) -> Result<C::Ok, AgentError> {
         Answer {
             value: None,
             error: Some(refusal),
-        } => Err(AgentError::Refused(format!(
-            "{}: {}",
-            C::NAME,
-            shown(&refusal.desc)
-        ))),
+        } => Err(refused(format!("{}: {}", C::NAME, shown(&refusal.desc)))),
         Answer { .. } => Err(garbled("neither answer nor error")),
+    }
+}
+
+/// What an agent's refusal means. Only a command that is not known to it, or is blocked by its settings, stays so
+/// (qemu-ga(8), `block-rpcs`; QEMU's `qapi/qmp-dispatch.c`); while a file system is frozen it says the same of most.
+pub fn refused(message: String) -> AgentError {
+    let blocked = message.contains("has been disabled") || message.contains("has not been found");
+    if blocked && !message.contains("frozen") {
+        AgentError::Forbidden(message)
+    } else {
+        AgentError::Refused(message)
     }
 }
 

@@ -238,3 +238,42 @@ async fn a_ping_asks_once() {
     ));
     assert_eq!(channel.asked.lock().expect("a lock").len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_may_not_run_commands_says_so_in_its_own_words() {
+    let blocked = "internal error: unable to execute QEMU agent command 'guest-exec': ";
+    for (words, forbids) in [
+        ("The command guest-exec has been disabled for this instance", true),
+        (
+            "Command guest-exec has been disabled: the command is not allowed",
+            true,
+        ),
+        ("The command guest-exec has not been found", true),
+        (
+            "Command guest-exec has been disabled: the agent is in frozen state",
+            false,
+        ),
+        (
+            "Failed to execute child process \u{201c}/x\u{201d} (No such file or directory)",
+            false,
+        ),
+    ] {
+        let words = format!("{blocked}{words}");
+        let script = [Err(ChannelError::Refused(words.clone()))];
+        let (agent, _) = scripted(script);
+        let expected = if forbids {
+            AgentError::Forbidden(words)
+        } else {
+            AgentError::Refused(words)
+        };
+        assert_eq!(agent.exec(&command()).await, Err(expected));
+    }
+    // The one may be allowed and the other not.
+    let status =
+        ChannelError::Refused("The command guest-exec-status has been disabled for this instance".into());
+    let (agent, _) = scripted([STARTED, Err(status)]);
+    assert!(matches!(
+        agent.exec(&command()).await,
+        Err(AgentError::Forbidden(_))
+    ));
+}
