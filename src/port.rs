@@ -14,7 +14,7 @@ mod tag;
 pub use agent::{AgentError, ExecOutput, GuestAgent};
 pub use error::LabError;
 pub use hypervisor::{Capacity, Hypervisor, foreign, is_to_be_removed};
-pub use machines::{Firmware, Machines, Nic, NicModel, Power, VmSpec, VmState};
+pub use machines::{Firmware, Machines, Nic, NicFilter, NicModel, Power, VmSpec, VmState};
 pub use networks::{FilterSpec, NetworkSpec, Networks, OutletInfo, OutletSpec};
 pub use observer::Observer;
 pub use proxy::{Forbidden, Proxy, ProxyLauncher, ProxySpec};

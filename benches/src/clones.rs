@@ -195,7 +195,9 @@ impl Bench {
                 name: format!("{pool}-out").parse().map_err(said)?,
                 run: self.run.clone(),
                 run_dir: std::env::temp_dir(),
-                clients: 2 * FORKS + CELLS + 1,
+                macs: (1..=2 * FORKS + CELLS + 1)
+                    .map(|number| format!("52:54:00:be:00:{:02x}", number % 256))
+                    .collect(),
                 open: false,
             };
             self.note(Made::Network(spec.name.clone()));

@@ -16,7 +16,7 @@ use crate::model::resource::{Made, Resource};
 use crate::model::uri::HostUri;
 use crate::port::{
     Capacity, Disk, FilterSpec, GuestAgent, Hypervisor, LabError, Machines, Marked, NetworkSpec, Networks,
-    OutletInfo, OutletSpec, Storage, VmSpec, VmState, foreign, is_to_be_removed,
+    Nic, OutletInfo, OutletSpec, Storage, VmSpec, VmState, foreign, is_to_be_removed,
 };
 
 #[async_trait]
@@ -118,8 +118,11 @@ impl Machines for FakeLab {
             let filtered = nic
                 .filter
                 .as_ref()
-                .is_none_or(|name| state.filters.contains(name));
+                .is_none_or(|filter| state.filters.contains(&filter.name));
             state.require(filtered, &format!("{} has a filter that is not there", spec.name));
+            let address = |nic: &Nic| nic.filter.as_ref().map(|filter| filter.address);
+            let alone = address(nic).is_none_or(|its| !state.nics().any(|other| address(other) == Some(its)));
+            state.require(alone, &format!("{} has the address of another", spec.name));
         }
         let Some(script) = state.scripts.get(&spec.role).cloned() else {
             state.violations.push(format!("role {} has no script", spec.role));
@@ -204,7 +207,9 @@ impl Hypervisor for FakeLab {
                 state.networks.remove(name);
             }
             Made::Filter(name) => {
-                let used = state.nics().any(|nic| nic.filter.as_ref() == Some(name));
+                let used = state
+                    .nics()
+                    .any(|nic| nic.filter.as_ref().is_some_and(|filter| filter.name == *name));
                 state.require(!used, &format!("filter {name} is removed under a domain"));
                 state.filters.remove(name);
             }

@@ -11,8 +11,10 @@ pub const UNLISTED: &str = "http://patchgate.invalid/";
 pub struct Probe {
     /// The proxy's address.
     pub proxy: (String, u16),
-    /// An update source, where the lab has one.
-    pub source: Option<String>,
+    /// The update sources, each of which must answer.
+    pub sources: Vec<String>,
+    /// What the proxy must refuse, as `METHOD ADDRESS`.
+    pub refused: Vec<String>,
     /// TCP addresses that must not answer, as `address/port`.
     pub tcp: Vec<String>,
     /// UDP addresses to which a packet is sent; whoever listens there tells whether it arrived.
@@ -21,8 +23,9 @@ pub struct Probe {
     pub name: Option<String>,
 }
 
-/// What is wrong, from the lines that a probing command prints: `open TARGET` and `resolves NAME` for what it reached, `source
-/// ANSWER` and `unlisted ANSWER` for what the proxy said to both, which is a status, `squid ERROR ...` or `silent`; `None` where the node is cut off as it should be.
+/// What is wrong, from the lines that a probing command prints: `open TARGET` and `resolves NAME` for what it reached;
+/// `refused ANSWER` and `source ANSWER`, in the order of what was asked for, and `unlisted ANSWER` for what the proxy said,
+/// which is a status, `squid ERROR ...` or `silent`. `None` where the node is cut off as it should be.
 pub fn judge(probe: &Probe, output: &str) -> Option<(Cause, String)> {
     let lines = |key: &str| {
         let key = format!("{key} ");
@@ -62,34 +65,48 @@ pub fn judge(probe: &Probe, output: &str) -> Option<(Cause, String)> {
             ));
         }
     }
-    let source = probe.source.as_deref()?;
-    match lines("source").first() {
-        Some(answer)
-            if answer
-                .parse::<u16>()
-                .is_ok_and(|status| (100..500).contains(&status)) =>
-        {
-            None
+    let early = || {
+        let message = "the probe from the node ended early".to_owned();
+        Some((Cause::GuestProtocol, message))
+    };
+    let answers = lines("refused");
+    for (at, asked) in probe.refused.iter().enumerate() {
+        match answers.get(at) {
+            Some(answer) if answer.starts_with(refused) => {}
+            Some(answer) => {
+                let message = format!("the proxy does not refuse {asked}: it answered {answer}");
+                return Some((Cause::NotIsolated, message));
+            }
+            None => return early(),
         }
-        Some(answer) => {
-            let message = format!("{source} does not answer through the proxy: {answer}");
-            Some((Cause::MirrorUnreachable, message))
-        }
-        None => Some((
-            Cause::GuestProtocol,
-            "the probe from the node ended early".to_owned(),
-        )),
     }
+    let answers = lines("source");
+    for (at, source) in probe.sources.iter().enumerate() {
+        match answers.get(at) {
+            Some(answer)
+                if answer
+                    .parse::<u16>()
+                    .is_ok_and(|status| (100..500).contains(&status)) => {}
+            Some(answer) => {
+                let message = format!("{source} does not answer through the proxy: {answer}");
+                return Some((Cause::MirrorUnreachable, message));
+            }
+            None => return early(),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn probe(source: Option<&str>) -> Probe {
+    fn probe(sources: &[&str], refused: &[&str]) -> Probe {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         Probe {
             proxy: ("10.213.0.1".into(), 3128),
-            source: source.map(str::to_owned),
+            sources: owned(sources),
+            refused: owned(refused),
             tcp: vec!["10.213.0.1/4711".into()],
             udp: vec!["10.213.0.1/4712".into()],
             name: Some("deb.debian.org".into()),
@@ -99,7 +116,7 @@ mod tests {
     #[test]
     fn only_silence_towards_the_world_and_an_answer_of_the_source_will_do() {
         use Cause::{GuestProtocol, MirrorUnreachable, NotIsolated};
-        let with = probe(Some("http://deb.debian.org/debian"));
+        let with = probe(&["http://deb.debian.org/debian"], &[]);
         for (output, cause) in [
             ("source 200\nunlisted squid ERR_ACCESS_DENIED 0\n", None),
             ("source 404\nunlisted squid ERR_ACCESS_DENIED 0\n", None),
@@ -128,7 +145,42 @@ mod tests {
         ] {
             assert_eq!(judge(&with, output).map(|(cause, _)| cause), cause, "{output}");
         }
-        let without = probe(None);
+        let denied = "unlisted squid ERR_ACCESS_DENIED 0\n";
+        let more = probe(
+            &["http://a/", "http://b/"],
+            &["CONNECT 127.0.0.1:22", "HEAD http://a/../"],
+        );
+        for (output, cause) in [
+            (
+                "refused squid ERR_ACCESS_DENIED 0\nrefused squid ERR_ACCESS_DENIED 0\nsource 200\nsource 404\n",
+                None,
+            ),
+            (
+                "refused squid ERR_ACCESS_DENIED 0\nrefused 200\nsource 200\nsource 404\n",
+                Some(NotIsolated),
+            ),
+            // It was tried, so it was let through.
+            (
+                "refused squid ERR_CONNECT_FAIL 111\nrefused squid ERR_ACCESS_DENIED 0\nsource 200\nsource 200\n",
+                Some(NotIsolated),
+            ),
+            (
+                "refused squid ERR_ACCESS_DENIED 0\nsource 200\nsource 200\n",
+                Some(GuestProtocol),
+            ),
+            (
+                "refused squid ERR_ACCESS_DENIED 0\nrefused squid ERR_ACCESS_DENIED 0\nsource 200\nsource 503\n",
+                Some(MirrorUnreachable),
+            ),
+            (
+                "refused squid ERR_ACCESS_DENIED 0\nrefused squid ERR_ACCESS_DENIED 0\nsource 200\n",
+                Some(GuestProtocol),
+            ),
+        ] {
+            let output = format!("{output}{denied}");
+            assert_eq!(judge(&more, &output).map(|(cause, _)| cause), cause, "{output}");
+        }
+        let without = probe(&[], &[]);
         assert_eq!(judge(&without, "unlisted squid ERR_ACCESS_DENIED 0\n"), None);
     }
 }

@@ -3,14 +3,18 @@
 
 mod bait;
 mod conf;
+mod folder;
 mod log;
+mod own;
 
-use std::fs::{self, File, TryLockError};
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,25 +23,22 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::host::proxy::bait::Bait;
+use crate::host::proxy::folder::USER;
+use crate::host::proxy::log::Ledger;
 use crate::model::event::Traffic;
 use crate::model::outcome::Cause;
 use crate::model::update::Source;
 use crate::port::{Forbidden, LabError, Proxy, ProxyLauncher, ProxySpec};
 use crate::system::user::is_root;
 use crate::system::{child, file};
-use bait::Bait;
 
 /// The program, in Debian's package `squid`.
 pub const PROGRAM: &str = "/usr/sbin/squid";
-/// The user that Debian's squid runs as; squid refuses to run as root.
-const USER: &str = "proxy";
 /// Where the cache is kept when patchgate runs as root, since `proxy` cannot get through root's home.
 const SYSTEM_CACHE: &str = "/var/cache/patchgate/proxy";
-/// Bytes of squid's own log, and of the machine's list of users, that are read.
-const LOG_LIMIT: u64 = 16 * 1024 * 1024;
-const USERS_LIMIT: u64 = 16 * 1024 * 1024;
-/// Runs at once with a cache of their own; each cache belongs to one squid at a time.
-const SLOTS: u32 = 64;
+/// Bytes of the kernel's tables of addresses that are read.
+const TABLE_LIMIT: u64 = 64 * 1024 * 1024;
 /// How long squid may take to make its cache, and to answer.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long squid may take to write down what it has; it gives its clients one second.
@@ -55,14 +56,19 @@ impl SquidLauncher {
         let base = if is_root() { SYSTEM_CACHE.into() } else { cache };
         Self { base }
     }
+
+    /// Keeps the caches there, whoever runs it; squid's user must be able to get there.
+    pub fn at(base: PathBuf) -> Self {
+        Self { base }
+    }
 }
 
 struct Squid {
     address: SocketAddrV4,
     forbidden: Forbidden,
     bait: Bait,
-    log: PathBuf,
     child: Mutex<Option<Child>>,
+    ledger: Mutex<Ledger>,
     /// Keeps the cache from being used by another run.
     _slot: File,
 }
@@ -80,43 +86,60 @@ impl ProxyLauncher for SquidLauncher {
         let sources: Vec<Source> = spec.sources.iter().filter_map(|uri| Source::parse(uri)).collect();
         let refused = |what: &str, error: io::Error| {
             LabError::new(Cause::HostRefused, format!("starting the proxy: {what}: {error}"))
-                .with_hint("can patchgate write its cache folder, and has the disk room?")
+                .with_hint("can patchgate write its cache folder, does it belong to this user alone, and has the disk room?")
         };
-        let (dir, slot) = slot(&self.base).map_err(|error| refused("preparing its cache", error))?;
+        let own = own_addresses().map_err(|error| refused("finding this machine's addresses", error))?;
+        let ways = Ways::find(&sources, &own).await?;
+        let (dir, slot) = folder::slot(&self.base).map_err(|error| refused("preparing its cache", error))?;
+        let bait = Bait::lay(spec.outlet.gateway)
+            .await
+            .map_err(|error| refused("listening for what must not arrive", error))?;
+        let mut forbidden = bait.forbidden();
+        forbidden.refused = ways.refused(&sources, &forbidden.tcp, spec.outlet.address(0));
+        if let Some(source) = sources.first() {
+            forbidden.name = Some(source.host.clone()).filter(|host| !conf::is_number(host));
+        }
+        forbidden.tcp.extend(ways.directly());
+        let ledger = Ledger::open(forbidden.refused.clone())
+            .await
+            .map_err(|error| refused("listening for its log", error))?;
         let address = free(spec.outlet.gateway).map_err(|error| refused("finding a free port", error))?;
         let conf = dir.join("squid.conf");
-        let log = dir.join("access.log");
-        fs::write(&conf, conf::render(&dir, address, spec.outlet.prefix, &sources))
-            .and_then(|()| fs::write(&log, ""))
-            .and_then(|()| give(&log))
+        let text = conf::render(&conf::Squid {
+            dir: &dir,
+            address,
+            prefix: spec.outlet.prefix,
+            sources: &sources,
+            own: &own,
+            log: ledger.address(),
+        });
+        fs::write(&conf, text)
+            .and_then(|()| fs::set_permissions(&conf, Permissions::from_mode(0o644)))
             .map_err(|error| refused("writing its configuration", error))?;
-        if !dir.join("cache/00").is_dir() {
-            let made = timeout(START_LIMIT, command(&conf).arg("-z").status()).await;
+        if fs::symlink_metadata(dir.join("cache/00")).is_err() {
+            let made = timeout(START_LIMIT, command(&conf).arg("-z").output()).await;
             match made {
-                Ok(Ok(status)) if status.success() => {}
+                Ok(Ok(output)) if output.status.success() => {}
                 Ok(Err(error)) => return Err(refused("making its cache", error)),
-                Ok(Ok(_)) | Err(_) => return Err(died(&dir, "it did not make its cache")),
+                Ok(Ok(output)) => {
+                    let words = String::from_utf8_lossy(&output.stderr);
+                    return Err(died(words.lines(), "it did not make its cache"));
+                }
+                Err(_) => return Err(died([], "it did not make its cache in its time")),
             }
         }
         let mut child = command(&conf)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| refused(PROGRAM, error))?;
-        answers(&mut child, address, &dir).await?;
-        let bait = Bait::lay(spec.outlet.gateway)
-            .await
-            .map_err(|error| refused("listening for what must not arrive", error))?;
-        let mut forbidden = bait.forbidden();
-        if let Some(source) = sources.first() {
-            forbidden.name = Some(source.host.clone()).filter(|host| host.parse::<IpAddr>().is_err());
-            forbidden.tcp.extend(directly(source).await);
-        }
+        let words = Words::of(&mut child);
+        answers(&mut child, address, &words).await?;
         Ok(Box::new(Squid {
             address,
             forbidden,
             bait,
-            log,
             child: Mutex::new(Some(child)),
+            ledger: Mutex::new(ledger),
             _slot: slot,
         }))
     }
@@ -150,10 +173,7 @@ impl Proxy for Squid {
                 tracing::warn!("squid did not end within {STOP_LIMIT:?} and is killed");
             }
         }
-        log::read(&self.log).unwrap_or_else(|error| {
-            tracing::warn!("what passed the proxy cannot be told: {error}");
-            Traffic::default()
-        })
+        self.ledger.lock().await.close().await
     }
 }
 
@@ -161,23 +181,13 @@ impl Proxy for Squid {
 fn command(conf: &Path) -> Command {
     let mut command = Command::from(child::command("setpriv"));
     if is_root() {
-        command.args([
-            "--reuid",
-            USER,
-            "--regid",
-            USER,
-            "--init-groups",
-            "--pdeathsig",
-            "TERM",
-        ]);
-    } else {
-        command.args(["--pdeathsig", "TERM"]);
+        command.args(["--reuid", USER, "--regid", USER, "--init-groups"]);
     }
     command
-        .args(["--", PROGRAM, "-N", "-f"])
+        .args(["--pdeathsig", "TERM", "--", PROGRAM, "-N", "-d", "1", "-f"])
         .arg(conf)
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(Stdio::piped());
     command
 }
 
@@ -187,78 +197,141 @@ fn free(gateway: Ipv4Addr) -> io::Result<SocketAddrV4> {
     Ok(SocketAddrV4::new(gateway, port))
 }
 
-async fn answers(child: &mut Child, address: SocketAddrV4, dir: &Path) -> Result<(), LabError> {
+async fn answers(child: &mut Child, address: SocketAddrV4, words: &Words) -> Result<(), LabError> {
     let started = Instant::now();
     loop {
         if TcpStream::connect(address).await.is_ok() {
             return Ok(());
         }
         if child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            return Err(died(dir, "it ended at once"));
+            // Its last words may still be on their way.
+            sleep(Duration::from_millis(200)).await;
+            return Err(words.died("it ended at once"));
         }
         if started.elapsed() > START_LIMIT {
-            return Err(died(dir, "it does not answer"));
+            return Err(words.died("it does not answer"));
         }
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// What squid's own log says of its end.
-fn died(dir: &Path, what: &str) -> LabError {
-    let log = file::read(&dir.join("cache.log"), LOG_LIMIT).unwrap_or_default();
-    let text = String::from_utf8_lossy(&log);
-    let fatal = text
-        .lines()
-        .rev()
-        .find(|line| line.contains("FATAL") || line.contains("ERROR"));
+/// The end of what squid says of itself, which goes to no file.
+struct Words(Arc<SyncMutex<VecDeque<String>>>);
+
+impl Words {
+    /// Takes the error output of a child that has one, until it ends.
+    fn of(child: &mut Child) -> Self {
+        const KEPT: usize = 100;
+        let kept = Arc::new(SyncMutex::new(VecDeque::new()));
+        if let Some(stderr) = child.stderr.take() {
+            let its = kept.clone();
+            tokio::spawn(log::lines(stderr, move |line| {
+                let mut kept = its.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() == KEPT {
+                    kept.pop_front();
+                }
+                kept.push_back(line.to_owned());
+            }));
+        }
+        Self(kept)
+    }
+
+    fn died(&self, what: &str) -> LabError {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        died(kept.iter().map(String::as_str), what)
+    }
+}
+
+/// What squid itself says of its end.
+fn died<'w>(words: impl IntoIterator<Item = &'w str>, what: &str) -> LabError {
+    let telling = |line: &&str| line.contains("FATAL") || line.contains("ERROR");
+    let fatal = words.into_iter().filter(telling).last();
     let why = fatal.map(|line| format!(": {}", line.trim())).unwrap_or_default();
-    LabError::new(Cause::HostRefused, format!("starting the proxy: {what}{why}")).with_hint(format!(
-        "squid's own words are in {}",
-        dir.join("cache.log").display()
+    LabError::new(Cause::HostRefused, format!("starting the proxy: {what}{why}"))
+        .with_hint("is squid's package whole? `squid -k parse` tells")
+}
+
+/// The addresses of this machine.
+fn own_addresses() -> io::Result<BTreeSet<IpAddr>> {
+    // A kernel without IPv6 has no such file.
+    let six = file::read(Path::new("/proc/net/if_inet6"), TABLE_LIMIT).unwrap_or_default();
+    let four = file::read(Path::new("/proc/net/fib_trie"), TABLE_LIMIT)?;
+    Ok(own::addresses(
+        &String::from_utf8_lossy(&four),
+        &String::from_utf8_lossy(&six),
     ))
 }
 
-/// Where an update source is, without the proxy. A clone must not get there.
-async fn directly(source: &Source) -> Vec<SocketAddr> {
-    match tokio::net::lookup_host((source.host.as_str(), source.port)).await {
-        Ok(addresses) => addresses.filter(SocketAddr::is_ipv4).take(2).collect(),
-        // Squid will not find it either, and the probe says so.
-        Err(_) => Vec::new(),
-    }
-}
+/// Where the update sources are, without the proxy. A clone must not get there, nor to a target by number.
+struct Ways(Vec<Vec<SocketAddr>>);
 
-/// A folder with a cache that no other run uses, and the lock on it.
-fn slot(base: &Path) -> io::Result<(PathBuf, File)> {
-    fs::create_dir_all(base)?;
-    for number in 0..SLOTS {
-        let lock = File::create(base.join(format!("{number}.lock")))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                let dir = base.join(number.to_string());
-                fs::create_dir_all(&dir)?;
-                give(&dir)?;
-                return Ok((dir, lock));
+impl Ways {
+    /// Looks the sources' names up. One that leads to this machine is refused, as squid would refuse it.
+    async fn find(sources: &[Source], own: &BTreeSet<IpAddr>) -> Result<Self, LabError> {
+        let mut ways = Vec::new();
+        for source in sources {
+            let found = match tokio::net::lookup_host((source.host.as_str(), source.port)).await {
+                Ok(addresses) => addresses.collect(),
+                // Squid will not find it either, and the probe says so.
+                Err(_) => Vec::new(),
+            };
+            let is_own = |at: &SocketAddr| at.ip().is_loopback() || own.contains(&at.ip());
+            if let Some(at) = found
+                .iter()
+                .find(|at| !conf::is_number(&source.host) && is_own(at))
+            {
+                let message = format!(
+                    "the update source {} is at {}, which is this machine itself; through a name no clone may reach that",
+                    source.host,
+                    at.ip()
+                );
+                return Err(LabError::new(Cause::HostRefused, message).with_hint(format!(
+                    "write the address itself into the sources where that is meant: http://{at}{}",
+                    source.path
+                )));
             }
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(error),
+            ways.push(found);
         }
+        Ok(Self(ways))
     }
-    Err(io::Error::other(format!("{SLOTS} runs have a proxy already")))
-}
 
-/// Makes a file or folder squid's own.
-fn give(path: &Path) -> io::Result<()> {
-    if !is_root() {
-        return Ok(());
+    /// A few of the addresses, for a try without the proxy.
+    fn directly(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0
+            .iter()
+            .flatten()
+            .copied()
+            .filter(SocketAddr::is_ipv4)
+            .take(2)
     }
-    let users = String::from_utf8_lossy(&file::read(Path::new("/etc/passwd"), USERS_LIMIT)?).into_owned();
-    let ids = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let is_its = fields.next() == Some(USER);
-        let uid = fields.nth(1)?.parse().ok()?;
-        let gid = fields.next()?.parse().ok()?;
-        is_its.then_some((uid, gid))
-    });
-    let (uid, gid) = ids.ok_or_else(|| io::Error::other(format!("there is no user {USER}")))?;
-    chown(path, Some(uid), Some(gid))
+
+    /// What the proxy must refuse; `bait` are listeners of this machine, `clone` is an address of the outlet's.
+    fn refused(&self, sources: &[Source], bait: &[SocketAddr], clone: Ipv4Addr) -> Vec<String> {
+        let mut refused: Vec<String> = ["127.0.0.1:22", "[::1]:22", "169.254.169.254:80"]
+            .iter()
+            .flat_map(|at| [format!("CONNECT {at}"), format!("HEAD http://{at}/")])
+            .collect();
+        refused.push("HEAD http://localhost/".to_owned());
+        refused.push(format!("HEAD http://{clone}/"));
+        for at in bait {
+            refused.extend([format!("CONNECT {at}"), format!("HEAD http://{at}/")]);
+        }
+        for (source, ways) in sources.iter().zip(&self.0) {
+            let (host, port, path) = (&source.host, source.port, &source.path);
+            if let Some(at) = ways.first().filter(|_| !conf::is_number(host)) {
+                refused.push(if source.tls {
+                    format!("CONNECT {at}")
+                } else {
+                    format!("HEAD http://{at}{path}")
+                });
+            }
+            if source.tls {
+                refused.push(format!("CONNECT {host}:22"));
+            } else {
+                let at = format!("http://{host}:{port}{path}");
+                refused.extend(["../", "%2e%2e/", "?a=b"].map(|way| format!("HEAD {at}{way}")));
+            }
+        }
+        refused
+    }
 }

@@ -1,6 +1,7 @@
 //! VMs.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 
@@ -23,7 +24,16 @@ pub struct Nic {
     /// What card the guest sees.
     pub model: NicModel,
     /// The filter on it.
-    pub filter: Option<FilterName>,
+    pub filter: Option<NicFilter>,
+}
+
+/// A filter on a network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NicFilter {
+    /// The filter.
+    pub name: FilterName,
+    /// The only address that the VM may have there.
+    pub address: Ipv4Addr,
 }
 
 /// What card a guest sees.

@@ -29,8 +29,8 @@ pub struct OutletSpec {
     pub run: RunId,
     /// The run's folder on the machine that runs patchgate.
     pub run_dir: PathBuf,
-    /// How many VMs it must have an address for.
-    pub clients: usize,
+    /// The MAC addresses of all VMs that may ever be on it; each gets an address of its own, and no other.
+    pub macs: Vec<String>,
     /// Whether it leads anywhere (NAT and DNS), or to the host alone.
     pub open: bool,
 }
@@ -44,7 +44,16 @@ pub struct OutletInfo {
     pub prefix: u8,
 }
 
-/// A filter that lets a VM ask for an address, speak to one port of the host, and nothing else.
+impl OutletInfo {
+    /// The address of the VM whose MAC address stands at that place among [`OutletSpec::macs`].
+    pub fn address(&self, at: usize) -> Ipv4Addr {
+        let place = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
+        Ipv4Addr::from_bits(self.gateway.to_bits().saturating_add(place))
+    }
+}
+
+/// A filter that lets a VM ask for an address, speak to one port of the host, and nothing else, and that under the MAC and
+/// IP address of its interface alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterSpec {
     /// Its name.

@@ -46,4 +46,6 @@ pub struct Forbidden {
     pub udp: Vec<SocketAddr>,
     /// A name that must not resolve: an update source's.
     pub name: Option<String>,
+    /// What the proxy must refuse, as `METHOD ADDRESS`: this machine, targets by number, and ways out of a source's folder.
+    pub refused: Vec<String>,
 }

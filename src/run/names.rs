@@ -85,6 +85,23 @@ pub fn outlet_mac(cell: usize, arm: ArmKind, node: usize) -> String {
     )
 }
 
+/// The MAC addresses that nodes of these cells may have on an outlet, whatever their arm.
+pub fn outlet_macs(cells: &[CellPlan]) -> Vec<String> {
+    const KINDS: [ArmKind; 4] = [
+        ArmKind::Control,
+        ArmKind::Treatment,
+        ArmKind::Trial,
+        ArmKind::Warm,
+    ];
+    let of_cell = |(index, cell): (usize, &CellPlan)| {
+        let nodes = cell.nodes.len();
+        KINDS
+            .into_iter()
+            .flat_map(move |kind| (0..nodes).map(move |at| outlet_mac(index, kind, at)))
+    };
+    cells.iter().enumerate().flat_map(of_cell).collect()
+}
+
 /// A node's address in its cell: the same in both arms and in every clone.
 pub fn address(node: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(CELL + 10 + u32::try_from(node).unwrap_or(0))

@@ -21,6 +21,7 @@ mod keys;
 mod keys_docs;
 mod observe;
 mod plan;
+mod proxy;
 mod queue;
 mod run_arm;
 mod run_fake;

@@ -1,6 +1,7 @@
 //! The libvirt room against a real libvirt and QEMU: everything that a run makes, with guests of one boot sector, and
 //! nothing left afterwards. Needs a daemon or the session, and qemu-img.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use patchgate::model::plan::HostPlan;
 use patchgate::model::policy::Accel;
 use patchgate::model::resource::{Made, Resource};
 use patchgate::port::{
-    AgentError, Bus, Disk, FilterSpec, Firmware, NetworkSpec, Nic, NicModel, OutletSpec, Power, Tag, VmSpec,
-    VmState,
+    AgentError, Bus, Disk, FilterSpec, Firmware, NetworkSpec, Nic, NicFilter, NicModel, OutletSpec, Power,
+    Tag, VmSpec, VmState,
 };
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
@@ -120,7 +121,7 @@ async fn console(host: &dyn Connected, domain: &DomainName, wanted: &str) {
 const NETWORKS: [&str; 4] = ["net", "other", "out", "out2"];
 
 /// Interfaces as a run's clone has them: one behind the filter on the outlet, one to its cell.
-fn nics(run: &RunId, cell: Option<&NetworkName>, mac: &str) -> Vec<Nic> {
+fn nics(run: &RunId, cell: Option<&(NetworkName, Ipv4Addr)>, mac: &str) -> Vec<Nic> {
     let nic = |network: Option<NetworkName>, mac: String| Nic {
         network,
         mac,
@@ -130,10 +131,13 @@ fn nics(run: &RunId, cell: Option<&NetworkName>, mac: &str) -> Vec<Nic> {
     };
     match cell {
         None => vec![nic(None, mac.into())],
-        Some(cell) => vec![
+        Some((cell, address)) => vec![
             Nic {
                 apart: true,
-                filter: Some(FilterName::of_run(run)),
+                filter: Some(NicFilter {
+                    name: FilterName::of_run(run),
+                    address: *address,
+                }),
                 ..nic(Some(network(run, "out")), mac.replace("70:67", "70:68"))
             },
             nic(Some(cell.clone()), mac.into()),
@@ -205,7 +209,9 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
             name: network(&run, name),
             run: run.clone(),
             run_dir: tag.run_dir.clone(),
-            clients: 2,
+            macs: ["52:54:00:70:68:11", "52:54:00:70:68:12"]
+                .map(str::to_owned)
+                .to_vec(),
             open: false,
         };
         let (info, second) = (outlet("out"), outlet("out2"));
@@ -218,7 +224,7 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
             port: 3128,
         };
         host.create_filter(&filter).await.expect("a filter");
-        cell = Some(spec.name);
+        cell = Some((spec.name, info.address(0)));
     }
 
     let vm = |role: &str, mac: &str| VmSpec {

@@ -6,6 +6,7 @@ use crate::guest::command::GuestCommand;
 use crate::guest::linux::command::bounded;
 use crate::guest::probe::{Probe, UNLISTED};
 use crate::guest::what;
+use crate::model::update::Source;
 
 /// The command. It first gives the guest a route by way of the host, since a missing route is not what isolates it.
 pub fn command(probe: &Probe) -> GuestCommand {
@@ -18,7 +19,6 @@ pub fn command(probe: &Probe) -> GuestCommand {
         UNLISTED,
         address,
         &port,
-        probe.source.as_deref().unwrap_or(""),
         probe.name.as_deref().unwrap_or(""),
     ];
     let targets: Vec<String> = probe
@@ -26,19 +26,30 @@ pub fn command(probe: &Probe) -> GuestCommand {
         .iter()
         .map(|target| format!("tcp/{target}"))
         .chain(probe.udp.iter().map(|target| format!("udp/{target}")))
+        .chain(probe.refused.iter().map(|asked| format!("refused {asked}")))
+        .chain(probe.sources.iter().map(|uri| format!("source {}", asked(uri))))
         .collect();
     argv.extend(targets.iter().map(String::as_str));
     bounded(what::PROBE, &argv, &[], Duration::from_secs(120))
+}
+
+/// What an update source is asked for: a tunnel, where it speaks TLS.
+fn asked(uri: &str) -> String {
+    match Source::parse(uri) {
+        Some(source) if source.tls => format!("CONNECT {}:{}", source.host, source.port),
+        Some(_) | None => format!("HEAD {uri}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn probe(source: Option<&str>) -> Probe {
+    fn probe(sources: &[&str]) -> Probe {
         Probe {
             proxy: ("10.213.0.1".into(), 3128),
-            source: source.map(str::to_owned),
+            sources: sources.iter().map(|&uri| uri.to_owned()).collect(),
+            refused: vec!["CONNECT 127.0.0.1:22".into()],
             tcp: vec!["10.213.0.1/4711".into()],
             udp: vec!["10.213.0.1/4712".into()],
             name: Some("deb.debian.org".into()),
@@ -47,18 +58,23 @@ mod tests {
 
     #[test]
     fn what_is_tried_is_handed_over_as_arguments() {
-        let command = command(&probe(Some("http://deb.debian.org/debian")));
-        let end = &command.argv[command.argv.len() - 7..];
+        let command = command(&probe(&[
+            "http://deb.debian.org/debian/",
+            "https://repo.example/x/",
+        ]));
+        let end = &command.argv[command.argv.len() - 9..];
         assert_eq!(
             end,
             [
                 UNLISTED,
                 "10.213.0.1",
                 "3128",
-                "http://deb.debian.org/debian",
                 "deb.debian.org",
                 "tcp/10.213.0.1/4711",
-                "udp/10.213.0.1/4712"
+                "udp/10.213.0.1/4712",
+                "refused CONNECT 127.0.0.1:22",
+                "source HEAD http://deb.debian.org/debian/",
+                "source CONNECT repo.example:443"
             ]
         );
     }

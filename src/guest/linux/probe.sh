@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-gateway=$1 port=$2 source=$3 name=$4; shift 4
+# $1 $2: the proxy's address and port; $3: a name that must not resolve; then targets: tcp/ADDRESS/PORT and udp/ADDRESS/PORT,
+# which must be silent, `refused METHOD ADDRESS`, which the proxy must not let through, `source METHOD ADDRESS`, which it must.
+gateway=$1 port=$2 name=$3; shift 3
 ip route add default via "$gateway" metric 4242 2>/dev/null
 for target in "$@"; do
   case $target in
@@ -20,10 +22,10 @@ ask() {
   exec 3>&-
   echo "$1 ${status%$'\r'}"
 }
-case $source in
-  '') ;;
-  https://*) host=${source#https://}; host=${host%%/*}; case $host in *:*) ;; *) host=$host:443 ;; esac; ask source CONNECT "$host" ;;
-  *) ask source HEAD "$source" ;;
-esac 2>/dev/null
+for target in "$@"; do
+  case $target in
+    refused\ *|source\ *) read -r key method address <<< "$target"; ask "$key" "$method" "$address" ;;
+  esac
+done 2>/dev/null
 ask unlisted HEAD "$0" 2>/dev/null
 exit 0

@@ -234,7 +234,12 @@ fn interface(nic: &Nic) -> Element {
     .child(element("rom").with("enabled", "no"))
     .children(nic.apart.then(|| element("port").with("isolated", "yes")));
     match &nic.filter {
-        Some(filter) => interface.child(element("filterref").with("filter", filter)),
+        Some(filter) => {
+            let address = element("parameter")
+                .with("name", "IP")
+                .with("value", filter.address);
+            interface.child(element("filterref").with("filter", &filter.name).child(address))
+        }
         None => interface,
     }
 }
@@ -244,6 +249,7 @@ mod tests {
     use super::*;
     use crate::host::libvirt::xml::read_mark;
     use crate::model::id::{Arm, ArmId, CellId};
+    use crate::port::NicFilter;
 
     fn spec(kvm: bool, network: Option<&str>) -> VmSpec {
         VmSpec {
@@ -265,7 +271,10 @@ mod tests {
                 mac: "52:54:00:01:02:03".into(),
                 apart: network.is_some(),
                 model: NicModel::Virtio,
-                filter: network.map(|_| "pg-filter".parse().expect("a name")),
+                filter: network.map(|_| NicFilter {
+                    name: "pg-filter".parse().expect("a name"),
+                    address: [10, 213, 1, 34].into(),
+                }),
             }],
             memory: Mib(512),
             vcpus: 1,
@@ -324,7 +333,9 @@ mod tests {
               <model type="virtio"/>
               <rom enabled="no"/>
               <port isolated="yes"/>
-              <filterref filter="pg-filter"/>
+              <filterref filter="pg-filter">
+                <parameter name="IP" value="10.213.1.34"/>
+              </filterref>
             </interface>
             <serial type="pty">
               <log file="/p/pg-7c1f-1-web.console" append="off"/>

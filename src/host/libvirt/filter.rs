@@ -44,7 +44,8 @@ pub fn marked(conn: &Connect) -> Result<Vec<(FilterName, RunId)>, LabError> {
 }
 
 /// The filter (<https://libvirt.org/formatnwfilter.html>). Its rules keep no state, so that answers are let in by their
-/// own; what no rule knows is dropped, IPv6 with it.
+/// own; what no rule knows is dropped, IPv6 with it. `$MAC` is the interface's, and `$IP` the address that it is given for its
+/// own: a clone can neither speak for another nor take what is another's.
 fn describe(spec: &FilterSpec) -> Element {
     let rule = |direction, what| {
         element("rule")
@@ -54,13 +55,35 @@ fn describe(spec: &FilterSpec) -> Element {
             .child(what)
     };
     let ip = |protocol| element("ip").with("protocol", protocol);
+    let from_it = |protocol| {
+        element("ip")
+            .with("srcmacaddr", "$MAC")
+            .with("srcipaddr", "$IP")
+            .with("protocol", protocol)
+    };
+    // Who has no address yet asks from none (RFC 2131, 4.1).
+    let from_none = element("ip")
+        .with("srcmacaddr", "$MAC")
+        .with("srcipaddr", "0.0.0.0")
+        .with("protocol", "udp");
     element("filter")
         .with("name", &spec.name)
         .with("chain", "root")
-        .child(rule("inout", element("mac").with("protocolid", "arp")))
         .child(rule(
             "out",
-            ip("udp").with("srcportstart", 68).with("dstportstart", 67),
+            element("arp")
+                .with("srcmacaddr", "$MAC")
+                .with("arpsrcmacaddr", "$MAC")
+                .with("arpsrcipaddr", "$IP"),
+        ))
+        .child(rule("in", element("mac").with("protocolid", "arp")))
+        .child(rule(
+            "out",
+            from_none.with("srcportstart", 68).with("dstportstart", 67),
+        ))
+        .child(rule(
+            "out",
+            from_it("udp").with("srcportstart", 68).with("dstportstart", 67),
         ))
         .child(rule(
             "in",
@@ -68,7 +91,7 @@ fn describe(spec: &FilterSpec) -> Element {
         ))
         .child(rule(
             "out",
-            ip("tcp")
+            from_it("tcp")
                 .with("dstipaddr", spec.gateway)
                 .with("dstportstart", spec.port),
         ))
@@ -91,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_passes_dhcp_and_the_proxy_alone() {
+    fn a_filter_passes_dhcp_and_the_proxy_alone_and_no_foreign_address() {
         let spec = FilterSpec {
             name: "pg-20261123-140912-7c1f".parse().expect("a name"),
             gateway: [10, 213, 1, 33].into(),
@@ -99,17 +122,23 @@ mod tests {
         };
         insta::assert_snapshot!(describe(&spec).render(), @r#"
         <filter name="pg-20261123-140912-7c1f" chain="root">
-          <rule action="accept" direction="inout" priority="100">
+          <rule action="accept" direction="out" priority="100">
+            <arp srcmacaddr="$MAC" arpsrcmacaddr="$MAC" arpsrcipaddr="$IP"/>
+          </rule>
+          <rule action="accept" direction="in" priority="100">
             <mac protocolid="arp"/>
           </rule>
           <rule action="accept" direction="out" priority="100">
-            <ip protocol="udp" srcportstart="68" dstportstart="67"/>
+            <ip srcmacaddr="$MAC" srcipaddr="0.0.0.0" protocol="udp" srcportstart="68" dstportstart="67"/>
+          </rule>
+          <rule action="accept" direction="out" priority="100">
+            <ip srcmacaddr="$MAC" srcipaddr="$IP" protocol="udp" srcportstart="68" dstportstart="67"/>
           </rule>
           <rule action="accept" direction="in" priority="100">
             <ip protocol="udp" srcportstart="67" dstportstart="68"/>
           </rule>
           <rule action="accept" direction="out" priority="100">
-            <ip protocol="tcp" dstipaddr="10.213.1.33" dstportstart="3128"/>
+            <ip srcmacaddr="$MAC" srcipaddr="$IP" protocol="tcp" dstipaddr="10.213.1.33" dstportstart="3128"/>
           </rule>
           <rule action="accept" direction="in" priority="100">
             <ip protocol="tcp" srcipaddr="10.213.1.33" srcportstart="3128"/>

@@ -64,10 +64,10 @@ pub fn create_outlet(
         taken.extend(network.xml_desc(0));
     }
     let mut taken: Vec<Net> = taken.iter().flat_map(|text| nets(text)).collect();
-    let bits = bits_for(spec.clients).ok_or_else(|| {
+    let bits = bits_for(spec.macs.len()).ok_or_else(|| {
         LabError::new(
             Cause::HostRefused,
-            format!("network {} has no room for {} VMs", spec.name, spec.clients),
+            format!("network {} has no room for {} VMs", spec.name, spec.macs.len()),
         )
         .with_hint("select fewer cells, and run the others after them")
     })?;
@@ -80,10 +80,15 @@ pub fn create_outlet(
         Some(describe_outlet(spec, net, bridge))
     })?;
     let net = chosen.ok_or_else(|| LabError::new(Cause::Internal, "a network without an address"))?;
-    Ok(OutletInfo {
+    Ok(info(net))
+}
+
+/// What comes of an outlet at that network.
+fn info(net: Net) -> OutletInfo {
+    OutletInfo {
         gateway: net.address(1),
         prefix: net.bits,
-    })
+    }
 }
 
 /// Makes a network, anew where libvirt says that its bridge or addresses are in use. Transient, since one call makes it
@@ -189,6 +194,8 @@ fn describe_outlet(spec: &OutletSpec, net: Net, name: &str) -> Element {
     let range = element("range")
         .with("start", net.address(2))
         .with("end", net.address(!net.mask() - 1));
+    let host =
+        |(at, mac): (usize, &String)| element("host").with("mac", mac).with("ip", info(net).address(at));
     let network = element("network")
         .with("xmlns:dnsmasq", DNSMASQ)
         .child(element("name").text(&spec.name))
@@ -209,7 +216,11 @@ fn describe_outlet(spec: &OutletSpec, net: Net, name: &str) -> Element {
             element("ip")
                 .with("address", net.address(1))
                 .with("prefix", net.bits)
-                .child(element("dhcp").child(range)),
+                .child(
+                    element("dhcp")
+                        .child(range)
+                        .children(spec.macs.iter().enumerate().map(host)),
+                ),
         )
         .child(element("dnsmasq:options").child(no_ping))
 }
@@ -319,7 +330,9 @@ mod tests {
                 name: "pg-7c1f-out".parse().expect("a name"),
                 run: "20261123-140912-7c1f".parse().expect("a run id"),
                 run_dir: "/srv/lab/runs/1".into(),
-                clients: 4,
+                macs: ["52:54:00:00:00:00", "52:54:00:00:01:00"]
+                    .map(str::to_owned)
+                    .to_vec(),
                 open,
             };
             describe_outlet(&spec, net, "pgbr00000001").render()
@@ -335,6 +348,8 @@ mod tests {
           <ip address="10.213.1.33" prefix="28">
             <dhcp>
               <range start="10.213.1.34" end="10.213.1.46"/>
+              <host mac="52:54:00:00:00:00" ip="10.213.1.34"/>
+              <host mac="52:54:00:00:01:00" ip="10.213.1.35"/>
             </dhcp>
           </ip>
           <dnsmasq:options>
@@ -353,6 +368,8 @@ mod tests {
           <ip address="10.213.1.33" prefix="28">
             <dhcp>
               <range start="10.213.1.34" end="10.213.1.46"/>
+              <host mac="52:54:00:00:00:00" ip="10.213.1.34"/>
+              <host mac="52:54:00:00:01:00" ip="10.213.1.35"/>
             </dhcp>
           </ip>
           <dnsmasq:options>

@@ -54,6 +54,7 @@ impl Bait {
             tcp: vec![self.tcp],
             udp: vec![self.udp],
             name: None,
+            refused: Vec::new(),
         }
     }
 

@@ -106,10 +106,10 @@ impl<'a> ArmRun<'a> {
         Ok(vec![
             Nic {
                 network: Some(outlet.network.clone()),
+                filter: outlet.filter(&out)?,
                 mac: out,
                 apart: true,
                 model: NicModel::Virtio,
-                filter: outlet.filter.clone(),
             },
             Nic {
                 network: Some(names::network(&self.name)?),

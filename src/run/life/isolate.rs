@@ -9,11 +9,37 @@ use crate::run::arm::ArmRun;
 use crate::run::node::Node;
 use crate::run::site::outlet::Outlet;
 
+/// The update sources. A source is what is below its address, so these end in a slash.
+fn sources(arm: &ArmRun<'_>) -> Vec<String> {
+    let sources = arm.setup().plan.network.sources.iter();
+    sources
+        .map(|source| format!("{}/", source.trim_end_matches('/')))
+        .collect()
+}
+
+/// Shows from inside a node that every update source answers, now.
+pub async fn sources_answer(outlet: &Outlet, arm: &ArmRun<'_>, node: &Node<'_>) -> Result<(), Fault> {
+    let Some(proxy) = &outlet.proxy else { return Ok(()) };
+    let address = proxy.address();
+    let probe = Probe {
+        proxy: (address.ip().to_string(), address.port()),
+        sources: sources(arm),
+        refused: Vec::new(),
+        tcp: Vec::new(),
+        udp: Vec::new(),
+        name: None,
+    };
+    let output = node.ask(Stage::Resolve, &node.system().probe(&probe)).await?;
+    match probe::judge(&probe, &output) {
+        Some((cause, message)) => Err(node.fault(Stage::Resolve, cause, message)),
+        None => Ok(()),
+    }
+}
+
 /// Shows from inside every node that it reaches its update sources and nothing else.
 pub async fn prove(outlet: &Outlet, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Result<(), Fault> {
     let Some(proxy) = &outlet.proxy else { return Ok(()) };
     let forbidden = proxy.forbidden();
-    let source = arm.setup().plan.network.sources.first();
     let shown = |addresses: &[SocketAddr]| -> Vec<String> {
         let address = |at: &SocketAddr| format!("{}/{}", at.ip(), at.port());
         addresses.iter().map(address).collect()
@@ -21,8 +47,8 @@ pub async fn prove(outlet: &Outlet, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Res
     let address = proxy.address();
     let probe = Probe {
         proxy: (address.ip().to_string(), address.port()),
-        // A source is what is below its address, so this ends in a slash.
-        source: source.map(|source| format!("{}/", source.trim_end_matches('/'))),
+        sources: sources(arm),
+        refused: forbidden.refused,
         tcp: shown(&forbidden.tcp),
         udp: shown(&forbidden.udp),
         name: forbidden.name,

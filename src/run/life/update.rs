@@ -5,6 +5,7 @@ use crate::model::event::Event;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::update::UpdateSet;
 use crate::run::arm::ArmRun;
+use crate::run::life::isolate;
 use crate::run::life::updates::{self, Resolved};
 use crate::run::node::Node;
 use crate::run::site::outlet::Outlet;
@@ -86,6 +87,9 @@ impl ArmRun<'_> {
             },
             Applies::Nothing => return Ok(Resolved::default()),
         };
+        if let Some(outlet) = self.site.outlet.get() {
+            isolate::sources_answer(outlet, self, node).await?;
+        }
         updates::refresh(node, deadlines, self.proxy().as_deref()).await?;
         // What is given is fetched by what the node's own lists say.
         if let Some(set) = given {

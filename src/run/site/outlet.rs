@@ -1,15 +1,18 @@
 //! The run's one way out: a network that leads to the host alone, a proxy for the update sources there, and a filter on
 //! every clone's interface. Made for the first arm and shared by all.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use tokio::sync::OnceCell;
 
 use crate::model::event::{Event, Traffic};
 use crate::model::name::{FilterName, NetworkName};
-use crate::model::policy::{CloneMode, NetworkMode};
+use crate::model::outcome::Cause;
+use crate::model::policy::NetworkMode;
 use crate::model::resource::{Made, Resource};
-use crate::port::{FilterSpec, Hypervisor, LabError, OutletSpec, Proxy, ProxySpec};
+use crate::port::{FilterSpec, Hypervisor, LabError, NicFilter, OutletSpec, Proxy, ProxySpec};
 use crate::run::names;
 use crate::run::setup::Setup;
 use crate::run::site::resources::Resources;
@@ -18,8 +21,10 @@ use crate::run::site::resources::Resources;
 pub struct Outlet {
     /// Its network.
     pub network: NetworkName,
-    /// The filter on each clone's interface, where the clones are isolated.
-    pub filter: Option<FilterName>,
+    /// The filter of the clones' interfaces, where they are isolated.
+    filter: Option<FilterName>,
+    /// The address of every clone, by its MAC address.
+    addresses: BTreeMap<String, Ipv4Addr>,
     /// The proxy, where the clones are isolated.
     pub proxy: Option<Box<dyn Proxy>>,
     /// What passed the proxy, once it is ended.
@@ -50,22 +55,11 @@ impl Outlet {
         made: &mut Vec<Resource>,
     ) -> Result<Self, LabError> {
         let open = setup.plan.network.mode == NetworkMode::Open;
-        // With the nodes that are booted to be saved, where they are.
-        let arms = match setup.plan.clone {
-            CloneMode::Cold => 2,
-            CloneMode::Warm => 3,
-        };
         let spec = OutletSpec {
             name: names::outlet(&setup.run)?,
             run: setup.run.clone(),
             run_dir: run_dir.to_owned(),
-            clients: arms
-                * setup
-                    .plan
-                    .cells
-                    .iter()
-                    .map(|cell| cell.nodes.len())
-                    .sum::<usize>(),
+            macs: names::outlet_macs(&setup.plan.cells),
             open,
         };
         made.push(resources.intend(Made::Network(spec.name.clone()))?);
@@ -74,6 +68,7 @@ impl Outlet {
             return Ok(Self {
                 network: spec.name,
                 filter: None,
+                addresses: BTreeMap::new(),
                 proxy: None,
                 passed: OnceCell::new(),
             });
@@ -104,9 +99,29 @@ impl Outlet {
         Ok(Self {
             network: spec.name,
             filter: Some(filter.name),
+            addresses: spec
+                .macs
+                .into_iter()
+                .enumerate()
+                .map(|(at, mac)| (mac, info.address(at)))
+                .collect(),
             proxy: Some(proxy),
             passed: OnceCell::new(),
         })
+    }
+
+    /// The filter on the interface of that MAC address, where the clones are isolated.
+    pub fn filter(&self, mac: &str) -> Result<Option<NicFilter>, LabError> {
+        let Some(name) = self.filter.clone() else {
+            return Ok(None);
+        };
+        match self.addresses.get(mac) {
+            Some(&address) => Ok(Some(NicFilter { name, address })),
+            None => Err(LabError::new(
+                Cause::Internal,
+                format!("{mac} has no address on the outlet"),
+            )),
+        }
     }
 
     /// The proxy, as a URL; `None` where the clones ask their sources themselves.

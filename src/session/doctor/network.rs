@@ -67,7 +67,7 @@ async fn tried(lab: &dyn Connected, run: &RunId) -> Result<String, LabError> {
         name: format!("pg-{run}-out").parse()?,
         run: run.clone(),
         run_dir: nowhere(run),
-        clients: 1,
+        macs: vec!["52:54:00:00:00:00".to_owned()],
         open: false,
     };
     let filter_name = FilterName::of_run(run);
