@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod gate;
 mod guest_debian;
+mod guest_debian_proof;
 mod guest_linux;
 mod guest_timing;
 mod image_recipe;
