@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::error::UserError;
 use crate::cli::image_list::summary;
+use crate::cli::print;
 use crate::image::batch::{build_due, is_due};
 use crate::image::build::stage::{BuildProgress, Stage};
 use crate::image::catalogue::{ImageDef, Store};
@@ -44,17 +45,17 @@ pub async fn build_missing(images: Vec<ImageDef>, store: Store) -> Result<(), Us
 
 fn tell_spared(images: &[ImageDef], rebuild: bool) {
     for image in images.iter().filter(|image| !is_due(image, rebuild)) {
-        println!("image {}: sealed already", image.name);
+        print::say(&format!("image {}: sealed already", image.name));
     }
 }
 
 fn tell(made: &[Sealed]) {
     for sealed in made {
-        println!(
+        print::say(&format!(
             "image {}: sealed, {}",
             sealed.manifest.name,
             summary(&sealed.manifest)
-        );
+        ));
     }
 }
 
@@ -94,7 +95,10 @@ impl Progress {
             bar: self.bars.as_ref().map(|bars| spinner(bars, image)),
         });
         let Some(bar) = &build.bar else {
-            eprintln!("image {image}: {words} ({} s)", build.started.elapsed().as_secs());
+            print::note(&format!(
+                "image {image}: {words} ({} s)",
+                build.started.elapsed().as_secs()
+            ));
             return;
         };
         if over {

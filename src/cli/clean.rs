@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::error::UserError;
-use crate::cli::exit_code;
+use crate::cli::{exit_code, print};
 use crate::model::plan::HostPlan;
 use crate::record::state::State;
 use crate::session::clean::{Wish, clean};
@@ -30,16 +30,16 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
         all: args.all,
         dry_run: args.dry_run,
     };
-    let swept = clean(&state, known, &wish, &|news| println!("{news}")).await?;
+    let swept = clean(&state, known, &wish, &|news| print::say(&news.to_string())).await?;
     let verb = if args.dry_run {
         "would be removed"
     } else {
         "removed"
     };
-    println!(
+    print::say(&format!(
         "clean: {} {verb}, {} could not be removed",
         swept.removed, swept.unremoved
-    );
+    ));
     Ok(if swept.unremoved == 0 {
         exit_code::OPEN
     } else {

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cli::args::Format;
 use crate::cli::error::UserError;
 use crate::cli::exit_code;
+use crate::input::safe;
 use crate::model::plan::HostPlan;
 use crate::session::doctor::check::{Check, Health, works};
 use crate::session::doctor::examine;
@@ -40,7 +41,7 @@ pub async fn run(
     } else {
         as_text(&checks, colour)
     };
-    out.write_all(text.as_bytes())
+    out.write_all(safe::document(&text).as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| UserError::usage(format!("writing what was found: {error}")))?;
     Ok(if works(&checks) {
@@ -69,7 +70,7 @@ fn colour_of(health: Health) -> &'static str {
 /// The checks for programs: `works` and `checks`.
 pub fn as_json(checks: &[Check]) -> String {
     let all = serde_json::json!({ "works": works(checks), "checks": checks });
-    format!("{all:#}\n")
+    safe::json(&format!("{all:#}\n"))
 }
 
 /// The checks for people.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::Format;
 use crate::cli::error::UserError;
-use crate::cli::{builds, exit_code, image_list};
+use crate::cli::{builds, exit_code, image_list, print};
 use crate::guest::families::Families;
 use crate::image::catalogue::{ImageDef, Store, image_name, named, needed};
 use crate::image::import::{Import, KNOWN_OS, closest_os, import, lab_lines};
@@ -213,8 +213,8 @@ fn run_list(images: &[ImageDef], store: &Store, format: Format) -> Result<u8, Us
     })?;
     let rows = image_list::rows(images, &listing);
     match format {
-        Format::Text => print!("{}", image_list::text(&rows, store.dir())),
-        Format::Json => println!("{}", image_list::json(&rows, store.dir())),
+        Format::Text => print::print(&image_list::text(&rows, store.dir()))?,
+        Format::Json => print::print(&image_list::json(&rows, store.dir()))?,
     }
     Ok(exit_code::OPEN)
 }
@@ -231,7 +231,7 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
             .with_hint("see `patchgate image list`"));
     }
     if listing.sealed.is_empty() && listing.damaged.is_empty() {
-        println!("no image in the store");
+        print::say("no image in the store");
     }
     let mut damaged: Vec<String> = Vec::new();
     if names.is_empty() {
@@ -243,10 +243,10 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
             continue;
         }
         match store.verify(sealed) {
-            Ok(()) => println!(
+            Ok(()) => print::say(&format!(
                 "image {name}: unchanged, {}",
                 image_list::summary(&sealed.manifest)
-            ),
+            )),
             Err(error) => damaged.push(error.to_string()),
         }
     }
@@ -281,13 +281,24 @@ fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
     let name = image_name(&wanted.os, wanted.role.as_deref());
     let cancel = CancellationToken::new();
     interrupts(&cancel)?;
-    eprintln!("image {name}: converting and sealing {}", wanted.file.display());
+    print::note(&format!(
+        "image {name}: converting and sealing {}",
+        wanted.file.display()
+    ));
     let sealed = import(&wanted, store, &cancel).map_err(|error| UserError::of_image(&name, &error))?;
-    println!("image {name}: sealed, {}", image_list::summary(&sealed.manifest));
+    print::say(&format!(
+        "image {name}: sealed, {}",
+        image_list::summary(&sealed.manifest)
+    ));
     if Families::default().of(os).is_none() {
-        println!("note: patchgate cannot apply updates to {os} yet; a group on it stays undecided");
+        print::say(&format!(
+            "note: patchgate cannot apply updates to {os} yet; a group on it stays undecided"
+        ));
     }
-    println!("\nFor the lab file:\n\n{}", lab_lines(&sealed, &wanted.file));
+    print::print(&format!(
+        "\nFor the lab file:\n\n{}\n",
+        lab_lines(&sealed, &wanted.file)
+    ))?;
     Ok(exit_code::OPEN)
 }
 
@@ -304,14 +315,14 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
                 sealed.dir.display()
             ))
         })?;
-        println!(
+        print::say(&format!(
             "image {}: removed, {}",
             sealed.manifest.name,
             image_list::summary(&sealed.manifest)
-        );
+        ));
     }
     if gone.is_empty() {
-        println!("no image {what}");
+        print::say(&format!("no image {what}"));
     }
     let images = kept.into_iter().map(|sealed| sealed.manifest.sha256).collect();
     let pruned = store.warm().and_then(|states| states.prune(&images));
@@ -322,7 +333,10 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
         .with_hint(STORE_HINT)
     })?;
     if states > 0 {
-        println!("{} of no use any more: removed", count(states, "saved state"));
+        print::say(&format!(
+            "{} of no use any more: removed",
+            count(states, "saved state")
+        ));
     }
     Ok(exit_code::OPEN)
 }

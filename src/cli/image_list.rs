@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::image::catalogue::{ImageDef, Listing, Origin};
 use crate::image::manifest::{ImageSource, Manifest};
+use crate::input::safe::{self, line};
 
 /// How an image stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -113,7 +114,7 @@ pub fn text(rows: &[Row], store: &Path) -> String {
             None => ["-", "-", "-"].map(String::from),
         };
         table.add_row([
-            row.name.clone(),
+            line(&row.name),
             row.standing.word().to_owned(),
             size,
             sha256,
@@ -121,13 +122,17 @@ pub fn text(rows: &[Row], store: &Path) -> String {
         ]);
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
-    format!("{}\nstore: {}\n", lines.join("\n"), store.display())
+    format!(
+        "{}\nstore: {}\n",
+        lines.join("\n"),
+        line(&store.display().to_string())
+    )
 }
 
 /// The list as JSON.
 pub fn json(rows: &[Row], store: &Path) -> String {
     let value = serde_json::json!({ "store": store.display().to_string(), "images": rows });
-    format!("{value:#}")
+    safe::json(&format!("{value:#}\n"))
 }
 
 /// A sealed image in a few words: `352 MiB, sha256 67cc1c2e5153, built 2026-11-23 14:54`.

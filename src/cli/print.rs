@@ -9,6 +9,7 @@ use crate::cli::args::Colour;
 use crate::cli::error::UserError;
 use crate::decide::Decided;
 use crate::input::finding::draw;
+use crate::input::safe;
 use crate::report::Summary;
 use crate::report::render::{Format, render};
 use crate::report::text::Style;
@@ -16,8 +17,9 @@ use crate::report::text::Style;
 /// Columns where the terminal does not say how many it has.
 const DEFAULT_WIDTH: usize = 120;
 
-/// Writes to standard output; a reader that has gone away is no error.
+/// Writes a document to standard output, where it can steer no terminal; a reader that has gone away is no error.
 pub fn print(text: &str) -> Result<(), UserError> {
+    let text = safe::document(text);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
@@ -28,10 +30,21 @@ pub fn print(text: &str) -> Result<(), UserError> {
     }
 }
 
+/// Writes one line to standard output, whatever is quoted in it: nothing that it names begins another. The exit code still
+/// tells where it cannot be written.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{}", safe::whole(line));
+}
+
+/// The same on standard error.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", safe::whole(line));
+}
+
 /// A document for programs; `what` names it where it cannot be written.
 pub fn json(what: &str, document: &impl Serialize) -> Result<String, UserError> {
     serde_json::to_string_pretty(document)
-        .map(|text| text + "\n")
+        .map(|text| safe::json(&text) + "\n")
         .map_err(|error| UserError::usage(format!("{what} cannot be written as JSON: {error}")))
 }
 
@@ -81,13 +94,19 @@ fn write_file(path: &Path, text: &str) -> Result<(), UserError> {
 
 /// Prints an error with its findings and its remedy.
 pub fn error(error: &UserError, colour: bool) {
-    for finding in &error.findings {
-        eprint!("{}", draw(finding, colour));
-    }
-    eprintln!("error: {error}");
+    let mut text: String = error
+        .findings
+        .iter()
+        .map(|finding| draw(finding, colour))
+        .collect();
+    // Only the first line of a message begins at the left, where a line of the gate's would.
+    let inside = |text: &str| text.trim_end().replace('\n', "\n       ");
+    text.extend(["error: ", &inside(&error.to_string()), "\n"]);
     if let Some(hint) = &error.hint {
-        eprintln!(" hint: {hint}");
+        text.extend([" hint: ", &inside(hint), "\n"]);
     }
+    // There is nowhere else to tell it.
+    let _ = io::stderr().write_all(safe::document(&text).as_bytes());
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::cli::print;
+use crate::input::safe;
 use crate::model::event::{Event, Record};
 use crate::model::id::{ArmId, ArmKind, CellId};
 use crate::model::outcome::Stage;
@@ -72,10 +74,10 @@ impl Inner {
     fn line(&self, text: &str) {
         if let Some(bars) = &self.bars {
             // A terminal that cannot be written to is no reason to stop.
-            let _ = bars.println(text);
+            let _ = bars.println(safe::whole(text));
         } else {
             let seconds = self.started.elapsed().as_secs();
-            eprintln!("[{:02}:{:02}] {text}", seconds / 60, seconds % 60);
+            print::note(&format!("[{:02}:{:02}] {text}", seconds / 60, seconds % 60));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Text from guests and files, made harmless for terminals and Markdown, and bounded.
 
+use std::fmt::Write;
+
 /// Lines of an output that are shown.
 const EXCERPT_LINES: usize = 40;
 /// Characters of an output that are shown, about.
@@ -18,16 +20,75 @@ fn is_hostile(c: char) -> bool {
 
 /// The text on one line, with everything that could steer a terminal written out, such as `\u{1b}`.
 pub fn line(text: &str) -> String {
+    clip(whole(text))
+}
+
+/// The text on one line, as [`line`], however long it is.
+pub fn whole(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
+        push(&mut safe, c);
+    }
+    safe
+}
+
+fn push(safe: &mut String, c: char) {
+    match c {
+        '\n' => safe.push_str("\\n"),
+        '\t' => safe.push_str("    "),
+        c if is_hostile(c) => safe.extend(c.escape_unicode()),
+        c => safe.push(c),
+    }
+}
+
+/// A document for a terminal: what could steer it is written out, but for line ends and the colours that patchgate uses.
+pub fn document(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let known = colour(rest).unwrap_or(0);
+        if known > 0 {
+            safe.push_str(&rest[..known]);
+            rest = &rest[known..];
+            continue;
+        }
         match c {
-            '\n' => safe.push_str("\\n"),
-            '\t' => safe.push_str("    "),
-            c if is_hostile(c) => safe.extend(c.escape_unicode()),
-            c => safe.push(c),
+            '\n' | '\t' => safe.push(c),
+            c => push(&mut safe, c),
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    safe
+}
+
+/// How long the colour or weight (SGR; ECMA-48, 8.3.117) is that a text begins with. One that hides text is none.
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    let (parameters, rest) = parameters.split_at(end);
+    let shows = |parameter: &str| {
+        let number: Option<u8> = parameter.parse().ok();
+        number.is_some_and(|number| matches!(number, 0..=4 | 22..=24 | 30..=37 | 39 | 90..=97))
+    };
+    let known = parameters.starts_with("38;") || parameters.split(';').all(shows);
+    (known && parameters.len() < 20 && rest.starts_with('m')).then_some(2 + end + 1)
+}
+
+/// A JSON document in which every character that could steer a terminal or hide what is there is escaped; there are such
+/// only in its strings.
+pub fn json(document: &str) -> String {
+    let mut safe = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c != '\n' && is_hostile(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
         }
     }
-    clip(safe)
+    safe
 }
 
 fn clip(text: String) -> String {
@@ -157,6 +218,42 @@ mod tests {
         );
         let block = md_block(&["````".to_owned(), "text".to_owned()]);
         assert!(block.starts_with("`````text\n````\n"), "{block}");
+    }
+
+    #[test]
+    fn a_document_keeps_its_lines_and_colours_and_nothing_that_moves_or_hides() {
+        for (text, safe) in [
+            ("a\n\tb\n", "a\n\tb\n"),
+            ("\u{1b}[1;31mred\u{1b}[0m", "\u{1b}[1;31mred\u{1b}[0m"),
+            ("\u{1b}[38;2;8;8;8mgrey", "\u{1b}[38;2;8;8;8mgrey"),
+            ("\u{1b}[8mhidden", "\\u{1b}[8mhidden"),
+            ("\u{1b}[1;8mhidden", "\\u{1b}[1;8mhidden"),
+            ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
+            ("\u{1b}[", "\\u{1b}["),
+            ("\u{1b}[mplain", "\\u{1b}[mplain"),
+            (
+                "over\rwritten\u{9b}31m\u{202e}",
+                "over\\u{d}written\\u{9b}31m\\u{202e}",
+            ),
+        ] {
+            assert_eq!(document(text), safe);
+        }
+    }
+
+    #[test]
+    fn json_says_the_same_without_what_is_hostile() {
+        let value = serde_json::json!({ "a\u{9b}": "\u{1b}[2J\u{7f}\u{202e}\u{e0001}\u{2028}\u{feff} Grüße", "b": ["\n"] });
+        let text = serde_json::to_string_pretty(&value).expect("JSON");
+        let safe = json(&text);
+        assert!(!safe.chars().any(|c| c != '\n' && is_hostile(c)), "{safe}");
+        assert!(
+            safe.contains("Grüße") && safe.contains("\\udb40\\udc01"),
+            "{safe}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"),
+            value
+        );
     }
 
     proptest! {

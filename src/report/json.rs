@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::gate::{Counts, Gate, Reason};
+use crate::gate::{Counts, Decision, Gate, Reason};
+use crate::input::safe;
 use crate::measure::{Comparison, FailedSamples};
 use crate::model::event::{StepReport, Traffic};
-use crate::model::id::Arm;
+use crate::model::id::{Arm, RunId};
 use crate::model::observation;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::NetworkPolicy;
@@ -211,13 +212,16 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
             .collect(),
         times: of_times(summary),
     };
-    let mut text = serde_json::to_string_pretty(&report)?;
-    text.push('\n');
-    Ok(text)
+    document(&report)
 }
 
 /// The decision alone.
 pub fn render_gate(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
+    gate(summary.run, summary.decision)
+}
+
+/// The decision over a run, whatever is known of it.
+pub fn gate(run: &RunId, decision: &Decision) -> Result<String, serde_json::Error> {
     #[derive(Serialize)]
     struct GateReport<'a> {
         format: u32,
@@ -227,16 +231,18 @@ pub fn render_gate(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
         counts: Counts,
         reasons: &'a [Reason],
     }
-    let mut text = serde_json::to_string_pretty(&GateReport {
+    document(&GateReport {
         format: FORMAT,
-        run: summary.run.as_str(),
-        gate: summary.decision.gate,
-        line: summary.decision.line(summary.run),
-        counts: summary.decision.counts,
-        reasons: &summary.decision.reasons,
-    })?;
-    text.push('\n');
-    Ok(text)
+        run: run.as_str(),
+        gate: decision.gate,
+        line: decision.line(run),
+        counts: decision.counts,
+        reasons: &decision.reasons,
+    })
+}
+
+fn document(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    Ok(safe::json(&serde_json::to_string_pretty(value)?) + "\n")
 }
 
 fn millis(time: std::time::Duration) -> u64 {

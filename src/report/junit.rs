@@ -39,7 +39,8 @@ pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
         }
         report.add_test_suite(suite);
     }
-    report.to_string()
+    // Whatever a line forgot of what it quotes.
+    Ok(safe::document(&report.to_string()?))
 }
 
 fn gate(summary: &Summary<'_>) -> TestSuite {
@@ -106,7 +107,7 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
     case.set_classname(safe::line(&format!("{}/{}", cell.id, node.role)));
     let mut lines = Vec::new();
     if let Some(set) = &node.set {
-        lines.push(format!("set {}", set.digest));
+        lines.push(format!("set {}", safe::line(&set.digest)));
         lines.extend(set.updates.iter().map(|update| {
             let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "(none)".to_owned());
             safe::line(&format!(

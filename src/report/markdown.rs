@@ -16,7 +16,8 @@ pub fn render(summary: &Summary<'_>) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write(&mut out, summary);
-    out
+    // Whatever a line forgot of what it quotes.
+    safe::document(&out)
 }
 
 fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {

@@ -8,6 +8,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
+use crate::input::safe::{line, whole};
 use crate::input::words::count;
 use crate::model::drift::Effect;
 use crate::model::observation::Class;
@@ -80,17 +81,18 @@ pub fn text(plan: &Plan, time: &str) -> String {
             let is_first = index == 0;
             table.add_row([
                 if is_first {
-                    format!("{}{required}", cell.id)
+                    line(&format!("{}{required}", cell.id))
                 } else {
                     String::new()
                 },
-                node.role.clone(),
-                node.image.name.clone(),
+                line(&node.role),
+                line(&node.image.name),
                 if node.image.sha256.is_some() { "yes" } else { "no" }.to_owned(),
                 node.memory.to_string(),
                 node.vcpus.to_string(),
                 if is_first {
-                    cell.scenarios.join("\n")
+                    let names: Vec<String> = cell.scenarios.iter().map(|name| line(name)).collect();
+                    names.join("\n")
                 } else {
                     String::new()
                 },
@@ -144,8 +146,9 @@ fn totals(plan: &Plan, time: &str) -> String {
         .map(|node| node.image.name.as_str())
         .collect();
     if !unbuilt.is_empty() {
+        lines.push(String::new());
         lines.push(format!(
-            "\n{} not built yet; nothing can run before:",
+            "{} not built yet; nothing can run before:",
             count(unbuilt.len(), "image")
         ));
         lines.extend(
@@ -156,7 +159,7 @@ fn totals(plan: &Plan, time: &str) -> String {
     }
     lines.iter().fold(String::new(), |mut text, line| {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(text, "{}", whole(line));
         text
     })
 }

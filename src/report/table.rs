@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::input::safe::line;
+
 /// A colour or weight, as an SGR parameter (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
@@ -32,15 +34,17 @@ impl Paint {
     }
 }
 
-/// One cell; its text must be harmless already.
+/// One cell; its text is made harmless where it is drawn.
 pub(crate) type Painted = (String, Paint);
 
 /// Draws rows under a header, columns as wide as their widest cell, with an indent of two.
 pub(crate) fn draw(header: &[&str], rows: &[Vec<Painted>], colour: bool) -> String {
     let header: Vec<Painted> = header.iter().map(|&text| (text.to_owned(), Paint::Dim)).collect();
+    let harmless = |row: &Vec<Painted>| row.iter().map(|(text, paint)| (line(text), *paint)).collect();
+    let rows: Vec<Vec<Painted>> = rows.iter().map(harmless).collect();
     let width = |column: usize| {
         std::iter::once(&header)
-            .chain(rows)
+            .chain(&rows)
             .filter_map(|row| row.get(column))
             .map(|(text, _)| text.chars().count())
             .max()
@@ -48,8 +52,8 @@ pub(crate) fn draw(header: &[&str], rows: &[Vec<Painted>], colour: bool) -> Stri
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let mut out = String::new();
-    for row in std::iter::once(&header).chain(rows) {
-        let mut line = String::from(" ");
+    for row in std::iter::once(&header).chain(&rows) {
+        let mut drawn = String::from(" ");
         for (index, ((text, paint), width)) in row.iter().zip(&widths).enumerate() {
             let pad = if index + 1 == row.len() {
                 0
@@ -57,9 +61,9 @@ pub(crate) fn draw(header: &[&str], rows: &[Vec<Painted>], colour: bool) -> Stri
                 width - text.chars().count()
             };
             // Writing to a String cannot fail.
-            let _ = write!(line, " {}{:pad$} ", paint.on(text, colour), "");
+            let _ = write!(drawn, " {}{:pad$} ", paint.on(text, colour), "");
         }
-        out.push_str(line.trim_end());
+        out.push_str(drawn.trim_end());
         out.push('\n');
     }
     out

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::input::safe;
 use crate::model::event::{Event, Record, StepReport};
 use crate::model::outcome::{Fault, Stage, StepOutcome};
 use crate::model::plan::Plan;
@@ -87,7 +88,7 @@ impl Inner {
     fn write(&mut self, text: &str) {
         let written = self
             .out
-            .write_all(text.as_bytes())
+            .write_all(safe::document(text).as_bytes())
             .and_then(|()| self.out.flush());
         if let Err(error) = written {
             tracing::debug!("the trial cannot be shown: {error}");
