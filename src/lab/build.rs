@@ -21,6 +21,8 @@ use crate::units::Period;
 
 /// Cells of one plan.
 pub const CELL_LIMIT: usize = 10_000;
+/// Bytes of one plan in JSON. It is the first record of a run's journal, and stays well below the longest that is read there.
+pub const PLAN_LIMIT: usize = 8 * 1024 * 1024;
 
 /// The image that nodes of one role on one OS version are forked from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,25 +122,63 @@ pub fn build_selected(
     plan.cells.sort_by(|a, b| a.id.cmp(&b.id));
     let sealed = json_digest(&lab.file).and_then(|lab_digest| {
         plan.inputs.insert("lab".into(), lab_digest);
-        digest(&plan)
+        plan.sealed()
     });
-    match sealed {
-        Ok(digest) => Ok(Plan { digest, ..plan }),
+    let whole = sealed.and_then(|plan| Ok((serde_json::to_vec(&plan)?.len(), plan)));
+    match whole {
+        Ok((bytes, plan)) if bytes <= PLAN_LIMIT => Ok(plan),
+        Ok((bytes, plan)) => Err(vec![too_large(bytes, &plan)]),
         Err(error) => Err(vec![unplaced(format!(
             "the plan cannot be written as JSON: {error}"
         ))]),
     }
 }
 
-/// The digest that a plan of this content must have: SHA-256 over its JSON form with an empty digest.
-///
-/// # Errors
-/// The plan has no JSON form.
-pub fn digest(plan: &Plan) -> Result<String, serde_json::Error> {
-    json_digest(&Plan {
-        digest: String::new(),
-        ..plan.clone()
-    })
+/// What keeps the whole plan of a lab that [`crate::lab::lint`] finds no error in from being made, whatever its images are.
+pub fn outlook(lab: &Lab, scenarios: &[Scenario]) -> Vec<Finding> {
+    let digest = "0".repeat(64);
+    let groups = lab.file.group.values();
+    let nodes = groups.flat_map(|group| {
+        let roles = group.roles.get_ref();
+        let oses = group.os.get_ref().iter();
+        oses.flat_map(move |os| roles.iter().map(move |role| (os.get_ref(), role.get_ref())))
+    });
+    let nodes: BTreeSet<(&String, &String)> = nodes.collect();
+    let image = |(os, role): (&String, &String)| ImageChoice {
+        os: os.clone(),
+        role: role.clone(),
+        pin: ImagePin {
+            name: format!("{os}+{role}"),
+            os: os.clone(),
+            key: digest.clone(),
+            sha256: Some(digest.clone()),
+        },
+        recipes: BTreeMap::new(),
+        sources: Vec::new(),
+    };
+    let images: Vec<ImageChoice> = nodes.into_iter().map(image).collect();
+    build(lab, scenarios, &images).err().unwrap_or_default()
+}
+
+fn too_large(bytes: usize, plan: &Plan) -> Finding {
+    let size = |scenario: &Scenario| serde_json::to_vec(scenario).map_or(0, |json| json.len());
+    let largest = plan
+        .scenarios
+        .values()
+        .map(|scenario| (size(scenario), &scenario.name))
+        .max();
+    let hint = largest.map_or_else(String::new, |(size, name)| {
+        format!(
+            "the largest of its {} scenarios is {}, with {size} bytes; `each` makes a step of every item, with the whole of \
+             its text",
+            plan.scenarios.len(),
+            show(name)
+        )
+    });
+    unplaced(format!(
+        "the plan has {bytes} bytes; at most {PLAN_LIMIT} can be run"
+    ))
+    .with_hint(hint)
 }
 
 fn json_digest(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {

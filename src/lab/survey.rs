@@ -7,6 +7,7 @@ use crate::guest::families::Families;
 use crate::input::finding::Finding;
 use crate::input::read::unplaced;
 use crate::input::words::count;
+use crate::lab::build::outlook;
 use crate::lab::disk;
 use crate::lab::file::Lab;
 use crate::lab::lint::{lint, tally};
@@ -81,8 +82,12 @@ impl<'a> Survey<'a> {
         };
         let loaded = load_dir(&lab.dir.join(lab.file.lab.scenarios.get_ref()));
         self.files += loaded.read + recipe_paths(&lab).len();
-        self.findings
-            .extend(lint(&lab, &loaded.files, &loaded.broken, self.families));
+        let linted = lint(&lab, &loaded.files, &loaded.broken, self.families);
+        // What each file has right may still be more than one plan can hold.
+        if let (0, Ok(scenarios)) = (tally(&linted).0, loaded.scenarios()) {
+            self.findings.extend(outlook(&lab, &scenarios));
+        }
+        self.findings.extend(linted);
         self.findings.extend((self.recipes)(&lab));
         self.findings.extend(loaded.findings.iter().cloned());
         Some((lab, loaded))

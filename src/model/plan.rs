@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::input::hex;
 use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
@@ -46,6 +48,27 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The digest that a plan of this content must have: SHA-256 over its JSON form with an empty digest.
+    ///
+    /// # Errors
+    /// The plan has no JSON form.
+    pub fn content_digest(&self) -> Result<String, serde_json::Error> {
+        let open = Self {
+            digest: String::new(),
+            ..self.clone()
+        };
+        Ok(hex(&Sha256::digest(serde_json::to_vec(&open)?)))
+    }
+
+    /// The plan with the digest of its content.
+    ///
+    /// # Errors
+    /// As [`Plan::content_digest`].
+    pub fn sealed(self) -> Result<Self, serde_json::Error> {
+        let digest = self.content_digest()?;
+        Ok(Self { digest, ..self })
+    }
+
     /// What is made of drift in a cell.
     pub fn drift_of<'a>(&'a self, cell: &'a CellPlan) -> &'a DriftPolicy {
         cell.drift.as_ref().unwrap_or(&self.drift)

@@ -137,6 +137,36 @@ fn what_is_no_input_at_all_is_an_error() {
 }
 
 #[test]
+fn small_files_that_make_a_plan_too_large_are_found_before_it_is_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lab = folder.path().join("patchgate.toml");
+    let text = std::fs::read_to_string("tests/bad/lab/good.toml").expect("read");
+    std::fs::write(&lab, text.replace(", \"optional\"", "")).expect("written");
+    std::fs::create_dir_all(folder.path().join("images/roles")).expect("made");
+    for recipe in ["images/debian-12.toml", "images/roles/web.toml"] {
+        std::fs::write(folder.path().join(recipe), "").expect("written");
+    }
+    let items: Vec<String> = (0..100).map(|number| format!("\"{number}\"")).collect();
+    let scenario = format!(
+        "title = \"t\"\nowner = \"o\"\n[[step]]\nname = \"s ${{item}}\"\non = \"web\"\neach = [{}]\nrun = \"echo $item {}\"\n",
+        items.join(", "),
+        "x".repeat(9000)
+    );
+    let department = folder.path().join("scenarios/web");
+    std::fs::create_dir_all(&department).expect("made");
+    for number in 0..20 {
+        std::fs::write(department.join(format!("page-{number}.toml")), &scenario).expect("written");
+    }
+    let (text, exit) = check(vec![lab], Format::Text);
+    assert_eq!(exit, 2, "{text}");
+    assert!(
+        text.contains("can be run") && text.contains("the plan has"),
+        "{text}"
+    );
+    assert!(text.contains("`each` makes a step"), "{text}");
+}
+
+#[test]
 fn a_scenario_that_is_too_large_is_refused_unread() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("large.toml");
