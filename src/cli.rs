@@ -1,11 +1,5 @@
 //! The command line: one small file per verb, which parses its arguments, calls one road, and prints.
 
-#![expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is where things are printed"
-)]
-
 pub mod args;
 mod builds;
 pub mod check;

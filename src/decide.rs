@@ -2,6 +2,8 @@
 
 pub mod history;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::gate::{self, Decision};
 use crate::model::id::RunId;
 use crate::record::journal::{self, JournalError, Loaded};
@@ -30,7 +32,26 @@ pub enum DecideError {
     /// Its journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Its folder has the journal of another run.
+    #[error("the folder of run {folder} has the journal of run {recorded}")]
+    Misplaced {
+        /// The run by its folder.
+        folder: RunId,
+        /// The run by its journal.
+        recorded: RunId,
+    },
+    /// By its id it has not begun yet, so what is newer than it is not known.
+    #[error("run {run} is from the future: it is {now}")]
+    Future {
+        /// The run.
+        run: RunId,
+        /// The time by this machine's clock.
+        now: Timestamp,
+    },
 }
+
+/// How much later than by this machine's clock a run may have begun.
+const SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 impl DecideError {
     /// What to do about it.
@@ -38,22 +59,39 @@ impl DecideError {
         match self {
             Self::Trial(_) => "`patchgate history` lists the runs".to_owned(),
             Self::Journal(error) => error.remedy(),
+            Self::Misplaced { recorded, .. } => {
+                format!("it decides nothing here; name the folder {recorded} again, or remove it")
+            }
+            Self::Future { .. } => {
+                "set this machine's clock; if it is right, remove the folder of that run, after `patchgate clean`"
+                    .to_owned()
+            }
         }
     }
 }
 
 impl Decided {
-    /// Reads a run's journal and decides by it alone.
+    /// Reads a run's journal and decides by it alone; `now` is the time by this machine's clock.
     ///
     /// # Errors
-    /// It is that of a trial, or cannot be read.
-    pub fn load(state: &State, run: &RunId) -> Result<Self, DecideError> {
+    /// It is that of a trial or of another run, is from the future, or cannot be read.
+    pub fn load(state: &State, run: &RunId, now: Timestamp) -> Result<Self, DecideError> {
         if state.is_trial(run) {
             return Err(DecideError::Trial(run.clone()));
         }
         // Asked for before the journal is read: a run that ends in between is then called live, never dead.
         let live = state::is_live(&state.run_dir(run));
+        if run.began().is_none_or(|began| began.duration_since(now) > SKEW) {
+            let run = run.clone();
+            return Err(DecideError::Future { run, now });
+        }
         let journal = journal::read(&state.journal(run))?;
+        if journal.run != *run {
+            return Err(DecideError::Misplaced {
+                folder: run.clone(),
+                recorded: journal.run,
+            });
+        }
         Ok(Self::of(journal, live))
     }
 

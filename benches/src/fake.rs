@@ -31,7 +31,7 @@ use crate::{Failed, Outcome, process};
 /// Groups of the lab, each on two OS versions.
 const GROUPS: usize = 500;
 const OS: [&str; 2] = ["debian-12", "debian-13"];
-const RUN: &str = "20261123-140912-7c1f";
+const RUN: &str = "20251123-140912-7c1f";
 /// How often a replay is timed.
 const REPLAYS: usize = 5;
 
@@ -146,7 +146,7 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
         ready.run(|_| ()).await
     });
     rehearsed.map_err(|error| Failed(error.to_string()))?;
-    let decided = Decided::load(&state, &run).map_err(|error| Failed(error.to_string()))?;
+    let decided = Decided::load(&state, &run, Timestamp::now()).map_err(|error| Failed(error.to_string()))?;
     let decision = decided.decision;
     match decision.gate {
         Gate::Open => Ok(decision.counts.passed),

@@ -182,7 +182,9 @@ impl From<DecideError> for UserError {
     fn from(error: DecideError) -> Self {
         let exit = match error {
             DecideError::Trial(_) => exit_code::USAGE,
-            DecideError::Journal(_) => exit_code::UNDECIDED,
+            DecideError::Journal(_) | DecideError::Misplaced { .. } | DecideError::Future { .. } => {
+                exit_code::UNDECIDED
+            }
         };
         Self::usage(error.to_string())
             .with_hint(error.hint())

@@ -9,8 +9,8 @@ use crate::cli::args::{Colour, Format, age};
 use crate::cli::error::UserError;
 use crate::cli::exit_code;
 use crate::cli::print::{print, style};
-use crate::decide::Decided;
-use crate::gate::outdated;
+use crate::decide::{DecideError, Decided};
+use crate::gate::{Decision, outdated};
 use crate::model::plan::Plan;
 use crate::record::state::State;
 use crate::report::{Summary, json, text};
@@ -49,7 +49,20 @@ pub struct Now<'a> {
 /// Prints the reasons and the line; the exit code is the decision.
 pub fn run(args: &GateArgs, state: &State, now: &Now<'_>, colour: Colour) -> Result<u8, UserError> {
     let run = state.resolve(&args.run, now.lab)?;
-    let mut decided = Decided::load(state, &run)?;
+    let mut decided = match Decided::load(state, &run, now.time) {
+        Ok(decided) => decided,
+        Err(error @ DecideError::Trial(_)) => return Err(error.into()),
+        // A script that reads the last line, or the document, is told like one that reads the exit code.
+        Err(error) => {
+            let decision = Decision::of_nothing(&error.to_string(), &error.hint());
+            print(&match args.format {
+                Format::Text => decision.line(&run) + "\n",
+                Format::Json => json::gate(&run, &decision)
+                    .map_err(|error| UserError::usage(format!("cannot print the decision: {error}")))?,
+            })?;
+            return Err(error.into());
+        }
+    };
     if args.partial {
         decided = decided.in_part();
     }
@@ -89,7 +102,7 @@ mod tests {
     }
 
     const NOW: Now<'static> = Now {
-        time: Timestamp::UNIX_EPOCH,
+        time: Timestamp::constant(1_767_225_600, 0),
         plan: None,
         lab: None,
     };
@@ -108,7 +121,7 @@ mod tests {
     fn the_exit_code_is_the_decision_and_a_damaged_journal_decides_nothing() {
         let folder = tempfile::tempdir().expect("folder");
         let state = State::at(folder.path().to_owned());
-        let run_id: RunId = "20261123-140912-7c1f".parse().expect("id");
+        let run_id: RunId = "20251123-140912-7c1f".parse().expect("id");
         let dir = state.create_run(&run_id).expect("run");
         let mut journal = Journal::create(&dir.journal()).expect("journal");
         for event in [
@@ -116,7 +129,7 @@ mod tests {
                 format: FORMAT,
                 run: run_id.clone(),
                 version: "0.1.0".to_owned(),
-                plan: Box::new(empty_plan()),
+                plan: Box::new(empty_plan().sealed().expect("a digest")),
             },
             Event::Finished {
                 left_behind: Vec::new(),
@@ -129,7 +142,7 @@ mod tests {
         for format in [Format::Text, Format::Json] {
             let args = GateArgs {
                 format,
-                ..asked("2026")
+                ..asked("2025")
             };
             assert_eq!(
                 run(&args, &state, &NOW, Colour::Never).expect("decided"),
@@ -139,17 +152,33 @@ mod tests {
 
         let args = asked(run_id.as_str());
         let text = std::fs::read_to_string(dir.journal()).expect("text");
-        let newer = text.replace(r#""format":1,"#, r#""format":2,"#);
+        let form = |number: u32| format!(r#""format":{number},"#);
+        let newer = text.replace(&form(FORMAT), &form(FORMAT + 1));
         std::fs::write(dir.journal(), newer).expect("write");
         let error = run(&args, &state, &NOW, Colour::Never).expect_err("newer");
         assert_eq!(error.exit, exit_code::UNDECIDED);
         assert!(
-            error.message.contains("has format 2") && error.message.contains("reads format 1"),
+            error.message.contains(&format!("has format {}", FORMAT + 1))
+                && error.message.contains(&format!("reads format {FORMAT}")),
             "{error}"
         );
         assert_eq!(
             error.hint.as_deref(),
             Some("read it with a newer patchgate: 0.1.0 made it")
+        );
+
+        let other = state.run_dir(&"20251124-140912-7c1f".parse().expect("id"));
+        std::fs::create_dir(&other).expect("a folder");
+        std::fs::write(other.join("journal.jsonl"), &text).expect("copy");
+        let latest = GateArgs {
+            format: Format::Json,
+            ..asked("latest")
+        };
+        let error = run(&latest, &state, &NOW, Colour::Never).expect_err("misplaced");
+        assert_eq!(error.exit, exit_code::UNDECIDED);
+        assert!(
+            error.message.contains("has the journal of run 20251123"),
+            "{error}"
         );
 
         std::fs::write(dir.journal(), "what?\n").expect("damage");

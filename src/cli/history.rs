@@ -9,6 +9,7 @@ use crate::cli::print::{json, print, style};
 use crate::decide::history;
 use crate::record::state::State;
 use crate::report;
+use crate::session::begin::now;
 
 /// What `patchgate history` takes.
 #[derive(Debug, Clone, Args)]
@@ -20,7 +21,7 @@ pub struct HistoryArgs {
 
 /// Prints every run, newest first. A run whose journal cannot be read is listed with the reason.
 pub fn run(args: &HistoryArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
-    let rows = history::rows(state, lab)?;
+    let rows = history::rows(state, lab, now())?;
     print(&match args.format {
         Format::Json => json("the runs", &rows)?,
         Format::Text => report::history::text(&rows, style(colour).colour),

@@ -10,6 +10,7 @@ use crate::cli::{exit_code, print};
 use crate::decide::Decided;
 use crate::record::state::State;
 use crate::report::render::Format;
+use crate::session::begin::now;
 
 /// What `patchgate report` takes.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +32,7 @@ pub struct ReportArgs {
 /// Writes the report; 0 where it was written, whatever the gate.
 pub fn run(args: &ReportArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
     let run = state.resolve(&args.run, lab)?;
-    let mut decided = Decided::load(state, &run)?;
+    let mut decided = Decided::load(state, &run, now())?;
     if args.partial {
         decided = decided.in_part();
     }

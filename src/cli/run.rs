@@ -18,6 +18,7 @@ use crate::record::durations;
 use crate::record::state::State;
 use crate::report::plan;
 use crate::report::render::Format;
+use crate::session::begin::now;
 use crate::session::ready::{Choices, Ready};
 
 /// Arguments of `run`.
@@ -80,8 +81,8 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         |(time, known)| plan::about(time, known, cells),
     );
     if args.dry_run {
-        print!("{}", plan::text(ready.plan(), &time));
-        println!("dry run: the hosts can hold this plan; nothing was started");
+        print::print(&plan::text(ready.plan(), &time))?;
+        print::say("dry run: the hosts can hold this plan; nothing was started");
         return Ok(exit_code::OPEN);
     }
     progress.notice(&format!(
@@ -92,7 +93,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     if ended.kept {
         progress.notice(&format!("VMs are kept; `patchgate clean {run}` removes them"));
     }
-    let mut decided = Decided::load(&state, &run)?;
+    let mut decided = Decided::load(&state, &run, now())?;
     if args.partial {
         decided = decided.in_part();
     }
@@ -105,7 +106,7 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         ReportFormat::Text => {}
         // Standard output holds the one document; a person still sees the line.
         ReportFormat::Json | ReportFormat::Junit | ReportFormat::Markdown => {
-            eprintln!("{}", decided.decision.line(&run));
+            print::note(&decided.decision.line(&run));
         }
     }
     Ok(exit_code::of_gate(decided.decision.gate))

@@ -1,5 +1,6 @@
 //! Every run, its decision and how long it took.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::decide::Decided;
@@ -56,23 +57,28 @@ pub struct Content {
     pub wall_millis: u64,
 }
 
-/// Every run, of one lab or of any, the newest first. One whose journal cannot be read has the reason, and belongs to no lab.
-pub fn rows(state: &State, lab: Option<&str>) -> Result<Vec<Row>, StateError> {
+/// Every run, of one lab or of any, the newest first. One whose journal cannot be read has the reason, and may be of any lab;
+/// `now` is the time by this machine's clock.
+pub fn rows(state: &State, lab: Option<&str>, now: Timestamp) -> Result<Vec<Row>, StateError> {
     let runs = state.runs()?;
     Ok(runs
         .into_iter()
         .rev()
         .filter(|run| !state.is_trial(run))
-        .filter_map(|run| match Decided::load(state, &run) {
+        .filter_map(|run| match Decided::load(state, &run, now) {
             Ok(decided) => {
                 let wanted = lab.is_none_or(|lab| *lab == decided.journal.plan.lab);
                 wanted.then(|| row(run, &decided))
             }
-            Err(error) => lab.is_none().then(|| Row {
-                run,
-                error: Some(error.to_string()),
-                content: None,
-            }),
+            Err(error) => {
+                let of = journal::lab(&state.journal(&run));
+                let wanted = lab.is_none_or(|lab| of.map_or(true, |of| lab == of));
+                wanted.then(|| Row {
+                    run,
+                    error: Some(error.to_string()),
+                    content: None,
+                })
+            }
         })
         .collect())
 }

@@ -123,6 +123,21 @@ impl Decision {
         self
     }
 
+    /// That of a run of which nothing can be told.
+    pub fn of_nothing(why: &str, remedy: &str) -> Self {
+        Self {
+            gate: Gate::Undecided,
+            reasons: vec![Reason::of_run(Severity::Undecides, why, remedy)],
+            counts: Counts {
+                passed: 0,
+                planned: 0,
+                regressed: 0,
+                inconclusive: 0,
+                left_out: 0,
+            },
+        }
+    }
+
     /// The line that ends `run` and `gate`; a contract with scripts.
     pub fn line(&self, run: &RunId) -> String {
         let Counts {

@@ -15,7 +15,7 @@ use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 
 /// The number of the journal's form, in its first record. It grows whenever a journal could be read wrongly by a version
 /// that does not know the change.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

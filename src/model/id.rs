@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// `<group>/<os>`, such as `accounting/debian-12`: the unit that is planned, run and judged.
@@ -38,6 +40,13 @@ impl RunId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// When the run began, by its id; nothing where that is no time.
+    pub fn began(&self) -> Option<Timestamp> {
+        let (time, _) = self.0.rsplit_once('-')?;
+        let time = DateTime::strptime("%Y%m%d-%H%M%S", time).ok()?;
+        TimeZone::UTC.to_timestamp(time).ok()
     }
 }
 
@@ -186,6 +195,14 @@ impl fmt::Display for ArmId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_says_when_its_run_began() {
+        let now: Timestamp = "2026-11-23T14:09:12Z".parse().expect("a time");
+        assert_eq!(RunId::new(now, 0x7c1f).began(), Some(now));
+        let never: RunId = "20261399-999999-7c1f".parse().expect("an id");
+        assert_eq!(never.began(), None);
+    }
 
     #[test]
     fn an_arm_is_told_by_cell_kind_and_try() {

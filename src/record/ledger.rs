@@ -143,8 +143,9 @@ impl Ledger {
                 Ok(Entry::Removed(resource)) => {
                     left.remove(&resource);
                 }
-                // A torn entry was never acted on: what it announces is made only once it is on disk.
-                Err(error) if error.is_eof() || !whole => {
+                // A torn entry was never acted on: what it announces is made only once it is on disk. A host that lost its
+                // power may have left zeros in the place of what was not.
+                Err(error) if error.is_eof() || !whole || line.contains(&0) => {
                     tracing::debug!(path = %path.display(), number, %error, "torn entry left out");
                 }
                 Err(error) => {
@@ -222,7 +223,23 @@ mod tests {
             .expect("again")
             .intend(&volume)
             .expect("intend");
-        assert_eq!(Ledger::left(&path).expect("left"), [domain, volume]);
+        assert_eq!(
+            Ledger::left(&path).expect("left"),
+            [domain.clone(), volume.clone()]
+        );
+        for tail in [&[0; 100][..], br#"{"op":"removed","kind":"#, b"{\"op\"\0\0\0"] {
+            file.write_all(tail).expect("tear");
+            assert_eq!(
+                Ledger::left(&path).expect("left"),
+                [domain.clone(), volume.clone()]
+            );
+            // What is cleaned up is noted behind it.
+            Ledger::create(&path).expect("again");
+            assert_eq!(
+                Ledger::left(&path).expect("left"),
+                [domain.clone(), volume.clone()]
+            );
+        }
     }
 
     #[test]

@@ -226,9 +226,10 @@ impl State {
         self.run_dir(run).join(JOURNAL)
     }
 
-    /// Whether an id is that of a trial of scenarios, which shares runs' folders so that `clean` finds what it left.
+    /// Whether an id is that of a trial of scenarios, which shares runs' folders so that `clean` finds what it left. What has
+    /// a journal too is a run.
     pub fn is_trial(&self, run: &RunId) -> bool {
-        self.run_dir(run).join(TRIAL).exists()
+        self.run_dir(run).join(TRIAL).exists() && !self.journal(run).exists()
     }
 
     /// Makes and locks the folder of a new run, readable by its user alone: journals hold guests' output.
@@ -274,14 +275,12 @@ impl State {
         Ok(runs)
     }
 
-    /// The newest run with a journal, of one lab or of any.
+    /// The newest run, of one lab or of any. A run whose journal does not say of which lab it is may be of each: an older one
+    /// must not answer in its place.
     pub fn latest(&self, lab: Option<&str>) -> Result<Option<RunId>, StateError> {
-        let mut runs = self.runs()?;
-        runs.reverse();
-        Ok(runs.into_iter().find(|run| {
-            let of = journal::lab(&self.journal(run));
-            of.is_ok_and(|of| lab.is_none_or(|lab| lab == of))
-        }))
+        let mut runs = self.runs()?.into_iter().rev().filter(|run| !self.is_trial(run));
+        Ok(runs
+            .find(|run| lab.is_none_or(|lab| journal::lab(&self.journal(run)).map_or(true, |of| lab == of))))
     }
 
     /// The run that a text means: `latest`, an id, or a prefix that only one id has.

@@ -68,6 +68,8 @@ pub fn text(rows: &[Row], colour: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+
     use crate::decide::history::rows;
     use crate::model::id::RunId;
     use crate::record::state::State;
@@ -79,7 +81,7 @@ mod tests {
         let state = State::at(folder.path().to_owned());
         let id: RunId = "20261123-140912-7c1f".parse().expect("id");
         drop(state.create_run(&id).expect("run"));
-        let text = text(&rows(&state, None).expect("rows"), false);
+        let text = text(&rows(&state, None, Timestamp::MAX).expect("rows"), false);
         assert!(text.contains("20261123-140912-7c1f"), "{text}");
         assert!(text.contains("unreadable: "), "{text}");
         assert!(text.contains("journal.jsonl"), "{text}");

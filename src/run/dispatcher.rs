@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::event::{Event, Record};
 use crate::model::id::ArmId;
-use crate::model::outcome::Cause;
+use crate::model::outcome::{Cause, Fault, Stage};
 use crate::port::{LabError, Observer};
 use crate::record::journal::{Journal, JournalError};
 use crate::run::masking;
@@ -36,10 +36,40 @@ fn write(
     events: impl Iterator<Item = Said>,
 ) -> Result<Vec<Record>, JournalError> {
     let records = events
-        .map(|(arm, event)| journal.write(now(), arm, event))
+        .map(|said| record(journal, now(), said))
         .collect::<Result<_, _>>()?;
     journal.commit()?;
     Ok(records)
+}
+
+/// Writes one event. An arm that says more than a record may hold has failed by that, and costs its own cell alone.
+fn record(journal: &mut Journal, at: Timestamp, (arm, event): Said) -> Result<Record, JournalError> {
+    let stage = stage(&event);
+    match (journal.write(at, arm.clone(), event), arm) {
+        (Err(error @ JournalError::TooLong { .. }), Some(arm)) => {
+            let fault = Fault {
+                cause: Cause::GuestProtocol,
+                stage,
+                role: None,
+                message: format!("more was said than a record may hold: {error}"),
+                detail: String::new(),
+                hint: None,
+            };
+            journal.write(at, Some(arm), Event::ArmFailed { fault })
+        }
+        (written, _) => written,
+    }
+}
+
+/// The stage in which an arm says something that may be long.
+fn stage(event: &Event) -> Stage {
+    match event {
+        Event::Resolved { .. } => Stage::Resolve,
+        Event::Proved { .. } | Event::Observed { .. } => Stage::Prove,
+        Event::Measured { .. } => Stage::Measure,
+        Event::ArmFailed { fault } => fault.stage,
+        _ => Stage::Scenarios,
+    }
 }
 
 impl Dispatcher {

@@ -1,7 +1,9 @@
 //! The judge, the gate, the journal and the reports, on runs that are written by hand.
 
 mod goldens;
+mod hostile;
 mod journal;
+mod latest;
 mod matrix;
 mod measured;
 mod properties;

@@ -5,6 +5,8 @@ mod check_bad;
 mod clean;
 mod cli;
 mod corpus;
+mod damage;
+mod death;
 mod evaluate;
 mod fake;
 mod family_names;

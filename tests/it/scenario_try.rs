@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use patchgate::cli::exit_code;
 use patchgate::cli::scenario::show::Show;
 use patchgate::decide::Decided;
@@ -197,7 +198,7 @@ async fn what_is_kept_can_be_entered_and_cleaned_and_is_no_run() {
     assert_eq!(state.resolve(id, None).expect("`clean ID` finds it"), outcome.run);
 
     assert_eq!(state.latest(None).expect("latest"), None);
-    let error = Decided::load(&state, &outcome.run).expect_err("no gate");
+    let error = Decided::load(&state, &outcome.run, Timestamp::MAX).expect_err("no gate");
     assert!(error.to_string().contains("tried scenarios"), "{error}");
 }
 

@@ -5,4 +5,5 @@ pub mod lab;
 pub mod looks;
 pub mod parts;
 pub mod plans;
+pub mod seal;
 pub mod story;

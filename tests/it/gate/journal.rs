@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use patchgate::gate::{Gate, decide};
+use patchgate::model::event::{Event, FORMAT};
 use patchgate::model::id::RunId;
 use patchgate::record::journal::{self, Journal};
 use patchgate::record::state::{State, is_live};
@@ -11,17 +12,12 @@ use patchgate::verdict::judge;
 
 use super::goldens::regressed;
 use crate::testkit::plans::two_cells;
+use crate::testkit::seal::{bare, sealed};
 use crate::testkit::story::{Story, all_pass};
 
 fn written(folder: &tempfile::TempDir, story: &Story) -> PathBuf {
     let path = folder.path().join("journal.jsonl");
-    let mut journal = Journal::create(&path).expect("create");
-    for record in story.records() {
-        let back = journal
-            .append(record.at, record.arm.clone(), record.event.clone())
-            .expect("append");
-        assert_eq!(back, record);
-    }
+    story.write(&path);
     path
 }
 
@@ -56,26 +52,29 @@ fn only_a_journal_of_a_known_form_is_read() {
     let path = written(&folder, &Story::whole(two_cells(), all_pass));
     let good = fs::read_to_string(&path).expect("text");
     let version = env!("CARGO_PKG_VERSION");
-    let newer = format!("the journal has format 7, and patchgate {version} reads format 1");
+    let newer = format!("the journal has format 7, and patchgate {version} reads format {FORMAT}");
     let unknown = format!("the journal has no format number that patchgate {version} knows");
     let again = "a journal that cannot be read decides nothing; run again";
+    let known = format!("\"format\":{FORMAT},");
+    let of_plan = format!("{known}\"run\":\"20261123-140912-7c1f\",\"version\":\"0.1.0\",\"plan\":{{");
     for (from, to, expected, remedy) in [
         (
-            "\"format\":1,",
+            known.as_str(),
             "\"format\":7,",
             newer.as_str(),
             "read it with a newer patchgate: 0.1.0 made it",
         ),
         (
-            "\"format\":1,\"run\":\"20261123-140912-7c1f\",\"version\":\"0.1.0\",\"plan\":{",
+            &of_plan,
             "\"format\":7,\"plan\":{\"what\":\"nobody knows yet\",",
             &newer,
             "read it with a newer patchgate",
         ),
-        ("\"format\":1,", "", &unknown, again),
-        ("\"format\":1,", "\"format\":0,", &unknown, again),
+        (&known, "", &unknown, again),
+        (&known, "\"format\":0,", &unknown, again),
+        (&known, "\"format\":1,", &unknown, again),
         (
-            "\"format\":1,",
+            &known,
             "\"format\":\"1\",",
             "journal.jsonl:1: not a record: ",
             again,
@@ -89,7 +88,7 @@ fn only_a_journal_of_a_known_form_is_read() {
         assert_eq!(error.remedy(), remedy, "{to}");
     }
     // It is still the lab's, so that no older run is taken for the latest.
-    let text = good.replacen("\"format\":1,", "\"format\":7,", 1);
+    let text = good.replacen(&known, "\"format\":7,", 1);
     fs::write(&path, text).expect("write");
     assert_eq!(journal::lab(&path).expect("lab"), "hq");
 }
@@ -125,7 +124,7 @@ fn damage_is_named_with_its_line() {
     let path = written(&folder, &Story::whole(two_cells(), all_pass));
     let good = fs::read_to_string(&path).expect("text");
     let lines: Vec<&str> = good.lines().collect();
-    let change = |at: usize, line: &str| {
+    let with = |at: usize, line: &str| {
         let mut lines = lines.clone();
         lines[at] = line;
         lines.join("\n") + "\n"
@@ -135,51 +134,39 @@ fn damage_is_named_with_its_line() {
         lines.remove(at);
         lines.join("\n") + "\n"
     };
-    let nobody = "\"arm\":{\"cell\":\"shop/debian-12\",\"kind\":\"control\",\"try\":1},";
-    let of_nobody = lines[4].replace(nobody, "");
-    let of_an_arm = lines[1].replace("\"event\":", &format!("{nobody}\"event\":"));
-    assert!(of_nobody.len() < lines[4].len() && of_an_arm.len() > lines[1].len());
-    let future = lines[4].replace("\"event\":\"", "\"event\":\"un");
+    let one_bit = lines[4].replacen("shop", "sjop", 1);
+    let second = lines.len() + 1;
+    for (name, text, line) in [
+        ("a gap", without(5), 6),
+        ("twice", with(6, lines[5]), 7),
+        ("no JSON", with(7, "what?"), 8),
+        ("not UTF-8", with(7, "\u{0}"), 8),
+        ("one bit", with(4, &one_bit), 5),
+        ("no hash", with(4, &bare(&good)[4]), 5),
+        ("one more", good.clone() + lines[5] + "\n", second),
+        ("another journal behind it", good.clone() + &good, second),
+    ] {
+        fs::write(&path, text).expect("write");
+        let error = journal::read(&path).expect_err(name).to_string();
+        let expected = format!("journal.jsonl:{line}: not what was written here: ");
+        assert!(error.contains(&expected), "{name}: {error}");
+    }
     for (name, text, expected) in [
-        (
-            "empty",
-            String::new(),
-            "journal.jsonl: the journal has no whole record",
-        ),
+        ("empty", "", "journal.jsonl: the journal has no whole record"),
         (
             "half a plan",
-            lines[0][..500].to_owned(),
+            &lines[0][..500],
             "journal.jsonl: the journal has no whole record",
         ),
-        ("no plan", without(0), "journal.jsonl:1: record 1 where 0 is due"),
-        ("a gap", without(5), "journal.jsonl:6: record 6 where 5 is due"),
         (
-            "twice",
-            change(6, lines[5]),
-            "journal.jsonl:7: record 5 where 6 is due",
-        ),
-        ("no JSON", change(7, "what?"), "journal.jsonl:8: not a record: "),
-        ("not UTF-8", change(7, "\u{0}"), "journal.jsonl:8: not a record: "),
-        (
-            "an arm's, without the arm",
-            change(4, &of_nobody),
-            "journal.jsonl:5: not a record: it does not say of which arm",
-        ),
-        (
-            "the run's, with an arm",
-            change(1, &of_an_arm),
-            "journal.jsonl:2: not a record: it does not say of which arm",
-        ),
-        ("the future", change(4, &future), "does not know the event `un"),
-        (
-            "no plan first",
-            lines[1].replace("\"seq\":1,", "\"seq\":0,") + "\n",
+            "no plan",
+            &without(0),
             "journal.jsonl:1: the first record is not the plan",
         ),
         (
-            "two plans",
-            change(1, &lines[0].replace("\"seq\":0,", "\"seq\":1,")),
-            "journal.jsonl:2: a second plan in one journal",
+            "half a record behind the end",
+            &(good.clone() + &lines[5][..20]),
+            "something stands behind the end of the run",
         ),
     ] {
         fs::write(&path, text).expect("write");
@@ -189,6 +176,144 @@ fn damage_is_named_with_its_line() {
     fs::remove_file(&path).expect("remove");
     let error = journal::read(&path).expect_err("no file").to_string();
     assert!(error.contains("cannot open the journal"), "{error}");
+    fs::create_dir(&path).expect("a folder");
+    let error = journal::read(&path).expect_err("a folder").to_string();
+    assert!(
+        error.contains("journal.jsonl: cannot open the journal"),
+        "{error}"
+    );
+}
+
+/// What a change makes of one record of a good run, tied to the others again.
+fn changed(lines: &[String], (at, from, to): (usize, &str, &str)) -> String {
+    let mut lines = lines.to_vec();
+    let text = lines[at].replace(from, to);
+    assert_ne!(text, lines[at], "{from} is not in record {at}: {}", lines[at]);
+    lines[at] = text;
+    sealed(&lines)
+}
+
+#[test]
+fn what_the_plan_or_the_form_has_not_is_damage_whoever_sealed_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = written(&folder, &Story::whole(two_cells(), all_pass));
+    let good = fs::read_to_string(&path).expect("text");
+    let lines = bare(&good);
+    assert_eq!(sealed(&lines), good);
+    let first = |event: &str| {
+        let found = lines
+            .iter()
+            .position(|line| line.contains(&format!("\"event\":\"{event}\"")));
+        found.unwrap_or_else(|| panic!("no {event}"))
+    };
+    let (proved, observed, step) = (first("proved"), first("observed"), first("step-finished"));
+    let nobody = "\"arm\":{\"cell\":\"shop/debian-12\",\"kind\":\"control\",\"try\":1},";
+    let an_arm = format!("{nobody}\"event\":");
+    for (name, change, expected) in [
+        (
+            "an arm's, without the arm",
+            (4, nobody, ""),
+            "not a record: it does not say of which arm",
+        ),
+        (
+            "the run's, with an arm",
+            (1, "\"event\":", an_arm.as_str()),
+            "not a record: it does not say of which arm",
+        ),
+        (
+            "the future",
+            (4, "\"event\":\"", "\"event\":\"un"),
+            "does not know the event `un",
+        ),
+        ("no JSON", (4, "{\"seq\"", "{seq"), "not a record: "),
+        (
+            "a key more",
+            (4, "\"at\":", "\"more\":1,\"at\":"),
+            "a key is unknown",
+        ),
+        ("a key twice", (4, "\"at\":", "\"seq\":4,\"at\":"), "not a record"),
+        (
+            "a key of the proof that is another",
+            (proved, "\"proof\":{", "\"proof\":{\"missinf\":[\"nginx\"],"),
+            "a key is unknown",
+        ),
+        (
+            "a key of the plan that is another",
+            (0, "\"drift\":{", "\"drift\":{\"enfirce\":true,"),
+            "a key is unknown",
+        ),
+        (
+            "another plan",
+            (0, "\"vcpus\":1", "\"vcpus\":2"),
+            "the plan is not the one that its digest is of",
+        ),
+        (
+            "another order",
+            (4, "\"seq\":4", "\"seq\":5"),
+            "record 5 where 4 is due",
+        ),
+        (
+            "another cell",
+            (4, "shop/debian-12", "ship/debian-12"),
+            "tells of cell \"ship/debian-12\", which the plan has not",
+        ),
+        (
+            "another role",
+            (observed, "\"role\":\"database\"", "\"role\":\"databasf\""),
+            "tells of role \"databasf\", which cell shop/debian-12 has not",
+        ),
+        (
+            "another scenario",
+            (step, "shop/ledger", "shop/ledges"),
+            "tells of scenario \"shop/ledges\", which cell shop/debian-12 has not",
+        ),
+        (
+            "another step",
+            (step, "\"step\":0", "\"step\":3"),
+            "tells of step 3 of scenario \"shop/ledger\"",
+        ),
+    ] {
+        fs::write(&path, changed(&lines, change)).expect("write");
+        let error = journal::read(&path).expect_err(name).to_string();
+        let line = format!("journal.jsonl:{}: ", change.0 + 1);
+        assert!(
+            error.contains(&line) && error.contains(expected),
+            "{name}: {error}"
+        );
+    }
+    let whole = |lines: &[String], name: &str, expected: &str| {
+        fs::write(&path, sealed(lines)).expect("write");
+        let error = journal::read(&path).expect_err(name).to_string();
+        assert!(error.contains(expected), "{name}: {error}");
+    };
+    let mut two = lines.clone();
+    two[1] = two[0].replace("\"seq\":0,", "\"seq\":1,");
+    whole(&two, "two plans", "journal.jsonl:2: a second plan in one journal");
+    let mut more = lines.clone();
+    let last = format!("\"seq\":{},", lines.len() - 1);
+    more.push(lines[lines.len() - 1].replace(&last, &format!("\"seq\":{},", lines.len())));
+    whole(&more, "one more", "something stands behind the end of the run");
+}
+
+#[test]
+fn what_could_not_be_read_is_not_written() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("journal.jsonl");
+    let story = Story::whole(two_cells(), all_pass);
+    let records = story.records();
+    let mut journal = Journal::create(&path).expect("create");
+    journal
+        .append(records[0].at, None, records[0].event.clone())
+        .expect("append");
+    let long = Event::Finished {
+        left_behind: vec!["x".repeat(1024 * 1024); 16],
+    };
+    let error = journal.append(records[0].at, None, long).expect_err("too long");
+    assert!(error.to_string().contains("record 1 has"), "{error}");
+    journal
+        .append(records[1].at, None, records[1].event.clone())
+        .expect("what fits is still written");
+    assert_eq!(journal::read(&path).expect("read").records, records[..2]);
 }
 
 #[test]
@@ -205,80 +330,6 @@ fn a_line_without_end_is_not_read_into_memory() {
 
 fn id(text: &str) -> RunId {
     text.parse().expect("run id")
-}
-
-#[test]
-fn runs_are_found_by_latest_lab_and_prefix() {
-    let folder = tempfile::tempdir().expect("folder");
-    let state = State::at(folder.path().join("state"));
-    assert_eq!(state.runs().expect("none"), []);
-    let story = Story::whole(two_cells(), all_pass);
-    let ids = [
-        "20261121-140912-7c1f",
-        "20261122-140912-7c1f",
-        "20261123-140912-7c1f",
-    ]
-    .map(id);
-    let labs = [Some("hq"), Some("branch"), None];
-    for (run, lab) in ids.iter().zip(labs) {
-        let dir = state.create_run(run).expect("run");
-        let Some(lab) = lab else { continue };
-        let text = {
-            let path = dir.journal();
-            let mut journal = Journal::create(&path).expect("create");
-            let first = &story.records()[0];
-            journal
-                .append(first.at, None, first.event.clone())
-                .expect("append");
-            fs::read_to_string(&path).expect("text")
-        };
-        fs::write(
-            dir.journal(),
-            text.replace("\"lab\":\"hq\"", &format!("\"lab\":\"{lab}\"")),
-        )
-        .expect("lab");
-    }
-    fs::create_dir(folder.path().join("state/runs/lost+found")).expect("a stranger");
-
-    assert_eq!(state.runs().expect("runs"), ids);
-    assert_eq!(
-        state.resolve("latest", None).expect("latest"),
-        ids[1],
-        "one without a journal is passed over"
-    );
-    assert_eq!(state.resolve("latest", Some("hq")).expect("hq"), ids[0]);
-    assert_eq!(state.resolve("20261123", None).expect("prefix"), ids[2]);
-    for (text, lab, message, hint) in [
-        (
-            "latest",
-            Some("moon"),
-            "no run of lab `moon` yet",
-            "patchgate run",
-        ),
-        (
-            "2026112",
-            None,
-            "`2026112` begins more than one run",
-            "20261121-140912-7c1f",
-        ),
-        (
-            "x",
-            None,
-            "no run `x`",
-            "20261123-140912-7c1f, 20261122-140912-7c1f",
-        ),
-        ("", None, "no run ``", "newest"),
-    ] {
-        let error = state.resolve(text, lab).expect_err(text);
-        assert_eq!(error.to_string(), message);
-        let found = error.hint().unwrap_or_default();
-        assert!(found.contains(hint), "{found}");
-    }
-    let error = state.create_run(&ids[0]).expect_err("twice");
-    assert!(
-        error.to_string().contains("cannot make the run's folder"),
-        "{error}"
-    );
 }
 
 #[test]

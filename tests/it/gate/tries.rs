@@ -92,8 +92,10 @@ fn arms_are_expected_to_take_what_they_last_did() {
     let mut plan = two_cells();
     plan.cells.truncate(1);
     let mut newer = Story::whole(plan, all_pass);
+    let end = newer.events.pop();
     newer.stage(&shop, Arm::Control, Stage::Queue, 1_000_000);
     newer.stage(&shop, Arm::Control, Stage::Scenarios, 1_000);
+    newer.events.extend(end);
     let both = second_try(|story| story.events.extend([lost(), retried("web/debian-12")]));
     let (folder, state) = kept(&[&both, &newer]);
     let expected = durations::expected(&state, "hq");

@@ -248,7 +248,7 @@ impl Lab {
         }
         Setup {
             run: "20261123-140912-7c1f".parse().expect("id"),
-            plan: self.plan.clone(),
+            plan: self.plan.clone().sealed().expect("a digest"),
             families: Families::default(),
             images: BTreeMap::from([("debian-12+web".to_owned(), "/nonexistent".into())]),
             warm: self.warm.clone(),

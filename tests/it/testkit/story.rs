@@ -1,5 +1,7 @@
 //! Journals of runs that never were.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use patchgate::gate::{Decision, decide};
 use patchgate::model::event::{Event, FORMAT, Record, Traffic};
@@ -7,7 +9,7 @@ use patchgate::model::id::{Arm, ArmId, CellId};
 use patchgate::model::observation::{Moment, Observation};
 use patchgate::model::outcome::{Cause, Fault, ScenarioOutcome, Stage, StepOutcome};
 use patchgate::model::plan::{CellPlan, Plan};
-use patchgate::record::journal::Loaded;
+use patchgate::record::journal::{Journal, Loaded};
 use patchgate::verdict::{Judgement, judge};
 
 use super::looks::seen;
@@ -51,6 +53,7 @@ pub struct Story {
 
 impl Story {
     pub fn begin(plan: Plan) -> Self {
+        let plan = plan.sealed().expect("a digest");
         let run = "20261123-140912-7c1f".parse().expect("run id");
         let planned = Event::Planned {
             format: FORMAT,
@@ -68,6 +71,28 @@ impl Story {
             plan,
             events: vec![of_run(planned), of_run(host)],
             nth_try: 1,
+        }
+    }
+
+    /// The same of another run, or of another lab.
+    pub fn renamed(mut self, id: &str, lab: &str) -> Self {
+        if let Event::Planned { run, plan, .. } = &mut self.events[0].1 {
+            *run = id.parse().expect("run id");
+            lab.clone_into(&mut plan.lab);
+            **plan = plan.as_ref().clone().sealed().expect("a digest");
+            self.plan = plan.as_ref().clone();
+        }
+        self
+    }
+
+    /// Writes its journal.
+    pub fn write(&self, path: &Path) {
+        let mut journal = Journal::create(path).expect("create");
+        for record in self.records() {
+            let back = journal
+                .append(record.at, record.arm.clone(), record.event.clone())
+                .expect("append");
+            assert_eq!(back, record);
         }
     }
 
