@@ -17,7 +17,7 @@ pub fn fits(plan: &Plan, record: &Record) -> Result<(), String> {
         return Err(format!("tells of cell {:?}, which the plan has not", id.0));
     };
     match &record.event {
-        Event::Resolved { role, set } => {
+        Event::Resolved { role, set, .. } => {
             if UpdateSet::pin(set.updates.clone()) != *set {
                 return Err("tells of an update set that is not the one that its digest is of".to_owned());
             }
