@@ -47,3 +47,14 @@ pub struct PackageState {
     /// Its state in the words of the package manager's database, such as `ii`; `absent` where that knows none.
     pub state: String,
 }
+
+/// A file of results that a script wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultsFile {
+    /// Its path.
+    pub name: String,
+    /// What it holds, as far as it came.
+    pub bytes: Vec<u8>,
+    /// Whether all of it came.
+    pub is_whole: bool,
+}

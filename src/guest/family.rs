@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::guest::answer::{FileState, PackageState, Pending, ServiceState};
+use crate::guest::answer::{FileState, PackageState, Pending, ResultsFile, ServiceState};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::http::Request;
 use crate::guest::identity::{Answer, Identity, Place};
@@ -161,11 +161,18 @@ pub trait System: Debug + Send + Sync {
     fn run_script(&self, asked: &Script, path: &str, env: &[(&str, &str)], timeout: Duration)
     -> GuestCommand;
 
-    /// Removes a file of results that was there before its script.
+    /// Removes files of results that were there before their script; `path` may have the wildcards `*` and `?`.
     fn clear(&self, path: &str) -> GuestCommand;
 
-    /// Prints and removes the results that a script wrote; another exit code than 0 says that there are none.
+    /// Prints and removes the files of results that a script wrote; `path` may have the wildcards `*` and `?`. An exit code of 2
+    /// says that there is none.
     fn results(&self, path: &str, timeout: Duration) -> GuestCommand;
+
+    /// Reads the answer to [`System::results`].
+    ///
+    /// # Errors
+    /// It is none.
+    fn parse_results(&self, output: &[u8]) -> Result<Vec<ResultsFile>, ParseError>;
 
     /// Asks how far a log has come.
     fn mark(&self, source: &LogSource) -> GuestCommand;

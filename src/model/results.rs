@@ -24,13 +24,19 @@ pub enum SubOutcome {
     Failed,
     /// It was not run, or is known not to work yet.
     Skipped,
+    /// It failed and passed when it was run again, by the script itself.
+    Flaky,
 }
 
 /// How many there are of each kind, in words: `12 passed, 1 failed, 2 skipped`.
 pub fn tally(results: &[SubResult]) -> String {
     let count = |outcome| results.iter().filter(|result| result.outcome == outcome).count();
     let mut words = vec![format!("{} passed", count(SubOutcome::Passed))];
-    for (outcome, word) in [(SubOutcome::Failed, "failed"), (SubOutcome::Skipped, "skipped")] {
+    for (outcome, word) in [
+        (SubOutcome::Failed, "failed"),
+        (SubOutcome::Flaky, "flaky"),
+        (SubOutcome::Skipped, "skipped"),
+    ] {
         match count(outcome) {
             0 => {}
             number => words.push(format!("{number} {word}")),

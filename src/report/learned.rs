@@ -69,6 +69,7 @@ pub(super) fn single(step: &StepReport) -> Vec<String> {
                 SubOutcome::Passed => "ok",
                 SubOutcome::Failed => "FAILED",
                 SubOutcome::Skipped => "skipped",
+                SubOutcome::Flaky => "flaky",
             };
             let message = if result.message.is_empty() { "" } else { ": " };
             safe::line(&format!("{word} {}{message}{}", result.name, result.message))

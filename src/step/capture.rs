@@ -14,8 +14,9 @@ use crate::step::raw::Raw;
 pub fn output(family: &Family, action: &Action, raw: &Raw) -> String {
     let text = raw.text();
     match action {
-        Action::Http(_) => {
-            http::parse_response(&raw.stdout).map_or_else(|_| String::new(), |answer| answer.body)
+        Action::Http(asked) => {
+            let answer = http::parse_response(&asked.method, &raw.stdout);
+            answer.map_or_else(|_| String::new(), |answer| answer.body)
         }
         Action::Sql(query) => family.system.rows(query.engine, &text),
         Action::File(_) => {
@@ -90,7 +91,8 @@ fn one(capture: &Capture, output: &str, raw: &Raw) -> Result<String, String> {
                 .ok_or_else(|| format!("the first group of /{pattern}/ matched nothing"))
         }
         Capture::Header(name) => {
-            let answer = http::parse_response(&raw.stdout).map_err(|error| error.to_string())?;
+            // Of a header the method does not matter.
+            let answer = http::parse_response("GET", &raw.stdout).map_err(|error| error.to_string())?;
             let header = answer.headers.into_iter().find(|(header, _)| header == name);
             header
                 .map(|(_, value)| value)

@@ -118,6 +118,7 @@ fn covers(cookie: &str, request: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::http::End;
 
     fn url(text: &str) -> Url {
         Url::parse(text).expect(text)
@@ -134,6 +135,7 @@ mod tests {
                 })
                 .collect(),
             body: String::new(),
+            end: End::Whole,
         }
     }
 

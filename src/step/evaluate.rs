@@ -2,9 +2,10 @@
 
 use regex_lite::Regex;
 
+use crate::guest::answer::ResultsFile;
 use crate::guest::command::OUTPUT_LIMIT;
 use crate::guest::family::Family;
-use crate::guest::http;
+use crate::guest::http::{self, End};
 use crate::input::{self, json, number};
 use crate::model::results::SubResult;
 use crate::model::scenario::expect::TextExpectation;
@@ -131,20 +132,33 @@ impl Failures<'_> {
         self.exit(raw, script.exit);
         self.text("stdout", &script.stdout, &raw.text());
         self.text("stderr", &script.stderr, &String::from_utf8_lossy(&raw.stderr));
-        let written = match (&script.results, &raw.results) {
-            (None, _) => &raw.stdout,
-            (Some(_), Some(written)) => written,
-            (Some(path), None) => {
+        let printed = ResultsFile {
+            name: "standard output".to_owned(),
+            is_whole: raw.stdout.len() < OUTPUT_LIMIT,
+            bytes: raw.stdout.clone(),
+        };
+        let written = match &script.results {
+            None => std::slice::from_ref(&printed),
+            Some(path) if raw.results.is_empty() => {
                 return self.add(format!("it wrote no results to {path}"));
             }
+            Some(_) => raw.results.as_slice(),
         };
-        let text = self.mask.apply(&String::from_utf8_lossy(written));
+        let texts: Vec<String> = written
+            .iter()
+            .map(|file| self.mask.apply(&results::decode(&file.bytes)))
+            .collect();
+        let texts: Vec<(&str, &str)> = written
+            .iter()
+            .zip(&texts)
+            .map(|(file, text)| (file.name.as_str(), text.as_str()))
+            .collect();
         let read = match script.output {
             Results::Exit => return,
-            Results::Tap => results::tap(&text),
-            Results::Junit => results::junit(&text),
+            Results::Tap => results::tap(&texts),
+            Results::Junit => results::junit(&texts),
         };
-        if written.len() >= OUTPUT_LIMIT {
+        if written.iter().any(|file| !file.is_whole) {
             self.add(format!("its results are longer than {} KiB", OUTPUT_LIMIT / 1024));
         }
         self.all.extend(read.failures);
@@ -160,7 +174,7 @@ impl Failures<'_> {
             let url = self.shown(&http.url);
             return self.add(format!("no connection to {url}{why}"));
         }
-        let response = match http::parse_response(&raw.stdout) {
+        let response = match http::parse_response(&http.method, &raw.stdout) {
             Ok(response) => response,
             Err(error) if raw.stdout.is_empty() => return self.add(error.to_string()),
             Err(error) => {
@@ -170,6 +184,16 @@ impl Failures<'_> {
                 return self.add(format!("{error} in `{shown}`"));
             }
         };
+        // What is longer than a guest's command may print was cut by ourselves.
+        let cut = match &response.end {
+            _ if raw.stdout.len() >= OUTPUT_LIMIT => None,
+            End::Whole => None,
+            End::Closed => (raw.exit != Some(0)).then_some("the connection broke before its end"),
+            End::Cut(how) => Some(how.as_str()),
+        };
+        if let Some(how) = cut {
+            self.add(format!("the answer is cut: {how}"));
+        }
         if response.status != http.status {
             self.add(format!("status is {}, expected {}", response.status, http.status));
         }

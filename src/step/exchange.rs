@@ -106,7 +106,7 @@ impl<'a> Exchange<'a> {
 
     /// Takes an answer: keeps its cookies, and follows where it leads.
     pub fn answer(&mut self, jar: &mut Jar, bytes: &[u8]) -> Next {
-        let Ok(response) = http::parse_response(bytes) else {
+        let Ok(response) = http::parse_response(&self.method, bytes) else {
             return Next::Done;
         };
         if self.http.cookies {

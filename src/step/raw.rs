@@ -1,5 +1,7 @@
 //! What came back from a guest.
 
+use crate::guest::answer::ResultsFile;
+
 /// What came back from the guest for one attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Raw {
@@ -11,8 +13,8 @@ pub struct Raw {
     pub stderr: Vec<u8>,
     /// Whether the step's time-out ended it.
     pub timed_out: bool,
-    /// The file of results that a script wrote, where it was to write one and did.
-    pub results: Option<Vec<u8>>,
+    /// The files of results that a script wrote, where it was to write some and did.
+    pub results: Vec<ResultsFile>,
     /// What kept the action from being performed to its end, in words.
     pub problem: Option<String>,
 }

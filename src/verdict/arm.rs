@@ -4,6 +4,7 @@
 use crate::model::event::StepReport;
 use crate::model::id::Arm;
 use crate::model::outcome::{Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
+use crate::model::results::SubOutcome;
 use crate::model::scenario::{AGAIN, Scenario, When};
 use crate::verdict::measured;
 use crate::verdict::model::{ArmOutcome, ArmResult};
@@ -23,6 +24,8 @@ struct RunJudged<'a> {
     end: RunEnd,
     steps: Vec<Option<&'a StepReport>>,
     failed: Option<(usize, &'a StepReport)>,
+    /// A step with a test that passed only when its script ran it again.
+    flaky: Option<(usize, &'a StepReport)>,
 }
 
 pub(super) fn result(
@@ -55,7 +58,9 @@ pub(super) fn result(
             || run.failed.is_some_and(|(index, _)| is_seed(scenario, index))
     };
     let (settled, problem) = match last.map(|run| (run, &run.end)) {
-        Some((run, RunEnd::Passed)) if run.number == 0 => (Some(ArmOutcome::Passed), None),
+        Some((run, RunEnd::Passed)) if run.number == 0 && run.flaky.is_none() => {
+            (Some(ArmOutcome::Passed), None)
+        }
         Some((_, RunEnd::Passed)) => (Some(ArmOutcome::FlakyPassed), None),
         Some((run, RunEnd::Failed)) if passed || is_final(run) => (Some(ArmOutcome::Failed), None),
         Some((_, RunEnd::Failed)) => (None, Some("it failed and its retry has no result".to_owned())),
@@ -65,14 +70,19 @@ pub(super) fn result(
     };
     let outcome = settled.unwrap_or_else(|| without_result(arm, &seen.faults, interrupted));
     let shown = match outcome {
-        ArmOutcome::FlakyPassed => runs.iter().find(|run| run.failed.is_some()),
+        ArmOutcome::FlakyPassed => runs.iter().find(|run| run.failed.or(run.flaky).is_some()),
         ArmOutcome::Passed | ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => last,
     };
     let result = ArmResult {
         outcome,
         runs: runs.len(),
         failed: shown
-            .and_then(|run| run.failed)
+            .and_then(|run| match outcome {
+                ArmOutcome::FlakyPassed => run.failed.or(run.flaky),
+                ArmOutcome::Passed | ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => {
+                    run.failed
+                }
+            })
             .map(|(index, report)| (index, report.clone())),
         steps: last.map_or_else(
             || vec![None; scenario.steps.len()],
@@ -236,9 +246,18 @@ fn judge_run<'a>(
         (None, None) if failed.is_some_and(|(index, _)| is_seed(scenario, index)) => RunEnd::Failed,
         (None, None) => RunEnd::None(format!("it did not end; {have} of {} steps ran", steps.len())),
     };
+    let is_flaky = |step: &StepReport| {
+        let mut outcomes = step.results.iter().map(|result| result.outcome);
+        outcomes.any(|outcome| outcome == SubOutcome::Flaky)
+    };
+    let flaky = steps
+        .iter()
+        .enumerate()
+        .find_map(|(index, step)| step.filter(|step| is_flaky(step)).map(|step| (index, step)));
     RunJudged {
         number,
         end,
+        flaky,
         failed: failed.or(errored.map(|(step, _)| step)),
         steps,
     }

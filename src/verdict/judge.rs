@@ -6,6 +6,7 @@ use crate::model::id::{Arm, CellId};
 use crate::model::outcome::Cause;
 use crate::model::plan::{CellPlan, Plan};
 use crate::model::policy::NetworkMode;
+use crate::model::results::SubOutcome;
 use crate::model::scenario::{Scenario, When};
 use crate::verdict::model::{
     ArmOutcome, ArmResult, CellJudgement, Judgement, NodeState, ScenarioJudgement, Verdict,
@@ -172,7 +173,17 @@ fn reason(
                 || format!("step {}", index + 1),
                 |step| format!("`{}` on {}", step.name, step.on),
             );
-            match report.failures.first() {
+            let flaky = || {
+                let result = report
+                    .results
+                    .iter()
+                    .find(|result| result.outcome == SubOutcome::Flaky)?;
+                Some(format!(
+                    "test `{}` passed only when it was run again",
+                    result.name
+                ))
+            };
+            match report.failures.first().cloned().or_else(flaky) {
                 Some(failure) => format!("{name}: {failure}"),
                 None => name,
             }

@@ -105,8 +105,56 @@ fn results_are_read_once_and_their_absence_is_told() {
     let command = script::results(path.to_str().expect("UTF-8"), LIMIT);
     assert_eq!(perform(&command, PATH).status.code(), Some(2));
     std::fs::write(&path, "<testsuite/>").expect("written");
-    assert_eq!(text(&perform(&command, PATH).stdout), "<testsuite/>");
+    let files = script::parse_results(&perform(&command, PATH).stdout).expect("a file");
+    assert_eq!((files.len(), &files[0].bytes[..]), (1, &b"<testsuite/>"[..]));
     assert!(!path.exists());
+}
+
+#[test]
+fn results_of_a_pattern_are_all_read_and_cleared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Nothing in a path is run or split, and only its wildcards mean something.
+    let inner = folder.path().join("a b $(touch x); 'é");
+    std::fs::create_dir(&inner).expect("a folder");
+    let pattern = inner.join("TEST-*.xml");
+    let pattern = pattern.to_str().expect("UTF-8");
+    let command = script::results(pattern, LIMIT);
+    assert_eq!(perform(&command, PATH).status.code(), Some(2));
+    let write = |name: &str, text: &str| std::fs::write(inner.join(name), text).expect("written");
+    write("TEST-1.xml", "");
+    write("TEST-2.xml", "file 9 x\nno");
+    write("other.xml", "stays");
+    let printed = perform(&command, PATH).stdout;
+    let files = script::parse_results(&printed).expect("files");
+    let bytes: Vec<&[u8]> = files.iter().map(|file| file.bytes.as_slice()).collect();
+    assert_eq!(bytes, [&b""[..], b"file 9 x\nno"]);
+    assert!(files.iter().all(|file| file.is_whole));
+    assert_eq!(
+        perform(&command, PATH).status.code(),
+        Some(2),
+        "they are read once"
+    );
+    write("TEST-3.xml", "old");
+    assert!(perform(&script::clear(pattern), PATH).status.success());
+    assert_eq!(perform(&command, PATH).status.code(), Some(2));
+    assert!(inner.join("other.xml").exists());
+    // One with a bracket in its name is that file.
+    let odd = inner.join("r[1].xml");
+    std::fs::write(&odd, "one").expect("written");
+    let command = script::results(odd.to_str().expect("UTF-8"), LIMIT);
+    assert_eq!(
+        script::parse_results(&perform(&command, PATH).stdout).expect("it")[0].bytes,
+        b"one"
+    );
+    // What was cut is told.
+    for end in 1..printed.len() {
+        let files = script::parse_results(&printed[..end]).expect("what there is of it");
+        // The last line's end is all that nothing tells.
+        let is_told = files.iter().any(|file| !file.is_whole) || files.len() == 1;
+        assert!(is_told || end == printed.len() - 1, "{end}");
+    }
+    assert!(script::parse_results(b"garbage\n").is_err());
+    assert!(script::parse_results(b"").is_err());
 }
 
 #[test]

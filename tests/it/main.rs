@@ -7,6 +7,7 @@ mod cli;
 mod corpus;
 mod damage;
 mod death;
+mod dialects;
 mod evaluate;
 mod fake;
 mod family_names;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::guest::command::GuestCommand;
+use crate::guest::answer::ResultsFile;
+use crate::guest::command::{GuestCommand, OUTPUT_LIMIT, ParseError};
 use crate::guest::linux::command::{bounded, question, script};
 use crate::guest::what;
 use crate::model::scenario::Script;
@@ -65,10 +66,11 @@ pub fn run(asked: &Script, path: &str, env: &[(&str, &str)], timeout: Duration) 
 
 /// Removes results that were there before the script: they would be taken for its own.
 pub fn clear(path: &str) -> GuestCommand {
-    question(what::CLEAR, &["/bin/rm", "-f", "--", path])
+    const TEXT: &str = include_str!("script_clear.sh");
+    script(what::CLEAR, TEXT, &[path])
 }
 
-/// Reads and removes the file that a script wrote its results to; an exit code of 2 says that there is none.
+/// Prints and removes the files that a script wrote its results to; an exit code of 2 says that there is none.
 pub fn results(path: &str, timeout: Duration) -> GuestCommand {
     const TEXT: &str = include_str!("script_results.sh");
     bounded(
@@ -77,4 +79,52 @@ pub fn results(path: &str, timeout: Duration) -> GuestCommand {
         &[],
         timeout,
     )
+}
+
+/// Reads the answer to [`results`]: of each file a line `file BYTES NAME`, what it holds, and a line's end.
+pub fn parse_results(output: &[u8]) -> Result<Vec<ResultsFile>, ParseError> {
+    let wrong = |problem: &str| ParseError {
+        what: "files of results",
+        problem: problem.to_owned(),
+    };
+    let mut files = Vec::new();
+    let mut rest = output;
+    while !rest.is_empty() {
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            // Cut where one begins.
+            files.push(ResultsFile {
+                name: "another file".to_owned(),
+                bytes: Vec::new(),
+                is_whole: false,
+            });
+            break;
+        };
+        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let mut fields = head.splitn(3, ' ');
+        let (Some("file"), Some(Ok(size)), Some(name)) = (
+            fields.next(),
+            fields.next().map(str::parse::<usize>),
+            fields.next(),
+        ) else {
+            return Err(wrong("one has no name and length before it"));
+        };
+        let content = rest.get(end + 1..).unwrap_or_default();
+        let bytes = content.get(..size).unwrap_or(content);
+        files.push(ResultsFile {
+            name: name.to_owned(),
+            bytes: bytes.to_vec(),
+            is_whole: bytes.len() == size,
+        });
+        rest = content
+            .get(size..)
+            .and_then(|rest| rest.strip_prefix(b"\n"))
+            .unwrap_or_default();
+    }
+    match files.last_mut() {
+        None => return Err(wrong("there is none")),
+        // Cut between two files, perhaps.
+        Some(last) if output.len() >= OUTPUT_LIMIT => last.is_whole = false,
+        Some(_) => {}
+    }
+    Ok(files)
 }

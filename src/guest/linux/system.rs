@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::guest::answer::{FileState, ServiceState};
+use crate::guest::answer::{FileState, ResultsFile, ServiceState};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::System;
 use crate::guest::http::Request;
@@ -146,6 +146,10 @@ impl System for Linux {
 
     fn results(&self, path: &str, timeout: Duration) -> GuestCommand {
         script::results(path, timeout)
+    }
+
+    fn parse_results(&self, output: &[u8]) -> Result<Vec<ResultsFile>, ParseError> {
+        script::parse_results(output)
     }
 
     fn mark(&self, source: &LogSource) -> GuestCommand {

@@ -349,7 +349,12 @@ impl Runner<'_, '_> {
                 .node
                 .exec(call.stage, &system.results(results, Duration::from_secs(30)))
                 .await?;
-            raw.results = (output.exit == Some(0)).then_some(output.stdout);
+            if output.exit == Some(0) {
+                match system.parse_results(&output.stdout) {
+                    Ok(files) => raw.results = files,
+                    Err(error) => return Err(call.node.garbled(call.stage, &error)),
+                }
+            }
         }
         call.quiet(&system.remove(&path)).await?;
         Ok(raw)

@@ -255,9 +255,9 @@ pub static SCRIPT: Table = Table {
             "What its output means.",
         )
         .usually("\"exit\""),
-        Key::optional("results", Shape::Text, "The guest's file that has the results.")
+        Key::optional("results", Shape::Text, "The guest's file that has the results; * and ? stand for any part of its name, where there are several.")
             .unless_given("standard output")
-            .such_as(&["\"/tmp/results.xml\""]),
+            .such_as(&["\"/tmp/results.xml\"", "\"/tmp/reports/TEST-*.xml\""]),
     ]],
     elsewhere: &[
         ("user", "it belongs to the step, beside `script`"),
