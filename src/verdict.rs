@@ -6,6 +6,7 @@
 
 mod arm;
 mod drift;
+mod inside;
 mod judge;
 mod measured;
 mod model;

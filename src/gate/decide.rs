@@ -1,11 +1,14 @@
 //! From all reasons to one decision.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+use std::collections::BTreeSet;
+
 use crate::gate::decision::{Counts, Decision, Gate, Reason, Severity};
 use crate::gate::{cell, drift, hosts};
 use crate::input::words;
 use crate::model::plan::Plan;
-use crate::verdict::{Judgement, Verdict};
+use crate::model::update::UpdateSet;
+use crate::verdict::{CellJudgement, Judgement, Verdict};
 
 /// What a decision is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,7 @@ fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
         ));
     }
     reasons.extend(hosts::reasons(judgement));
+    reasons.extend(empty(judgement));
     for cell in &judgement.cells {
         reasons.extend(cell::reasons(plan, cell));
     }
@@ -51,7 +55,8 @@ fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
         && judgement.cells.len() == plan.cells.len()
         && required.peek().is_some()
         && required.all(|cell| cell.passed)
-        && nowhere.is_empty();
+        && nowhere.is_empty()
+        && is_rehearsed(judgement);
     let closes = reasons.iter().any(|reason| reason.severity == Severity::Closes);
     let gate = match (closes, opens) {
         (true, _) => Gate::Closed,
@@ -60,26 +65,90 @@ fn decide_about(about: About, plan: &Plan, judgement: &Judgement) -> Decision {
     };
 
     let scenarios = || judgement.cells.iter().flat_map(|cell| &cell.scenarios);
-    let nodes = || judgement.cells.iter().flat_map(|cell| &cell.nodes);
     let whole = judgement.cells.iter().filter(|cell| !cell::is_explained(cell));
+    let counts = Counts {
+        passed: judgement.cells.iter().filter(|cell| cell.passed).count(),
+        planned: judgement.cells.len(),
+        left_out: plan.left_out.len(),
+        regressed: regressed(&reasons, judgement),
+        inconclusive: scenarios()
+            .filter(|s| matches!(s.verdict, Verdict::Inconclusive(_)))
+            .count()
+            + whole
+                .flat_map(|cell| &cell.nodes)
+                .filter(|node| drift::is_undecided(node))
+                .count(),
+    };
     Decision {
         gate,
         reasons,
-        counts: Counts {
-            passed: judgement.cells.iter().filter(|cell| cell.passed).count(),
-            planned: judgement.cells.len(),
-            left_out: plan.left_out.len(),
-            regressed: scenarios().filter(|s| s.verdict == Verdict::Regressed).count()
-                + nodes().filter(|node| drift::fails(node)).count(),
-            inconclusive: scenarios()
-                .filter(|s| matches!(s.verdict, Verdict::Inconclusive(_)))
-                .count()
-                + whole
-                    .flat_map(|cell| &cell.nodes)
-                    .filter(|node| drift::is_undecided(node))
-                    .count(),
-        },
+        counts,
     }
+}
+
+/// What closes the gate, once for each scenario and node, and what would if its cell or scenario were required.
+fn regressed(reasons: &[Reason], judgement: &Judgement) -> usize {
+    let closing = reasons
+        .iter()
+        .filter(|reason| reason.severity == Severity::Closes);
+    let mut all: BTreeSet<_> = closing
+        .map(|reason| {
+            (
+                reason.cell.as_ref(),
+                reason.scenario.as_deref(),
+                reason.role.as_deref(),
+            )
+        })
+        .collect();
+    for cell in &judgement.cells {
+        let scenarios = cell.scenarios.iter().filter(|s| s.verdict == Verdict::Regressed);
+        all.extend(scenarios.map(|s| (Some(&cell.id), Some(s.name.as_str()), None)));
+        let nodes = cell.nodes.iter().filter(|node| drift::fails(node));
+        all.extend(nodes.map(|node| (Some(&cell.id), None, Some(node.role.as_str()))));
+    }
+    all.len()
+}
+
+/// Whether a required cell had updates at all: an empty window shows nothing.
+fn is_rehearsed(judgement: &Judgement) -> bool {
+    let mut required = judgement.cells.iter().filter(|cell| cell.required);
+    required.any(|cell| {
+        cell.nodes
+            .iter()
+            .any(|node| node.set.as_ref().is_some_and(|set| !set.is_empty()))
+    })
+}
+
+/// The cells in which no update was pending, and that nothing was rehearsed where that is so of all.
+fn empty(judgement: &Judgement) -> Vec<Reason> {
+    let is_empty = |cell: &&CellJudgement| {
+        !cell.nodes.is_empty()
+            && cell
+                .nodes
+                .iter()
+                .all(|node| node.set.as_ref().is_some_and(UpdateSet::is_empty))
+    };
+    let cells: Vec<&CellJudgement> = judgement.cells.iter().filter(is_empty).collect();
+    let mut reasons: Vec<Reason> = cells
+        .iter()
+        .map(|cell| Reason {
+            severity: Severity::Notes,
+            cell: Some(cell.id.clone()),
+            scenario: None,
+            role: None,
+            text: "nothing was rehearsed: no update is pending on any of its nodes".to_owned(),
+            remedy: None,
+        })
+        .collect();
+    let mut required = judgement.cells.iter().filter(|cell| cell.required).peekable();
+    if required.peek().is_some() && required.all(|cell| is_empty(&cell)) {
+        reasons.push(Reason::of_run(
+            Severity::Undecides,
+            "no update is pending in any required cell: an empty window shows nothing",
+            "run it again when there are updates",
+        ));
+    }
+    reasons
 }
 
 /// Cells that are named where a plan leaves some out.

@@ -236,6 +236,23 @@ impl Action {
         }
     }
 
+    /// Whether it can fail at all: a pause shows nothing.
+    pub fn can_fail(&self) -> bool {
+        match self {
+            Self::Wait(_) => false,
+            Self::Run(_)
+            | Self::Http(_)
+            | Self::Tcp(_)
+            | Self::Service(_)
+            | Self::File(_)
+            | Self::Package(_)
+            | Self::Script(_)
+            | Self::Sql(_)
+            | Self::Log(_)
+            | Self::Reboot => true,
+        }
+    }
+
     /// The host that the step asks over the network: a role of the cell or a name the guest knows.
     pub fn host(&self) -> Option<&str> {
         match self {

@@ -5,7 +5,7 @@ use crate::model::event::StepReport;
 use crate::model::id::Arm;
 use crate::model::outcome::{Blame, Cause, Fault, ScenarioOutcome, StepOutcome};
 use crate::model::results::SubOutcome;
-use crate::model::scenario::{AGAIN, Scenario, When};
+use crate::model::scenario::{AGAIN, Scenario, Step, When};
 use crate::verdict::measured;
 use crate::verdict::model::{ArmOutcome, ArmResult};
 use crate::verdict::seen::{ArmSeen, RunSeen};
@@ -84,6 +84,10 @@ pub(super) fn result(
                 }
             })
             .map(|(index, report)| (index, report.clone())),
+        failed_runs: runs
+            .iter()
+            .filter_map(|run| run.failed.map(|(index, report)| (index, report.clone())))
+            .collect(),
         steps: last.map_or_else(
             || vec![None; scenario.steps.len()],
             |run| run.steps.iter().map(|step| step.cloned()).collect(),
@@ -168,6 +172,7 @@ fn nothing(steps: usize, problem: String) -> ArmResult {
         outcome: ArmOutcome::NotRun,
         runs: 0,
         failed: None,
+        failed_runs: Vec::new(),
         steps: vec![None; steps],
         problem: Some(problem),
         cleanup: Vec::new(),
@@ -230,13 +235,14 @@ fn judge_run<'a>(
         }
     }
     let have = steps.iter().flatten().count();
-    let tests_nothing = !scenario.steps.iter().any(|step| step.when == When::AfterReboot);
+    let tests = |step: &Step| step.when == When::AfterReboot && step.action.can_fail();
+    let tests_nothing = !scenario.steps.iter().any(tests);
     let end = match (run.outcome, errored) {
         (Some(ScenarioOutcome::Errored(cause)), _) | (_, Some((_, cause))) => RunEnd::Errored(cause),
         (Some(ScenarioOutcome::Failed), None) => RunEnd::Failed,
         (Some(ScenarioOutcome::Passed), None) if failed.is_some() => RunEnd::Failed,
         (Some(ScenarioOutcome::Passed), None) if tests_nothing => {
-            RunEnd::None("it has no step after the reboot".to_owned())
+            RunEnd::None("it has no step after the reboot that could fail".to_owned())
         }
         (Some(ScenarioOutcome::Passed), None) if have < steps.len() => RunEnd::None(format!(
             "it is said to have passed with {have} of {} steps recorded",

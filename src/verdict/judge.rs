@@ -12,7 +12,7 @@ use crate::verdict::model::{
     ArmOutcome, ArmResult, CellJudgement, Judgement, NodeState, ScenarioJudgement, Verdict,
 };
 use crate::verdict::seen::Seen;
-use crate::verdict::{arm, measured, node};
+use crate::verdict::{arm, inside, measured, node};
 
 /// Judges every cell, scenario and arm of a plan by the records of its run.
 pub fn judge(plan: &Plan, records: &[Record]) -> Judgement {
@@ -119,6 +119,13 @@ fn judge_scenario(plan: &Plan, name: &str, cell: &CellId, seen: &Seen<'_>) -> Sc
         verdict = Verdict::Inconclusive(Cause::SeedFailed);
     }
     let mut reason = reason(scenario, verdict, &control, &treatment);
+    // One old failure hides nothing that is new.
+    if verdict == Verdict::AlreadyBroken
+        && let Some(new) = scenario.and_then(|scenario| inside::new_failure(scenario, &control, &treatment))
+    {
+        verdict = Verdict::Regressed;
+        reason = format!("both arms failed, and treatment of something new: {new}");
+    }
     let measured = measured::judge(plan.performance, scenario, cell, seen);
     if verdict == Verdict::Pass
         && let Some(weighed) = measured::weigh(&measured, cell, seen)

@@ -179,6 +179,7 @@ pub(super) fn with_failed_samples(
             ..passed.clone()
         };
         result.outcome = ArmOutcome::Failed;
+        result.failed_runs.push((index, report.clone()));
         result.failed = Some((index, report));
         break;
     }

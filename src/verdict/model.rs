@@ -163,6 +163,8 @@ pub struct ArmResult {
     /// The step that failed or errored, with its index in the scenario; of a scenario that passed on a retry, that of
     /// the first run.
     pub failed: Option<(usize, StepReport)>,
+    /// The step that failed in each of its runs that failed, with its index.
+    pub failed_runs: Vec<(usize, StepReport)>,
     /// The last run's steps, one for each planned step; `None` where there is no record.
     pub steps: Vec<Option<StepReport>>,
     /// What keeps a result from being believed, or what is missing.

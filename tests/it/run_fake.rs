@@ -83,7 +83,12 @@ async fn installations_that_do_not_end_with_the_pinned_set_never_open_the_gate()
             ..GuestScript::default()
         });
         let end = lab.run().await;
-        end.line("CLOSED");
+        // The last line counts what closes.
+        assert_eq!(
+            end.line("CLOSED"),
+            "cells=0/1 regressed=1 inconclusive=0",
+            "{apply:?}"
+        );
         assert_eq!(end.faults(), [(Arm::Treatment, cause)], "{apply:?}");
         end.left_nothing();
     }

@@ -243,6 +243,17 @@ fn steps<'a>(reader: &mut Reader<'_>, root: &Section<'a>, whole: Period) -> Vec<
             "take `when = \"before-updates\"` from the steps that check; it is for laying down what must survive",
         );
     }
+    let mut after = entries
+        .iter()
+        .filter(|entry| entry.step.when == When::AfterReboot)
+        .peekable();
+    if after.peek().is_some() && !after.any(|entry| entry.step.action.can_fail()) {
+        reader.hinted(
+            0..0,
+            "nothing in it can fail after the reboot: a pause shows nothing",
+            "add a [[step]] that expects something, such as http = { url = \"...\", contains = \"...\" }",
+        );
+    }
     step::logs_follow_a_step(reader, &entries);
     entries
 }
