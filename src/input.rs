@@ -7,6 +7,7 @@ pub mod json;
 pub mod keys;
 pub mod names;
 pub mod number;
+pub mod pattern;
 pub mod read;
 pub mod safe;
 pub mod schema;

@@ -18,6 +18,8 @@ pub struct Pending {
 /// A service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceState {
+    /// Whether there is such a service.
+    pub is_known: bool,
     /// Whether it runs.
     pub running: bool,
     /// Its state in the guest's words, such as `inactive (dead)`.

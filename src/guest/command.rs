@@ -26,6 +26,14 @@ pub struct GuestCommand {
     pub limit: usize,
 }
 
+impl GuestCommand {
+    /// Whether an argument or the environment holds a NUL character, which ends a text there.
+    pub fn has_nul(&self) -> bool {
+        let names = self.env.iter().flat_map(|(name, value)| [name, value]);
+        self.argv.iter().chain(names).any(|text| text.contains('\0'))
+    }
+}
+
 /// Environment and input may hold secrets, so only names and lengths of them are shown.
 impl std::fmt::Debug for GuestCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

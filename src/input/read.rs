@@ -261,6 +261,10 @@ impl<'s> Reader<'s> {
         like: &str,
     ) -> Option<Spanned<String>> {
         match value.get_ref() {
+            DeValue::String(text) if text.contains('\0') => {
+                self.error(value.span(), format!("{what} holds a NUL character"));
+                None
+            }
             DeValue::String(text) if text.len() <= self.text_limit => {
                 Some(Spanned::new(value.span(), text.to_string()))
             }

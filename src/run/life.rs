@@ -2,6 +2,7 @@
 
 mod begin;
 mod isolate;
+mod judging;
 mod measure;
 mod observe;
 mod prove;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use regex_lite::Regex;
-
 use crate::guest::family::Family;
 use crate::guest::http;
+use crate::input::pattern::Pattern;
 use crate::input::{json, template};
 use crate::model::scenario::{Action, Capture};
 use crate::step::raw::Raw;
@@ -74,19 +73,16 @@ fn one(capture: &Capture, output: &str, raw: &Raw) -> Result<String, String> {
             }
         }
         Capture::Matches(pattern) => {
-            let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
+            let regex = Pattern::new(pattern)?;
+            regex
+                .affords(output.len())
+                .map_err(|problem| format!("/{pattern}/ {problem}"))?;
             let found = regex
                 .captures(output)
                 .ok_or_else(|| format!("/{pattern}/ does not match the output"))?;
             found
                 .get(1)
-                .or_else(|| {
-                    if regex.captures_len() == 1 {
-                        found.get(0)
-                    } else {
-                        None
-                    }
-                })
+                .or_else(|| if regex.has_group() { None } else { found.get(0) })
                 .map(|group| group.as_str().to_owned())
                 .ok_or_else(|| format!("the first group of /{pattern}/ matched nothing"))
         }

@@ -1,11 +1,10 @@
 //! Judging a step's raw result against what it expects. Pure.
 
-use regex_lite::Regex;
-
 use crate::guest::answer::ResultsFile;
 use crate::guest::command::OUTPUT_LIMIT;
 use crate::guest::family::Family;
 use crate::guest::http::{self, End};
+use crate::input::pattern::Pattern;
 use crate::input::{self, json, number};
 use crate::model::results::SubResult;
 use crate::model::scenario::expect::TextExpectation;
@@ -77,6 +76,17 @@ pub fn evaluate(family: &Family, action: &Action, raw: &Raw, mask: &Mask) -> Jud
         failures: failures.all,
         results: failures.results,
     }
+}
+
+/// A regular expression that may be looked for in so many bytes.
+fn affordable(text: &str, bytes: usize) -> Result<Pattern, String> {
+    let shown = input::clip(text);
+    let pattern =
+        Pattern::new(text).map_err(|problem| format!("/{shown}/ is not a regular expression: {problem}"))?;
+    pattern
+        .affords(bytes)
+        .map_err(|problem| format!("/{shown}/ {problem}"))?;
+    Ok(pattern)
 }
 
 struct Failures<'m> {
@@ -215,6 +225,10 @@ impl Failures<'_> {
 
     fn service(&mut self, service: &Service, raw: &Raw) {
         let is = self.family.system.service(&raw.text());
+        // Of what is not there it can neither be said that it stopped nor that it is not started at boot.
+        if !is.is_known {
+            return self.add(format!("there is no service {} ({})", service.name, is.state));
+        }
         if is.running != service.running {
             let expected = if service.running { "running" } else { "stopped" };
             self.add(format!(
@@ -310,13 +324,11 @@ impl Failures<'_> {
                 "more than {limit} KiB were logged: not all of it was looked at"
             ));
         }
-        let Ok(unexpected) = Regex::new(&log.unexpected) else {
-            return self.add(format!(
-                "/{}/ is not a regular expression",
-                input::clip(&log.unexpected)
-            ));
-        };
         let text = raw.text();
+        let unexpected = match affordable(&log.unexpected, text.len()) {
+            Ok(unexpected) => unexpected,
+            Err(problem) => return self.add(problem),
+        };
         let lines: Vec<&str> = text.lines().filter(|line| unexpected.is_match(line)).collect();
         for line in lines.iter().take(LOG_LINES) {
             let shown: String = self.mask.apply(line).chars().take(300).collect();
@@ -345,13 +357,15 @@ impl Failures<'_> {
                 input::clip(contains)
             ));
         }
-        if let Some(matches) = &expected.matches
-            && !Regex::new(matches).is_ok_and(|regex| regex.is_match(is.trim_end()))
-        {
-            self.add(format!(
-                "{what} does not match /{}/; it is `{shown}`",
-                input::clip(matches)
-            ));
+        if let Some(matches) = &expected.matches {
+            match affordable(matches, is.len()) {
+                Ok(pattern) if pattern.is_match(is.trim_end()) => {}
+                Ok(_) => self.add(format!(
+                    "{what} does not match /{}/; it is `{shown}`",
+                    input::clip(matches)
+                )),
+                Err(problem) => self.add(format!("{what} cannot be looked at: {problem}")),
+            }
         }
         self.bounds(what, expected, is, &shown);
         for (path, expected) in &expected.json {

@@ -56,10 +56,18 @@ impl<'a> Exchange<'a> {
 
     /// The next request; `ca` is where the authority stands in the guest.
     pub fn request<'r>(&'r self, jar: &Jar, ca: Option<&'r str>) -> Request<'r> {
+        // Which of a department's own headers holds a secret nobody can tell: those that never do may go elsewhere.
         let private = |name: &str| {
-            matches!(
+            !matches!(
                 name.to_ascii_lowercase().as_str(),
-                "authorization" | "cookie" | "host"
+                "accept"
+                    | "accept-charset"
+                    | "accept-encoding"
+                    | "accept-language"
+                    | "cache-control"
+                    | "content-type"
+                    | "pragma"
+                    | "user-agent"
             )
         };
         let mut headers: Vec<(String, String)> = self
@@ -136,6 +144,12 @@ impl<'a> Exchange<'a> {
         }
         let same_port = target.port == self.url.port || (target.secure && !self.url.secure);
         self.at_home = self.at_home && target.host == self.url.host && same_port;
+        if !self.at_home && self.body.is_some() {
+            return Next::Lost(format!(
+                "redirected with {} to {target}: what was sent would go to another host, and is not",
+                response.status
+            ));
+        }
         self.went.push(format!("{} to {target}", response.status));
         self.url = target;
         Next::Again
@@ -238,7 +252,6 @@ mod tests {
     fn credentials_stay_with_the_host_that_was_named() {
         for (status, location, method, known) in [
             (307, "http://app/x", "POST", true),
-            (308, "http://other/x", "POST", false),
             (303, "http://app:81/x", "GET", false),
             (301, "https://app/x", "GET", true),
         ] {
@@ -249,6 +262,41 @@ mod tests {
             let request = exchange.request(&Jar::default(), None);
             assert_eq!(request.method, method, "{location}");
             assert_eq!(header(&request, "Authorization").is_some(), known, "{location}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_may_be_secret_goes_to_another_host() {
+        for (status, location) in [
+            (307, "http://other/x"),
+            (308, "http://other/x"),
+            (307, "http://app:81/"),
+        ] {
+            let http = http("http://app/", 1);
+            let mut exchange = Exchange::new(&http).expect("a URL");
+            match exchange.answer(&mut Jar::default(), &redirect(status, location)) {
+                Next::Lost(why) => assert!(why.contains("would go to another host"), "{why}"),
+                Next::Done | Next::Again => panic!("{location} is sent the body"),
+            }
+        }
+        let mut http = http("http://app/", 1);
+        http.form.clear();
+        http.headers = [("X-Api-Key", "hunter2"), ("Accept", "text/html")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        for (status, location, key) in [
+            (302, "http://other/x", false),
+            (307, "http://other/x", false),
+            (302, "/x", true),
+        ] {
+            let mut exchange = Exchange::new(&http).expect("a URL");
+            assert!(matches!(
+                exchange.answer(&mut Jar::default(), &redirect(status, location)),
+                Next::Again
+            ));
+            let request = exchange.request(&Jar::default(), None);
+            assert_eq!(header(&request, "X-Api-Key").is_some(), key, "{location}");
+            assert!(header(&request, "Accept").is_some());
         }
     }
 

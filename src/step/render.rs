@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::input::names::{PACKAGE, UNIT, is_absolute, is_host, is_name};
+use crate::input::pattern::{self, Pattern};
 use crate::input::template;
 use crate::input::url::{self, Url};
 use crate::input::words::show;
@@ -107,9 +107,9 @@ fn absolute(path: String) -> Result<String, Problem> {
 
 /// A regular expression in which values stand for themselves.
 fn pattern(text: &str, values: Values<'_>) -> Result<String, Problem> {
-    let pattern = template::fill(text, &|name| values(name).map(|value| regex_lite::escape(&value)))
+    let pattern = template::fill(text, &|name| values(name).map(|value| pattern::escape(&value)))
         .map_err(Problem::Missing)?;
-    match Regex::new(&pattern) {
+    match Pattern::new(&pattern) {
         Ok(_) => Ok(pattern),
         Err(error) => Err(Problem::Wrong(format!(
             "{} is not a regular expression: {error}",

@@ -133,16 +133,24 @@ fn services_ports_files_and_packages_are_compared() {
             (state("active", "exited", "enabled"), &[]),
             (
                 raw(0, "LoadState=not-found\nActiveState=inactive\nSubState=dead\n"),
-                &[
-                    "service nginx is inactive (dead), unit not-found, expected running",
-                    "service nginx is unknown, expected enabled",
-                ],
+                &["there is no service nginx (inactive (dead), unit not-found)"],
             ),
         ],
     );
     check(
         &service(false, None),
-        &[(state("inactive", "dead", "disabled"), &[])],
+        &[
+            (state("inactive", "dead", "disabled"), &[]),
+            // A name that no unit has can neither be stopped.
+            (
+                raw(0, "LoadState=not-found\nActiveState=inactive\nSubState=dead\n"),
+                &["there is no service nginx (inactive (dead), unit not-found)"],
+            ),
+            (
+                raw(0, ""),
+                &["there is no service nginx (unknown (unknown), unit unknown)"],
+            ),
+        ],
     );
 
     let tcp = |open| {

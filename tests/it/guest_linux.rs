@@ -16,7 +16,7 @@ use patchgate::guest::linux::{http, script, sql};
 use patchgate::input::hex;
 use patchgate::input::url::Url;
 use patchgate::model::scenario::expect::TextExpectation;
-use patchgate::model::scenario::{Action, Engine, Http, Results, Script, Sql};
+use patchgate::model::scenario::{Action, Engine, Http, Results, Run, Script, Sql};
 use patchgate::secret::Mask;
 use patchgate::step::evaluate::evaluate;
 use patchgate::step::raw::Raw;
@@ -96,6 +96,61 @@ fn a_file_arrives_in_pieces_is_run_and_goes() {
     assert_eq!(output.status.code(), Some(3));
     assert!(perform(&script::remove(path), PATH).status.success());
     assert!(!Path::new(path).parent().expect("its folder").exists());
+}
+
+fn plain_run(command: &str, user: Option<&str>) -> Run {
+    Run {
+        command: command.to_owned(),
+        user: user.map(str::to_owned),
+        exit: 0,
+        stdout: TextExpectation::default(),
+        stderr: TextExpectation::default(),
+    }
+}
+
+#[test]
+fn a_limit_is_never_none_at_all() {
+    // timeout(1) takes 0.0 for no limit.
+    for (limit, is) in [(0, "0.1"), (49, "0.1"), (260, "0.3"), (1_000, "1.0")] {
+        let run = Action::Run(plain_run("true", None));
+        let command = DEBIAN
+            .action(&run, &[], Duration::from_millis(limit))
+            .expect("a command");
+        assert_eq!(command.argv[3], is, "{limit} ms");
+    }
+}
+
+#[test]
+fn commands_have_a_home_and_a_locale() {
+    let said = "printf '%s|' \"$HOME\" \"$USER\" \"$LOGNAME\" \"$LANG\" \"$own\"";
+    let perform_as = |user: Option<&str>, env: &[(&str, &str)]| {
+        let run = Action::Run(plain_run(said, user));
+        DEBIAN.action(&run, env, LIMIT).expect("a command")
+    };
+    let root = perform_as(None, &[("own", "1"), ("LANG", "de_DE.UTF-8")]);
+    assert_eq!(
+        text(&perform(&root, PATH).stdout),
+        "/root|root|root|de_DE.UTF-8|1|"
+    );
+    // As another user they are that user's, whoever performs this.
+    let mut other = perform_as(Some("somebody"), &[("own", "1")]);
+    let at = other
+        .argv
+        .iter()
+        .position(|word| word == "/sbin/runuser")
+        .expect("runuser");
+    assert_eq!(other.argv[at..at + 4], ["/sbin/runuser", "-u", "somebody", "--"]);
+    other.argv.drain(at..at + 4);
+    let whoami = |field: &str| {
+        let line = format!("getent passwd \"$(id -u)\" | cut -d: -f{field}");
+        let output = Command::new("sh").args(["-c", &line]).output().expect("it runs");
+        text(&output.stdout).trim().to_owned()
+    };
+    let (home, user) = (whoami("6"), whoami("1"));
+    assert_eq!(
+        text(&perform(&other, PATH).stdout),
+        format!("{home}|{user}|{user}|C.UTF-8|1|")
+    );
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod run_hosts;
 mod run_measure;
 mod run_warm;
 mod scenario_docs;
+mod scenario_new;
 mod scenario_run;
 mod scenario_try;
 mod schema;

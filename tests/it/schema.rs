@@ -69,7 +69,7 @@ fn the_shipped_files_fit_their_schemas() {
 }
 
 /// Wrong files that a schema takes, with what it cannot say.
-const BEYOND: [(&str, &str); 15] = [
+const BEYOND: [(&str, &str); 18] = [
     ("lab/image-not-a-digest", "what a SHA-256 looks like"),
     ("lab/invisible-character", "what can be seen"),
     ("lab/memory-without-end", "how much memory a guest can have"),
@@ -77,6 +77,7 @@ const BEYOND: [(&str, &str); 15] = [
     ("scenario/bad-regex", "what a regular expression is"),
     ("scenario/bad-urls", "what a URL is"),
     ("scenario/bad-user", "what a user's name looks like"),
+    ("scenario/endless-patterns", "what takes for ever"),
     ("scenario/expect-without-run", "that a key goes with another"),
     (
         "scenario/expects-nothing",
@@ -84,6 +85,8 @@ const BEYOND: [(&str, &str); 15] = [
     ),
     ("scenario/head-with-body", "that values contradict each other"),
     ("scenario/nothing-after-the-updates", "what steps do together"),
+    ("scenario/nothing-can-fail", "what steps do together"),
+    ("scenario/nul", "which characters a command takes"),
     ("scenario/secret-in-the-open", "where a secret stays one"),
     (
         "scenario/stdout-expects-nothing",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::guest::answer::{FileState, ServiceState};
 use crate::guest::command::GuestCommand;
-use crate::guest::linux::command::bounded;
+use crate::guest::linux::command::{as_user, bounded};
 use crate::guest::linux::sql;
 use crate::model::scenario::Action;
 
@@ -14,14 +14,8 @@ pub fn action(action: &Action, env: &[(&str, &str)], timeout: Duration) -> Optio
     Some(match action {
         Action::Run(run) => {
             let shell = ["/bin/sh", "-c", &run.command];
-            match &run.user {
-                None => bounded("run", &shell, env, timeout),
-                Some(user) => {
-                    let mut argv = vec!["/sbin/runuser", "-u", user, "--"];
-                    argv.extend(shell);
-                    bounded("run", &argv, env, timeout)
-                }
-            }
+            let (argv, env) = as_user(run.user.as_deref(), &shell, env);
+            bounded("run", &argv, &env, timeout)
         }
         Action::Tcp(tcp) => {
             const TEXT: &str = include_str!("tcp.sh");
@@ -76,6 +70,7 @@ pub fn service(output: &str) -> ServiceState {
         load => format!(", unit {load}"),
     };
     ServiceState {
+        is_known: !matches!(property("LoadState"), "not-found" | "unknown"),
         running: matches!(active, "active" | "reloading"),
         state: format!("{active} ({}){load}", property("SubState")),
         enabled: matches!(start, "enabled" | "enabled-runtime"),

@@ -7,6 +7,45 @@ use crate::guest::command::{GuestCommand, LIST_LIMIT, OUTPUT_LIMIT};
 /// How long a question that a live guest answers at once may take, under TCG and load.
 pub(super) const QUESTION: Duration = Duration::from_secs(60);
 
+/// The shortest limit that a command in a guest is given.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// A department's command as root, or as a user of the guest: its argument list and its environment. The agent has none of a
+/// log-in's own, so home, user and locale are given; what the step has of its own holds.
+pub(super) fn as_user<'c>(
+    user: Option<&'c str>,
+    command: &[&'c str],
+    env: &[(&'c str, &'c str)],
+) -> (Vec<&'c str>, Vec<(&'c str, &'c str)>) {
+    const AS_USER: &str = include_str!("as_user.sh");
+    let mut argv = match user {
+        None => Vec::new(),
+        Some(user) => vec![
+            "/sbin/runuser",
+            "-u",
+            user,
+            "--",
+            "/bin/sh",
+            "-c",
+            AS_USER,
+            "patchgate",
+        ],
+    };
+    argv.extend(command);
+    let mut all = env.to_vec();
+    for (name, value) in [
+        ("HOME", "/root"),
+        ("USER", "root"),
+        ("LOGNAME", "root"),
+        ("LANG", "C.UTF-8"),
+    ] {
+        if !env.iter().any(|(known, _)| *known == name) {
+            all.push((name, value));
+        }
+    }
+    (argv, all)
+}
+
 /// A command of our own: its output is small by nature.
 pub(in crate::guest) fn question(what: &str, argv: &[&str]) -> GuestCommand {
     GuestCommand {
@@ -47,7 +86,8 @@ pub(in crate::guest) fn listing(
 
 fn limited(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration, limit: usize) -> GuestCommand {
     let mut all: Vec<String> = ["/usr/bin/timeout", "-k", "5"].map(str::to_owned).into();
-    all.push(format!("{:.1}", timeout.as_secs_f64()));
+    // timeout(1) takes 0 for no limit at all.
+    all.push(format!("{:.1}", timeout.max(SHORTEST).as_secs_f64()));
     all.extend(["/bin/bash", "-c", BOUND, "patchgate"].map(str::to_owned));
     all.push(limit.to_string());
     all.extend(argv.iter().map(|&arg| arg.to_owned()));

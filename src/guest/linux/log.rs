@@ -102,7 +102,21 @@ mod tests {
             file.write_all(text.as_bytes()).expect("written");
         };
         let absent = marked();
-        assert_eq!((absent.clone(), since(&absent).as_str()), (Mark::Absent, ""));
+        assert_eq!(absent, Mark::Absent);
+        let refused = |mark: &Mark| {
+            let command = read(&source, mark, Duration::from_secs(5));
+            let output = Command::new(&command.argv[0])
+                .args(&command.argv[1..])
+                .output()
+                .expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && said.contains("there is no file"),
+                "{said}"
+            );
+        };
+        // A log that was there neither before nor after was not looked at.
+        refused(&absent);
         append("old\n");
         assert_eq!(since(&absent), "old\n");
         let mark = marked();
@@ -115,8 +129,10 @@ mod tests {
         let mark = marked();
         std::fs::write(&path, "x\n").expect("emptied");
         assert_eq!(since(&mark), "x\n");
-        std::fs::remove_file(&path).expect("removed");
-        assert_eq!(since(&mark), "");
+        std::fs::rename(&path, folder.path().join("app.log.2")).expect("rotated, and nothing logged since");
+        assert_eq!(since(&mark), "x\n");
+        std::fs::remove_file(folder.path().join("app.log.2")).expect("removed");
+        refused(&mark);
     }
 
     #[test]

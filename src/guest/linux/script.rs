@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::guest::answer::ResultsFile;
 use crate::guest::command::{GuestCommand, OUTPUT_LIMIT, ParseError};
-use crate::guest::linux::command::{bounded, question, script};
+use crate::guest::linux::command::{as_user, bounded, question, script};
 use crate::guest::what;
 use crate::model::scenario::Script;
 
@@ -54,14 +54,11 @@ pub fn remove(path: &str) -> GuestCommand {
 
 /// Runs a script that stands at `path`.
 pub fn run(asked: &Script, path: &str, env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
-    let mut argv: Vec<&str> = Vec::new();
-    if let Some(user) = &asked.user {
-        argv.extend(["/sbin/runuser", "-u", user, "--"]);
-    }
-    argv.extend(asked.interpreter.iter().map(String::as_str));
-    argv.push(path);
-    argv.extend(asked.args.iter().map(String::as_str));
-    bounded("script", &argv, env, timeout)
+    let mut command: Vec<&str> = asked.interpreter.iter().map(String::as_str).collect();
+    command.push(path);
+    command.extend(asked.args.iter().map(String::as_str));
+    let (argv, env) = as_user(asked.user.as_deref(), &command, env);
+    bounded("script", &argv, &env, timeout)
 }
 
 /// Removes results that were there before the script: they would be taken for its own.

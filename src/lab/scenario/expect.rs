@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use regex_lite::Regex;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::input::pattern::Pattern;
 use crate::input::read::Reader;
 use crate::input::section::Section;
 use crate::input::words::show;
@@ -122,7 +122,7 @@ fn text(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Str
 pub(super) fn regex(reader: &mut Reader<'_>, text: &Spanned<String>) {
     let filled = template::fill(text.get_ref(), &|_| Some("x".to_owned()));
     if let Ok(filled) = filled
-        && let Err(error) = Regex::new(&filled)
+        && let Err(error) = Pattern::new(&filled)
     {
         reader.hinted(
             text.span(),

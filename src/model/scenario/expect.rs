@@ -15,7 +15,7 @@ pub struct TextExpectation {
     /// A part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
-    /// A regular expression that matches somewhere in it (regex-lite syntax, linear time).
+    /// A regular expression that matches somewhere in it (syntax of the crate regex, bounded).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matches: Option<String>,
     /// The text is a decimal number of at least this.

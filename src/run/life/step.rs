@@ -13,6 +13,7 @@ use crate::model::event::StepReport;
 use crate::model::outcome::{Cause, Fault, Stage, StepOutcome};
 use crate::model::scenario::{Action, Authority, Http, Log, Scenario, Script, Step};
 use crate::run::arm::ArmRun;
+use crate::run::life::judging;
 use crate::run::masking;
 use crate::run::node::Node;
 use crate::secret::Mask;
@@ -20,7 +21,7 @@ use crate::step::cookies::Jar;
 use crate::step::evaluate;
 use crate::step::exchange::{Exchange, Next};
 use crate::step::raw::Raw;
-use crate::step::{capture, render};
+use crate::step::render;
 use crate::units::Period;
 
 /// Output of a step that the journal keeps, in bytes for each of standard output and error.
@@ -160,7 +161,8 @@ impl Runner<'_, '_> {
         let raw = self.perform(&mut call, step, &action, mark, &mut went).await?;
         let took = begun.elapsed();
         let hidden = self.arm.mask();
-        let judged = evaluate::evaluate(&node.family, &action, &raw, hidden);
+        let weighed = judging::weigh(node.family, &action, &step.capture, &raw, hidden, limit).await;
+        let judged = weighed.judged;
         report.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         report.did = evaluate::describe(&step.action);
         for hop in went {
@@ -172,15 +174,8 @@ impl Runner<'_, '_> {
         report.failures = judged.failures;
         report.stdout = kept(&raw.stdout, hidden);
         report.stderr = kept(&raw.stderr, hidden);
-        if report.failures.is_empty() {
-            match capture::take(&node.family, &step.capture, &action, &raw) {
-                Ok(captured) => {
-                    self.known.vars.extend(captured.clone());
-                    report.captured = captured;
-                }
-                Err(failures) => report.failures = failures,
-            }
-        }
+        self.known.vars.extend(weighed.captured.clone());
+        report.captured = weighed.captured;
         Ok(())
     }
 
@@ -231,7 +226,9 @@ impl Runner<'_, '_> {
         let raw = self
             .perform(&mut call, step, &action, None, &mut Vec::new())
             .await?;
-        let failures = evaluate::evaluate(&node.family, &action, &raw, self.arm.mask()).failures;
+        let no_capture = BTreeMap::new();
+        let weighed = judging::weigh(node.family, &action, &no_capture, &raw, self.arm.mask(), limit).await;
+        let failures = weighed.judged.failures;
         if !failures.is_empty() {
             return Ok(Sample::Failed(failures));
         }
@@ -406,6 +403,11 @@ impl Call<'_, '_> {
     }
 
     async fn run(&mut self, command: &GuestCommand) -> Result<Raw, Fault> {
+        if command.has_nul() {
+            return Ok(problem(
+                "a text of it holds a NUL character, which no command takes".to_owned(),
+            ));
+        }
         let (begun, left) = (Instant::now(), self.left());
         let system = self.node.system();
         let timed = self.clock.as_ref().and_then(|_| system.timed(command.clone()));
