@@ -9,7 +9,7 @@ ifeq ($(LIVE),no)
 export PATCHGATE_SETUP_NO_DAEMON := 1
 endif
 
-.PHONY: help setup build check test demo bench soak clean
+.PHONY: help setup build check test demo fuzz bench soak clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -38,6 +38,10 @@ test: setup ## unit, property and golden tests, the fake lab, and live tests on 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor
 	$(PATCHGATE) run --build --select web,database --partial --report target/demo-report.md
+
+fuzz: ## every reader of others' texts with changed seeds, for a minute: FUZZ="--inputs 1000000 --seed 7 tap" says otherwise
+	cargo build --release --locked --package patchgate-fuzz
+	target/release/patchgate-fuzz $(FUZZ)
 
 bench: build ## what it costs, against the bounds of docs/bench.md: PARTS="fake replay" selects
 	cargo build --release --locked --package patchgate-bench
