@@ -7,7 +7,7 @@ use crate::gate::{Counts, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
 use crate::report::view::Summary;
-use crate::report::words::{self, cells, count, length};
+use crate::report::words::{self, cells, length};
 use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::Verdict;
 
