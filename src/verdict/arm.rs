@@ -42,10 +42,30 @@ pub(super) fn result(
     let Some(seen) = seen else {
         return nothing(scenario.steps.len(), "its arm did not start".to_owned());
     };
+    let result =
+        measured::with_failed_samples(of_runs(scenario, name, arm, seen, interrupted, 0), scenario, seen);
+    let has_passed = matches!(result.outcome, ArmOutcome::Passed | ArmOutcome::FlakyPassed);
+    if again && scenario.required && has_passed {
+        with_the_end(result, of_runs(scenario, name, arm, seen, interrupted, AGAIN))
+    } else {
+        result
+    }
+}
+
+/// The outcome of the runs of one moment: of those after the updates (from number 0), or of those at the end of the soak (from
+/// [`AGAIN`]).
+fn of_runs(
+    scenario: &Scenario,
+    name: &str,
+    arm: Arm,
+    seen: &ArmSeen<'_>,
+    interrupted: bool,
+    from: u32,
+) -> ArmResult {
     let first = seen.runs.get(&(name, 0));
     let runs: Vec<RunJudged<'_>> = seen
         .runs
-        .range((name, 0)..(name, AGAIN))
+        .range((name, from)..=(name, if from < AGAIN { AGAIN - 1 } else { u32::MAX }))
         .map(|(&(_, number), run)| judge_run(scenario, number, run, first))
         .collect();
 
@@ -53,12 +73,12 @@ pub(super) fn result(
     let passed = runs.iter().any(|run| matches!(run.end, RunEnd::Passed));
     // A failure is final when no run is left to come: a retry might still have passed.
     let is_final = |run: &RunJudged<'_>| {
-        run.number >= scenario.retries
+        run.number - from >= scenario.retries
             || (seen.over && seen.faults.is_empty())
             || run.failed.is_some_and(|(index, _)| is_seed(scenario, index))
     };
     let (settled, problem) = match last.map(|run| (run, &run.end)) {
-        Some((run, RunEnd::Passed)) if run.number == 0 && run.flaky.is_none() => {
+        Some((run, RunEnd::Passed)) if run.number == from && run.flaky.is_none() => {
             (Some(ArmOutcome::Passed), None)
         }
         Some((_, RunEnd::Passed)) => (Some(ArmOutcome::FlakyPassed), None),
@@ -70,20 +90,15 @@ pub(super) fn result(
     };
     let outcome = settled.unwrap_or_else(|| without_result(arm, &seen.faults, interrupted));
     let shown = match outcome {
-        ArmOutcome::FlakyPassed => runs.iter().find(|run| run.failed.or(run.flaky).is_some()),
-        ArmOutcome::Passed | ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => last,
+        ArmOutcome::FlakyPassed => runs.iter().find_map(|run| run.failed.or(run.flaky)),
+        ArmOutcome::Passed | ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => {
+            last.and_then(|run| run.failed)
+        }
     };
-    let result = ArmResult {
+    ArmResult {
         outcome,
         runs: runs.len(),
-        failed: shown
-            .and_then(|run| match outcome {
-                ArmOutcome::FlakyPassed => run.failed.or(run.flaky),
-                ArmOutcome::Passed | ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => {
-                    run.failed
-                }
-            })
-            .map(|(index, report)| (index, report.clone())),
+        failed: shown.map(|(index, report)| (index, report.clone())),
         failed_runs: runs
             .iter()
             .filter_map(|run| run.failed.map(|(index, report)| (index, report.clone())))
@@ -100,70 +115,24 @@ pub(super) fn result(
             .flatten()
             .map(|(index, report)| (*index, (*report).clone()))
             .collect(),
-    };
-    let result = measured::with_failed_samples(result, scenario, seen);
-    if again && scenario.required {
-        at_the_end(result, scenario, name, arm, seen, interrupted)
-    } else {
-        result
     }
 }
 
-/// The result of a scenario that passed, with that of its runs at the end of the soak.
-fn at_the_end(
-    mut result: ArmResult,
-    scenario: &Scenario,
-    name: &str,
-    arm: Arm,
-    seen: &ArmSeen<'_>,
-    interrupted: bool,
-) -> ArmResult {
-    match result.outcome {
-        ArmOutcome::Passed | ArmOutcome::FlakyPassed => {}
-        ArmOutcome::Failed | ArmOutcome::Errored(_) | ArmOutcome::NotRun => return result,
+/// The result of a scenario that passed after the updates, with that of its runs at the end of the soak: it has to pass then, too.
+fn with_the_end(mut result: ArmResult, end: ArmResult) -> ArmResult {
+    result.runs += end.runs;
+    result.failed_runs.extend(end.failed_runs);
+    if end.outcome == ArmOutcome::Passed {
+        return result;
     }
-    let first = seen.runs.get(&(name, 0));
-    let runs: Vec<RunJudged<'_>> = seen
-        .runs
-        .range((name, AGAIN)..=(name, u32::MAX))
-        .map(|(&(_, number), run)| judge_run(scenario, number, run, first))
-        .collect();
-    result.runs += runs.len();
-    let failed = |run: Option<&RunJudged<'_>>| {
-        let (index, report) = run?.failed?;
-        Some((index, report.clone()))
-    };
-    let last = runs.last();
-    let is_final = last.is_some_and(|run| run.number - AGAIN >= scenario.retries)
-        || (seen.over && seen.faults.is_empty());
-    let (settled, problem) = match last.map(|run| &run.end) {
-        Some(RunEnd::Passed) if runs.len() == 1 => return result,
-        Some(RunEnd::Passed) => {
-            result.failed = failed(runs.first());
-            (Some(ArmOutcome::FlakyPassed), None)
-        }
-        Some(RunEnd::Failed) if is_final => {
-            result.failed = failed(last);
-            (Some(ArmOutcome::Failed), None)
-        }
-        Some(RunEnd::Errored(cause)) => {
-            result.failed = failed(last);
-            (Some(ArmOutcome::Errored(*cause)), None)
-        }
-        Some(RunEnd::Failed) => (
-            None,
-            "it failed at the end of the soak, and its retry has no result"
-                .to_owned()
-                .into(),
-        ),
-        Some(RunEnd::None(problem)) => (None, format!("at the end of the soak {problem}").into()),
-        None => (
-            None,
-            "it was not run again at the end of the soak".to_owned().into(),
-        ),
-    };
-    result.outcome = settled.unwrap_or_else(|| without_result(arm, &seen.faults, interrupted));
-    result.problem = problem;
+    result.outcome = end.outcome;
+    result.failed = end.failed;
+    if end.runs > 0 {
+        result.steps = end.steps;
+    }
+    result.problem = end
+        .problem
+        .map(|problem| format!("at the end of the soak: {problem}"));
     result
 }
 

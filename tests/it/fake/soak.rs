@@ -199,7 +199,7 @@ async fn scenarios_that_run_once_more_have_to_pass_then_too() {
     assert!(
         scenario
             .reason
-            .contains("it was not run again at the end of the soak"),
+            .contains("at the end of the soak: it has no record"),
         "{}",
         scenario.reason
     );
