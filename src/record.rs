@@ -3,5 +3,6 @@
 pub mod durations;
 pub mod journal;
 pub mod ledger;
+pub mod resume;
 pub mod share;
 pub mod state;

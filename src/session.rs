@@ -10,6 +10,7 @@ pub mod inputs;
 pub mod outcome;
 pub mod predict;
 pub mod ready;
+pub mod resume;
 pub mod secrets;
 pub mod signals;
 pub mod target;

@@ -132,6 +132,7 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
         absent: Vec::new(),
         expected: Expected::default(),
         jobs: None,
+        resumed: None,
         keep_failed: false,
         observer: Arc::new(Quiet),
         stop: CancellationToken::new(),

@@ -15,6 +15,7 @@ use crate::session::hosts::HostsError;
 use crate::session::images::BuildFault;
 use crate::session::inputs::InputError;
 use crate::session::ready::SessionError;
+use crate::session::resume::ResumeError;
 use crate::session::secrets::SecretError;
 use crate::session::target::ChooseError;
 
@@ -189,6 +190,12 @@ impl From<DecideError> for UserError {
         Self::usage(error.to_string())
             .with_hint(error.hint())
             .with_exit(exit)
+    }
+}
+
+impl From<ResumeError> for UserError {
+    fn from(error: ResumeError) -> Self {
+        Self::usage(error.to_string()).with_hint(error.hint())
     }
 }
 

@@ -69,7 +69,8 @@ pub fn run(args: &GateArgs, state: &State, now: &Now<'_>, colour: Colour) -> Res
     let changed = now
         .plan
         .and_then(|plan| outdated::changed(&decided.journal.plan, plan));
-    let began = decided.journal.records.first().map(|record| record.at);
+    // What was taken over of another run is older than this one.
+    let began = decided.journal.records.iter().map(|record| record.at).min();
     let aged = began.and_then(|began| outdated::aged(began, now.time, args.max_age));
     decided.decision = decided.decision.with(changed.into_iter().chain(aged));
     let summary = Summary::of(&decided);

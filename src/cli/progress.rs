@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::print;
 use crate::input::safe;
+use crate::input::words::count;
 use crate::model::event::{Event, Record};
 use crate::model::id::{ArmId, ArmKind, CellId};
 use crate::model::outcome::Stage;
@@ -120,6 +121,15 @@ impl Inner {
                 version,
             } => {
                 self.line(&format!("host {uri} ({version}), accelerator {accel}: {reason}"));
+            }
+            Event::Resumed { from, cells } => {
+                let finished = count(cells.len(), "cell");
+                self.line(&format!("{finished} of run {from}, finished before it ended, taken over"));
+                for cell in cells {
+                    if let Some(bar) = self.cells.get(cell).and_then(|cell| cell.bar.as_ref()) {
+                        bar.finish_with_message("taken over");
+                    }
+                }
             }
             Event::HostLost { uri, reason } => self.line(&format!("host {uri} is lost: {reason}")),
             Event::CellRetried { cell, from, to } => {

@@ -15,10 +15,12 @@ use crate::input::words::count;
 use crate::lab::open;
 use crate::port::Observer;
 use crate::record::durations;
-use crate::record::state::State;
+use crate::record::state::{State, is_kept};
 use crate::report::plan;
 use crate::report::render::Format;
 use crate::session::begin::now;
+use crate::session::clean::{Wish, clean};
+use crate::session::resume::Resume;
 use crate::session::ready::{Choices, Ready};
 
 /// Arguments of `run`.
@@ -30,6 +32,10 @@ pub struct RunArgs {
     /// With --select: decide for the cells that it takes. Without this what leaves cells of the lab out decides nothing for it.
     #[arg(long, requires = "select")]
     pub partial: bool,
+    /// Go on with a run whose process died or was interrupted: a new run of the same plan takes over the cells that it had
+    /// finished, and runs the others.
+    #[arg(long, value_name = "RUN", conflicts_with = "select")]
+    pub resume: Option<String>,
     /// At most so many arms at once; by default as many as the host's budget holds.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -64,13 +70,31 @@ pub enum Keep {
 pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8, UserError> {
     let report_format = args.report.as_deref().map(Format::of_file).transpose()?;
     let lab_file = open::find(lab)?;
-    let kit = prepare::kit(&lab_file, args.select.as_deref(), args.build && !args.dry_run).await?;
     let state = State::open()?;
+    let resume = match &args.resume {
+        Some(run) => Some(Resume::load(&state, &state.resolve(run, None)?, now())?),
+        None => None,
+    };
+    let select = resume.as_ref().map(Resume::selection).or_else(|| args.select.clone());
+    let kit = prepare::kit(&lab_file, select.as_deref(), args.build && !args.dry_run).await?;
+    let resumed = resume.map(|resume| resume.by(&kit.plan)).transpose()?;
     let progress = Arc::new(Progress::new(args.plain));
     progress.notice("looking at the hosts");
+    if let Some(resumed) = &resumed
+        && !args.dry_run
+        && !is_kept(&state.run_dir(&resumed.from))
+    {
+        // It holds memory and disk that the rest needs.
+        let wish = Wish {
+            run: Some(resumed.from.clone()),
+            ..Wish::default()
+        };
+        clean(&state, &kit.plan.hosts, &wish, &|news| progress.notice(&news.to_string())).await?;
+    }
     let choices = Choices {
         expected: durations::expected(&state, &kit.plan.lab),
         jobs: args.jobs.map(usize::from),
+        resumed,
         keep_failed: args.keep == Some(Keep::Failed),
     };
     let ready = Ready::open(kit, state.clone(), progress.clone(), choices).await?;

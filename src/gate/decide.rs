@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::gate::decision::{Counts, Decision, Gate, Reason, Severity};
 use crate::gate::{cell, drift, hosts};
+use crate::input::words::count;
 use crate::input::words;
 use crate::model::plan::Plan;
 use crate::model::update::UpdateSet;
@@ -210,6 +211,11 @@ fn of_run(judgement: &Judgement) -> Vec<Reason> {
             "no required cell was planned, so nothing was shown",
             "select at least one required cell",
         ));
+    }
+    if let Some((run, cells)) = &judgement.resumed {
+        let text = format!("{} taken over from run {run}, finished before it ended", count(*cells, "cell"));
+        let remedy = "where that is too long ago, run all of it again";
+        reasons.push(Reason::of_run(Severity::Notes, text, remedy));
     }
     for text in &judgement.left_behind {
         let text = format!("left behind on the host: {text}");

@@ -75,6 +75,14 @@ pub enum Event {
         /// That of the host that it runs on now.
         to: String,
     },
+    /// What another run of the same plan had brought to its end, before its process died, is taken over: the records of
+    /// those cells stand next, as they were.
+    Resumed {
+        /// That run.
+        from: RunId,
+        /// The cells.
+        cells: Vec<CellId>,
+    },
     /// An arm begins; without an [`Event::ArmFinished`] it died.
     ArmStarted,
     /// A stage begins.
@@ -254,6 +262,7 @@ impl Event {
             | Self::HostLost { .. }
             | Self::CellRetried { .. }
             | Self::Fetched(_)
+            | Self::Resumed { .. }
             | Self::Interrupted { .. }
             | Self::Finished { .. } => false,
         }

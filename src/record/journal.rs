@@ -161,6 +161,7 @@ fn decides(event: &Event) -> bool {
         | Event::ArmFinished
         | Event::HostLost { .. }
         | Event::CellRetried { .. }
+        | Event::Resumed { .. }
         | Event::Interrupted { .. }
         | Event::Finished { .. } => true,
         Event::HostChosen { .. }

@@ -91,6 +91,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::ArmFailed { .. }
             | Event::Isolated { .. }
             | Event::Fetched(_)
+            | Event::Resumed { .. }
             | Event::Interrupted { .. }
             | Event::Finished { .. } => {}
         }

@@ -123,6 +123,10 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Box::new(setup.plan.clone()),
     };
+    let resumed = setup.resumed.iter().map(|resumed| Event::Resumed {
+        from: resumed.from.clone(),
+        cells: resumed.cells.clone(),
+    });
     let chosen = setup.hosts.iter().map(|host| host.chosen.clone());
     for event in iter::once(planned)
         .chain(chosen)
@@ -131,6 +135,15 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         let record = journal.append((setup.now)(), None, event)?;
         setup.observer.record(&record);
     }
+    // They are known already to whoever looks on.
+    for event in resumed {
+        let record = journal.append((setup.now)(), None, event)?;
+        setup.observer.record(&record);
+    }
+    for record in setup.resumed.iter().flat_map(|resumed| &resumed.records) {
+        journal.write(record.at, record.arm.clone(), record.event.clone())?;
+    }
+    journal.commit()?;
     let (events, writer) = Dispatcher::start(
         journal,
         setup.observer.clone(),

@@ -41,6 +41,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }
         | Event::ArmFinished
+        | Event::Resumed { .. }
         | Event::Interrupted { .. }
         | Event::Finished { .. } => {}
     }

@@ -20,9 +20,9 @@ pub struct Capacities {
 }
 
 impl Capacities {
-    /// Every arm of the plan, waiting.
+    /// Every arm of the plan that is still to run, waiting.
     pub(super) fn queue(&self, setup: &Setup) -> Queue {
-        Queue::new(needs(setup), &self.rooms, setup.jobs.unwrap_or(usize::MAX))
+        queue(setup, needs(setup), &self.rooms)
     }
 }
 
@@ -72,12 +72,22 @@ pub async fn preflight(setup: &Setup) -> Result<Capacities, LabError> {
             ..all
         }));
     }
-    let jobs = setup.jobs.unwrap_or(usize::MAX);
-    match Queue::new(needs, &rooms, jobs).predict() {
+    match queue(setup, needs, &rooms).predict() {
         Some(expected) => Ok(Capacities { rooms, expected }),
         // Each cell fits alone; what stays on a host until the end of a run are the images.
         None => Err(no_disk(setup, &rooms)),
     }
+}
+
+fn queue(setup: &Setup, needs: Vec<CellNeeds>, rooms: &[Room]) -> Queue {
+    let mut queue = Queue::new(needs, rooms, setup.jobs.unwrap_or(usize::MAX));
+    let finished = setup.resumed.iter().flat_map(|resumed| &resumed.cells);
+    for cell in finished {
+        if let Some(index) = setup.plan.cells.iter().position(|planned| planned.id == *cell) {
+            queue.leave_out(index);
+        }
+    }
+    queue
 }
 
 fn needs(setup: &Setup) -> Vec<CellNeeds> {

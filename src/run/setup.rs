@@ -16,6 +16,7 @@ use crate::model::plan::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::record::journal::JournalError;
 use crate::record::ledger::LedgerError;
+use crate::record::resume::Resumed;
 use crate::secret::Secrets;
 
 /// Everything that a run needs.
@@ -44,6 +45,8 @@ pub struct Setup {
     pub expected: Expected,
     /// Arms at once, beside the budget.
     pub jobs: Option<usize>,
+    /// What is taken over of a run of the same plan that died.
+    pub resumed: Option<Resumed>,
     /// Whether VMs of failed arms are left for inspection.
     pub keep_failed: bool,
     /// Who watches.

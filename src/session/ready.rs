@@ -11,6 +11,7 @@ use crate::model::id::RunId;
 use crate::model::plan::Plan;
 use crate::port::{LabError, Observer};
 use crate::record::journal::{self, JournalError};
+use crate::record::resume::Resumed;
 use crate::record::state::{RunDir, State, StateError};
 use crate::run::{self, Capacities, RunError, Setup, Trial};
 use crate::session::begin::{new_id, now};
@@ -58,6 +59,8 @@ pub struct Choices {
     pub expected: Expected,
     /// Arms at once, beside the budget.
     pub jobs: Option<usize>,
+    /// What is taken over of a run of the same plan that died.
+    pub resumed: Option<Resumed>,
     /// Whether VMs of failed arms are left for inspection.
     pub keep_failed: bool,
 }
@@ -101,6 +104,7 @@ impl Ready {
             files: kit.files,
             secrets: kit.secrets,
             jobs: choices.jobs,
+            resumed: choices.resumed,
             keep_failed: choices.keep_failed,
             observer,
             stop: CancellationToken::new(),

@@ -24,6 +24,7 @@ pub fn judge(plan: &Plan, records: &[Record]) -> Judgement {
             .map(|cell| judge_cell(plan, cell, &seen))
             .collect(),
         lost: seen.tries.lost.clone(),
+        resumed: seen.resumed.map(|(run, cells)| (run.clone(), cells)),
         interrupted: seen.interrupted.map(str::to_owned),
         finished: seen.finished,
         left_behind: seen.left_behind.iter().map(|&text| text.to_owned()).collect(),

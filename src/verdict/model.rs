@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Comparison, FailedSamples};
 use crate::model::event::StepReport;
-use crate::model::id::{Arm, CellId};
+use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::{Cause, Fault};
 use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::verdict::drift::{DriftState, NodeDrift};
@@ -62,6 +62,8 @@ pub struct Judgement {
     pub cells: Vec<CellJudgement>,
     /// The hosts that were lost on the way, or did not answer from the start.
     pub lost: Vec<LostHost>,
+    /// The run of which finished cells were taken over, and how many.
+    pub resumed: Option<(RunId, usize)>,
     /// What interrupted the run, such as `SIGINT`.
     pub interrupted: Option<String>,
     /// Whether the last record says that the run is over.

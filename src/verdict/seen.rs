@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::model::event::{Event, Record, StepReport};
-use crate::model::id::{Arm, CellId};
+use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::{Fault, ScenarioOutcome, StepOutcome};
 use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::verdict::drift::Looks;
@@ -16,6 +16,7 @@ pub(super) struct Seen<'a> {
     arms: BTreeMap<(&'a CellId, Arm), ArmSeen<'a>>,
     nodes: BTreeMap<(&'a CellId, &'a str), NodeSeen<'a>>,
     pub(super) tries: Tries<'a>,
+    pub(super) resumed: Option<(&'a RunId, usize)>,
     pub(super) interrupted: Option<&'a str>,
     pub(super) finished: bool,
     pub(super) left_behind: Vec<&'a str>,
@@ -130,6 +131,7 @@ impl<'a> Seen<'a> {
 
     fn of_run(&mut self, event: &'a Event) {
         match event {
+            Event::Resumed { from, cells } => self.resumed = Some((from, cells.len())),
             Event::Interrupted { by } => self.interrupted = Some(by),
             Event::Finished { left_behind } => {
                 self.left_behind.extend(left_behind.iter().map(String::as_str));
@@ -269,6 +271,7 @@ impl<'a> Seen<'a> {
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
             | Event::Fetched(_)
+            | Event::Resumed { .. }
             | Event::Interrupted { .. }
             | Event::Finished { .. } => {}
         }

@@ -1,20 +1,25 @@
 //! A run whose process dies, wherever that is.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use jiff::Timestamp;
 use patchgate::decide::Decided;
-use patchgate::fake::FakeLab;
+use patchgate::fake::{FakeLab, GuestScript};
 use patchgate::gate::Gate;
-use patchgate::model::event::Record;
+use patchgate::model::event::{Event, Record};
+use patchgate::model::id::{CellId, RunId};
 use patchgate::port::{Hypervisor, Observer};
 use patchgate::record::journal;
 use patchgate::record::ledger::Ledger;
+use patchgate::record::resume::Resumed;
 use patchgate::record::state::RunDir;
 use patchgate::run;
+use patchgate::session::resume::Resume;
 
-use crate::testkit::lab::Lab;
+use crate::testkit::lab::{Lab, Quiet, exit};
 
 /// Looks on until a record, and keeps what stands on the disk then. The host takes nothing from there on, so that what the
 /// process still does is undone.
@@ -104,4 +109,107 @@ async fn a_run_that_dies_at_any_record_can_be_cleaned_up_and_opens_no_gate() {
         assert_eq!(lab.fake.violations(), Vec::<String>::new(), "dead at record {at}");
     }
     assert!(something > 20, "something was left {something} times");
+}
+
+/// Removes what a dead run left.
+async fn clean(lab: &Lab, run: &RunId, ledger: &str) {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("resources.jsonl");
+    fs::write(&path, ledger).expect("write");
+    lab.fake.comes_back();
+    for resource in Ledger::left(&path).expect("ledger") {
+        lab.fake.remove(&resource, run).await.expect("removed");
+    }
+}
+
+/// Goes on with a run that died at a record, after a clean-up: the cells that are taken over, and what is decided then.
+async fn goes_on(lab: &Lab, at: usize, meanwhile: impl Fn(&Lab)) -> (Vec<CellId>, Decided) {
+    let (left, _) = dies_at(lab, at).await;
+    let (text, ledger) = left.expect("it died");
+    let state = lab.state();
+    let dead = lab.setup(Arc::new(Quiet)).run;
+    clean(lab, &dead, &ledger).await;
+    fs::write(state.journal(&dead), text).expect("write");
+    let resume = Resume::load(&state, &dead, Timestamp::MAX).expect("it can be gone on with");
+    assert!(!resume.selection().is_empty());
+    meanwhile(lab);
+    let mut setup = lab.setup(Arc::new(Quiet));
+    setup.run = "20261124-140912-7c1f".parse().expect("id");
+    let resumed = resume.by(&setup.plan).expect("the same plan");
+    let cells = resumed.cells.clone();
+    setup.resumed = Some(resumed);
+    let run_dir = state.create_run(&setup.run).expect("run folder");
+    let capacities = run::preflight(&setup).await.expect("room");
+    run::execute(setup, capacities, &run_dir).await.expect("recorded");
+    assert_eq!(lab.fake.present(), Vec::<String>::new());
+    let journal = journal::read(&run_dir.journal()).expect("a whole journal");
+    for cell in &journal.plan.cells {
+        let started = journal
+            .records
+            .iter()
+            .filter(|record| record.cell() == Some(&cell.id) && record.event == Event::ArmStarted);
+        assert_eq!(started.count(), 2, "{}", cell.id);
+    }
+    (cells, Decided::of(journal, false))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_is_gone_on_with_from_the_cells_that_it_had_finished() {
+    let lab = || Lab::default().with_cells(3).with_jobs(2);
+    let (_, records) = dies_at(&lab(), usize::MAX).await;
+    let mut taken = BTreeSet::new();
+    for at in (1..records).step_by(11).chain([records - 1]) {
+        let (cells, decided) = goes_on(&lab(), at, |_| ()).await;
+        let decision = &decided.decision;
+        assert_eq!(decision.gate, Gate::Open, "dead at {at}: {:?}", decision.reasons);
+        assert_eq!(decision.counts.passed, 3);
+        let said = decision.reasons.iter().any(|reason| reason.text.contains("taken over from run 20261123"));
+        assert!(said, "{:?}", decision.reasons);
+        taken.insert(cells.len());
+    }
+    assert!(taken.contains(&0) && taken.contains(&3) && taken.len() > 2, "{taken:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_is_taken_over_and_not_tried_again() {
+    let broken = |lab: &Lab| {
+        lab.script(GuestScript {
+            steps: Arc::new(|call| exit(i32::from(call.updated), "")),
+            ..GuestScript::default()
+        });
+    };
+    let lab = Lab::default();
+    broken(&lab);
+    let (_, records) = dies_at(&lab, usize::MAX).await;
+    let lab = Lab::default();
+    broken(&lab);
+    let (cells, decided) = goes_on(&lab, records - 1, |lab| lab.script(GuestScript::default())).await;
+    assert_eq!(cells.len(), 1);
+    assert_eq!(decided.decision.gate, Gate::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_run_that_is_not_over_and_of_the_same_lab_is_gone_on_with() {
+    let lab = Lab::default();
+    dies_at(&lab, usize::MAX).await;
+    let state = lab.state();
+    let run: RunId = lab.setup(Arc::new(Quiet)).run;
+    let load = || Resume::load(&state, &run, Timestamp::MAX);
+    let error = load().expect_err("over").to_string();
+    assert_eq!(error, format!("run {run} came to its end"));
+
+    let text = fs::read_to_string(state.journal(&run)).expect("text");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    fs::write(state.journal(&run), lines[..5].concat() + "{\"seq\":").expect("write");
+    let mut plan = lab.setup(Arc::new(Quiet)).plan;
+    plan.inputs.insert("scenario web/page".to_owned(), "another".to_owned());
+    let plan = plan.sealed().expect("a digest");
+    let error = load().expect("torn").by(&plan).expect_err("changed").to_string();
+    assert!(error.contains("scenario web/page"), "{error}");
+    let resumed: Resumed = load().expect("torn").by(&lab.setup(Arc::new(Quiet)).plan).expect("the same");
+    assert_eq!(resumed.cells, []);
+
+    fs::write(state.journal(&run), lines[..5].concat().replacen("\"try\":1", "\"try\":3", 1) + "\n").expect("write");
+    let error = load().expect_err("damaged").to_string();
+    assert!(error.contains("journal.jsonl:"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! Whether what a record tells of is in the plan. Pure.
 
 use crate::model::event::{Event, Record};
+use crate::model::id::CellId;
 use crate::model::plan::{CellPlan, Plan};
 use crate::model::scenario::Scenario;
 use crate::model::update::UpdateSet;
@@ -10,11 +11,16 @@ use crate::model::update::UpdateSet;
 /// # Errors
 /// What it has not, as a sentence without a subject.
 pub fn fits(plan: &Plan, record: &Record) -> Result<(), String> {
+    if let Event::Resumed { cells, .. } = &record.event
+        && let Some(unknown) = cells.iter().find(|cell| plan.cell(cell).is_none())
+    {
+        return Err(no_cell(unknown));
+    }
     let Some(id) = record.cell() else {
         return Ok(());
     };
     let Some(cell) = plan.cell(id) else {
-        return Err(format!("tells of cell {:?}, which the plan has not", id.0));
+        return Err(no_cell(id));
     };
     match &record.event {
         Event::Resolved { role, set, .. } => {
@@ -53,9 +59,14 @@ pub fn fits(plan: &Plan, record: &Record) -> Result<(), String> {
         | Event::RebootSkipped
         | Event::ArmFinished
         | Event::Fetched(_)
+        | Event::Resumed { .. }
         | Event::Interrupted { .. }
         | Event::Finished { .. } => Ok(()),
     }
+}
+
+fn no_cell(id: &CellId) -> String {
+    format!("tells of cell {:?}, which the plan has not", id.0)
 }
 
 fn has_role(cell: &CellPlan, role: &str) -> Result<(), String> {

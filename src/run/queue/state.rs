@@ -158,6 +158,11 @@ impl Queue {
         }
     }
 
+    /// Takes out the arms of a cell that needs not run.
+    pub fn leave_out(&mut self, cell: usize) {
+        self.waiting.retain(|waiting| waiting.cell != cell);
+    }
+
     /// Whether anything waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

@@ -396,7 +396,10 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::RebootSkipped
             | Event::Fetched(_)
             | Event::CleanedUp { .. } => false,
-            Event::ArmFailed { .. } | Event::Interrupted { .. } | Event::Measured { .. } => {
+            Event::ArmFailed { .. }
+            | Event::Interrupted { .. }
+            | Event::Resumed { .. }
+            | Event::Measured { .. } => {
                 panic!("not in a good run without measured steps")
             }
         };

@@ -272,6 +272,7 @@ impl Lab {
             absent: Vec::new(),
             expected: Expected::default(),
             jobs: self.jobs,
+            resumed: None,
             keep_failed: false,
             observer,
             stop,
