@@ -124,7 +124,9 @@ impl Inner {
             }
             Event::Resumed { from, cells } => {
                 let finished = count(cells.len(), "cell");
-                self.line(&format!("{finished} of run {from}, finished before it ended, taken over"));
+                self.line(&format!(
+                    "{finished} of run {from}, finished before it ended, taken over"
+                ));
                 for cell in cells {
                     if let Some(bar) = self.cells.get(cell).and_then(|cell| cell.bar.as_ref()) {
                         bar.finish_with_message("taken over");

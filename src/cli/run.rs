@@ -20,8 +20,8 @@ use crate::report::plan;
 use crate::report::render::Format;
 use crate::session::begin::now;
 use crate::session::clean::{Wish, clean};
-use crate::session::resume::Resume;
 use crate::session::ready::{Choices, Ready};
+use crate::session::resume::Resume;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -75,7 +75,10 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
         Some(run) => Some(Resume::load(&state, &state.resolve(run, None)?, now())?),
         None => None,
     };
-    let select = resume.as_ref().map(Resume::selection).or_else(|| args.select.clone());
+    let select = resume
+        .as_ref()
+        .map(Resume::selection)
+        .or_else(|| args.select.clone());
     let kit = prepare::kit(&lab_file, select.as_deref(), args.build && !args.dry_run).await?;
     let resumed = resume.map(|resume| resume.by(&kit.plan)).transpose()?;
     let progress = Arc::new(Progress::new(args.plain));
@@ -89,7 +92,10 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
             run: Some(resumed.from.clone()),
             ..Wish::default()
         };
-        clean(&state, &kit.plan.hosts, &wish, &|news| progress.notice(&news.to_string())).await?;
+        clean(&state, &kit.plan.hosts, &wish, &|news| {
+            progress.notice(&news.to_string())
+        })
+        .await?;
     }
     let choices = Choices {
         expected: durations::expected(&state, &kit.plan.lab),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::gate::decision::{Counts, Decision, Gate, Reason, Severity};
 use crate::gate::{cell, drift, hosts};
-use crate::input::words::count;
 use crate::input::words;
+use crate::input::words::count;
 use crate::model::plan::Plan;
 use crate::model::update::UpdateSet;
 use crate::verdict::{CellJudgement, Judgement, Verdict};
@@ -213,7 +213,10 @@ fn of_run(judgement: &Judgement) -> Vec<Reason> {
         ));
     }
     if let Some((run, cells)) = &judgement.resumed {
-        let text = format!("{} taken over from run {run}, finished before it ended", count(*cells, "cell"));
+        let text = format!(
+            "{} taken over from run {run}, finished before it ended",
+            count(*cells, "cell")
+        );
         let remedy = "where that is too long ago, run all of it again";
         reasons.push(Reason::of_run(Severity::Notes, text, remedy));
     }

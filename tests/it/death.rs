@@ -163,11 +163,17 @@ async fn a_run_that_died_is_gone_on_with_from_the_cells_that_it_had_finished() {
         let decision = &decided.decision;
         assert_eq!(decision.gate, Gate::Open, "dead at {at}: {:?}", decision.reasons);
         assert_eq!(decision.counts.passed, 3);
-        let said = decision.reasons.iter().any(|reason| reason.text.contains("taken over from run 20261123"));
+        let said = decision
+            .reasons
+            .iter()
+            .any(|reason| reason.text.contains("taken over from run 20261123"));
         assert!(said, "{:?}", decision.reasons);
         taken.insert(cells.len());
     }
-    assert!(taken.contains(&0) && taken.contains(&3) && taken.len() > 2, "{taken:?}");
+    assert!(
+        taken.contains(&0) && taken.contains(&3) && taken.len() > 2,
+        "{taken:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,14 +208,22 @@ async fn only_a_run_that_is_not_over_and_of_the_same_lab_is_gone_on_with() {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     fs::write(state.journal(&run), lines[..5].concat() + "{\"seq\":").expect("write");
     let mut plan = lab.setup(Arc::new(Quiet)).plan;
-    plan.inputs.insert("scenario web/page".to_owned(), "another".to_owned());
+    plan.inputs
+        .insert("scenario web/page".to_owned(), "another".to_owned());
     let plan = plan.sealed().expect("a digest");
     let error = load().expect("torn").by(&plan).expect_err("changed").to_string();
     assert!(error.contains("scenario web/page"), "{error}");
-    let resumed: Resumed = load().expect("torn").by(&lab.setup(Arc::new(Quiet)).plan).expect("the same");
+    let resumed: Resumed = load()
+        .expect("torn")
+        .by(&lab.setup(Arc::new(Quiet)).plan)
+        .expect("the same");
     assert_eq!(resumed.cells, []);
 
-    fs::write(state.journal(&run), lines[..5].concat().replacen("\"try\":1", "\"try\":3", 1) + "\n").expect("write");
+    fs::write(
+        state.journal(&run),
+        lines[..5].concat().replacen("\"try\":1", "\"try\":3", 1) + "\n",
+    )
+    .expect("write");
     let error = load().expect_err("damaged").to_string();
     assert!(error.contains("journal.jsonl:"), "{error}");
 }

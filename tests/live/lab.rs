@@ -106,6 +106,14 @@ time = "{soak}"
         State::at(self.path().join("state"))
     }
 
+    /// Lets its clones' proxy through to one more source.
+    pub fn add_source(&self, uri: &str) {
+        let path = self.path().join("patchgate.toml");
+        let text = fs::read_to_string(&path).expect("the lab file");
+        let text = text.replace("[network]\n", &format!("[network]\nsources = [\"{uri}\"]\n"));
+        fs::write(path, text).expect("the lab file");
+    }
+
     /// Adds a scenario to the group's.
     pub fn add_scenario(&self, name: &str, text: &str) {
         let path = self.path().join(format!("scenarios/app/{name}.toml"));
@@ -126,6 +134,24 @@ time = "{soak}"
     /// Runs patchgate in the lab's folder.
     pub fn patchgate(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("patchgate starts")
+    }
+
+    /// Starts patchgate in the lab's folder, in mounts of its own after a script of bash's.
+    pub fn start_in(&self, mounts: &str, args: &[&str]) -> Child {
+        let command = self.command(args);
+        let mut within = Command::new("unshare");
+        within
+            .args(["--mount", "bash", "-euc", &format!("{mounts}\nexec \"$@\"")])
+            .arg("mounts")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(self.path())
+            .env("PATCHGATE_STATE", self.path().join("state"))
+            .env_remove("PATCHGATE_LAB")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        within.spawn().expect("unshare starts")
     }
 
     /// Starts patchgate in the lab's folder.

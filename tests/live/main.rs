@@ -13,5 +13,6 @@ mod kill;
 mod lab;
 mod libvirt;
 mod machine;
+mod outside;
 mod packages;
 mod warm;
