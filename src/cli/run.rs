@@ -19,7 +19,7 @@ use crate::record::state::{State, is_kept};
 use crate::report::plan;
 use crate::report::render::Format;
 use crate::session::begin::now;
-use crate::session::clean::{Wish, clean};
+use crate::session::clean::{News, Wish, clean};
 use crate::session::ready::{Choices, Ready};
 use crate::session::resume::Resume;
 
@@ -92,10 +92,8 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
             run: Some(resumed.from.clone()),
             ..Wish::default()
         };
-        clean(&state, &kit.plan.hosts, &wish, &|news| {
-            progress.notice(&news.to_string())
-        })
-        .await?;
+        let tell = |news: &News<'_>| progress.notice(&news.to_string());
+        clean(&state, &kit.plan.hosts, &wish, &tell).await?;
     }
     let choices = Choices {
         expected: durations::expected(&state, &kit.plan.lab),
