@@ -23,7 +23,7 @@ pub fn line(text: &str) -> String {
     clip(whole(text))
 }
 
-/// The text on one line, as [`line`], however long it is.
+/// The text on one line, as [`line()`], however long it is.
 pub fn whole(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
