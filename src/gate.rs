@@ -8,6 +8,7 @@ mod drift;
 mod hosts;
 mod measured;
 pub mod outdated;
+mod suspects;
 
 pub use decide::{decide, decide_part};
 pub use decision::{Counts, Decision, Gate, Reason, Severity};

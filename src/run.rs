@@ -22,5 +22,5 @@ mod warm;
 pub use execute::{Trial, Tried, execute, one_arm, try_scenarios};
 pub use life::KeptNode;
 pub use preflight::{Capacities, preflight};
-pub use setup::{HostSetup, RunError, Setup};
+pub use setup::{HostSetup, RunError, Setup, ToConfirm};
 pub use site::clean_up;

@@ -5,6 +5,9 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod arm;
+mod ask;
+mod blame;
+mod confirm;
 mod drift;
 mod inside;
 mod judge;
@@ -12,12 +15,15 @@ mod measured;
 mod model;
 mod node;
 mod seen;
+mod suspect;
 mod tries;
 
+pub use ask::to_confirm;
 pub use drift::{DriftFinding, DriftState, NodeDrift};
 pub use judge::{judge, verdict};
 pub use model::{
-    ArmOutcome, ArmResult, CellJudgement, Judgement, Measured, MeasuredStep, NodeJudgement, NodeState,
+    ArmOutcome, ArmResult, CellJudgement, Fresh, Judgement, Measured, MeasuredStep, NodeJudgement, NodeState,
     ScenarioJudgement, Verdict,
 };
+pub use suspect::{Closing, Standing, Suspect, pair_words};
 pub use tries::{LostHost, Retried, standing};

@@ -134,6 +134,7 @@ fn rehearse(folder: &Path, groups: usize) -> Result<usize, Failed> {
         jobs: None,
         resumed: None,
         keep_failed: false,
+        confirm: patchgate::verdict::to_confirm,
         observer: Arc::new(Quiet),
         stop: CancellationToken::new(),
         now: Timestamp::now,

@@ -95,7 +95,7 @@ mod tests {
 
     fn empty_plan() -> Plan {
         serde_json::from_value(serde_json::json!({
-            "lab": "hq", "updates": { "mode": "all", "expect_updates": true }, "clone": "cold",
+            "lab": "hq", "updates": { "mode": "all", "expect_updates": true }, "clone": "cold", "confirm": { "again": 1, "pairs": 1 },
             "network": NetworkPolicy::default(), "performance": Performance::default(), "drift": DriftPolicy::default(),
             "hosts": [HostPlan::at("auto")], "cells": [], "scenarios": {}, "inputs": {}, "digest": "d",
         }))

@@ -143,6 +143,16 @@ impl Inner {
                     }
                 }
             }
+            Event::CellConfirming { cell, why } => {
+                let what = why.first().map_or("", String::as_str);
+                self.line(&format!("{cell}: a fresh pair of arms is to confirm: {what}"));
+                if let Some(entry) = self.cells.get_mut(cell) {
+                    entry.arms.clear();
+                    if let Some(bar) = &entry.bar {
+                        bar.reset();
+                    }
+                }
+            }
             Event::Fetched(traffic) => self.line(&format!("updates: {}", report::traffic(traffic))),
             Event::Interrupted { by } => self.line(&format!("interrupted by {by}: stopping and cleaning up")),
             Event::Finished { .. } => {

@@ -36,6 +36,10 @@ pub enum Agent {
     Garbles(&'static str),
     /// The VM switches itself off at this command.
     PowersOffAt(&'static str),
+    /// The host kills its QEMU at this command.
+    KilledAt(&'static str),
+    /// It answers until the VM reboots.
+    NeverBack,
     /// QEMU pauses the VM at this command, the host's disk being full.
     DiskFullAt(&'static str),
 }
@@ -387,6 +391,10 @@ impl Domain {
                 self.state = VmState::Off("shutdown".into());
                 return Err(silent());
             }
+            Agent::KilledAt(what) if is(what) => {
+                self.state = VmState::Killed("its QEMU process ended unexpectedly".into());
+                return Err(silent());
+            }
             Agent::DiskFullAt(what) if is(what) => {
                 self.state = VmState::Paused { io_error: true };
                 return Err(silent());
@@ -399,6 +407,8 @@ impl Domain {
             Agent::Garbles(_)
             | Agent::DiesAt(_)
             | Agent::PowersOffAt(_)
+            | Agent::KilledAt(_)
+            | Agent::NeverBack
             | Agent::DiskFullAt(_)
             | Agent::Answers
             | Agent::Silent => {}
@@ -414,7 +424,7 @@ impl Domain {
                 self.boots += 1;
                 // It writes its host table anew at every boot.
                 self.named = false;
-                self.dead_agent = !self.script.comes_back;
+                self.dead_agent = !self.script.comes_back || self.misbehaves() == Agent::NeverBack;
                 ok("")
             }
             what::PACKAGES => ok(&self

@@ -2,12 +2,12 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use crate::gate::decision::{Reason, Severity};
-use crate::gate::{drift, measured};
+use crate::gate::{drift, measured, suspects};
 use crate::model::id::Arm;
-use crate::model::outcome::{Blame, Cause, Fault, Stage, StepOutcome};
+use crate::model::outcome::{Cause, Fault, StepOutcome};
 use crate::model::plan::Plan;
 use crate::model::update::unrehearsed_words;
-use crate::verdict::{CellJudgement, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
+use crate::verdict::{CellJudgement, Closing, NodeJudgement, NodeState, ScenarioJudgement, Verdict};
 
 /// Every reason of a cell.
 pub(super) fn reasons(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
@@ -36,11 +36,12 @@ pub(super) fn reasons(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
         if fault.cause == Cause::SetNotInstalled && differs && *arm == Arm::Treatment {
             continue;
         }
+        let suspect = cell.blamed(*arm, fault).and_then(|what| cell.suspect(&what));
         reasons.push(Reason {
             role: fault.role.clone(),
             ..about(
-                fault_severity(*arm, fault),
-                fault_text(*arm, fault, cell),
+                suspects::severity(suspect),
+                suspects::told(suspect, fault_text(*arm, fault, cell)),
                 fault.hint.clone(),
             )
         });
@@ -77,10 +78,19 @@ pub(super) fn reasons(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
                 ..about(Severity::Notes, text, None)
             });
         }
-        if let Some((severity, text)) = of_node(node, explained) {
+        if let Some(text) = of_node(node, explained) {
+            let suspect = (node.state == NodeState::Differs)
+                .then(|| Closing::Install {
+                    role: Some(node.role.clone()),
+                })
+                .and_then(|what| cell.suspect(&what));
             reasons.push(Reason {
                 role: Some(node.role.clone()),
-                ..about(severity, text, node_remedy(node.state).map(str::to_owned))
+                ..about(
+                    suspects::severity(suspect),
+                    suspects::told(suspect, text),
+                    node_remedy(node.state).map(str::to_owned),
+                )
             });
         }
     }
@@ -125,12 +135,25 @@ pub(super) fn reasons(plan: &Plan, cell: &CellJudgement) -> Vec<Reason> {
         });
     }
     for node in &cell.nodes {
-        for (severity, text, remedy) in drift::reasons(node, explained) {
+        for (severity, text, remedy) in drift::reasons(cell, node, explained) {
             reasons.push(Reason {
                 role: Some(node.role.clone()),
                 ..about(severity, text, remedy.map(str::to_owned))
             });
         }
+    }
+    for suspect in suspects::only_fresh(cell) {
+        reasons.push(Reason {
+            role: suspects::role(suspect).map(str::to_owned),
+            ..about(
+                suspects::severity(Some(suspect)),
+                suspects::told(Some(suspect), "not in the first pair".to_owned()),
+                Some("run this cell again".to_owned()),
+            )
+        });
+    }
+    for fresh in &cell.fresh {
+        reasons.push(about(Severity::Notes, suspects::of_fresh(fresh), None));
     }
     if !cell.scenarios.iter().any(|scenario| scenario.required) {
         let text = "it has no required scenario, so it cannot pass".to_owned();
@@ -159,22 +182,14 @@ pub(super) fn is_explained(cell: &CellJudgement) -> bool {
 /// Whether a verdict stands for the lack of a result.
 fn lacks_result(verdict: Verdict) -> bool {
     match verdict {
-        Verdict::Inconclusive(Cause::SeedFailed)
+        Verdict::Inconclusive(Cause::SeedFailed | Cause::NotConfirmed)
         | Verdict::Pass
         | Verdict::Regressed
         | Verdict::Fixed
         | Verdict::AlreadyBroken
+        | Verdict::Sporadic
         | Verdict::Flaky => false,
         Verdict::Inconclusive(_) | Verdict::NotRun => true,
-    }
-}
-
-fn fault_severity(arm: Arm, fault: &Fault) -> Severity {
-    match (fault.cause.blame(), arm) {
-        (Blame::Product, Arm::Treatment) => Severity::Closes,
-        (Blame::Product, Arm::Control) | (Blame::Environment | Blame::Scenario | Blame::Unknown, _) => {
-            Severity::Undecides
-        }
     }
 }
 
@@ -194,43 +209,10 @@ fn fault_text(arm: Arm, fault: &Fault, cell: &CellJudgement) -> String {
         let all = cell.scenarios.len();
         text = format!("{text}; scenarios without a result: {lost} of {all}");
     }
-    // Inconclusive all the same: one boot that fails is no proof. But an admin should look here first.
-    let control_is_well = !cell.faults.iter().any(|(arm, _)| *arm == Arm::Control);
-    if arm == Arm::Treatment && fault.stage >= Stage::Reboot && control_is_well && guest_went(fault.cause) {
-        text += "; control came through the same window without this, so suspect the updates";
-    }
     text
 }
 
-/// Whether the guest itself went away.
-fn guest_went(cause: Cause) -> bool {
-    match cause {
-        Cause::AgentSilent | Cause::AgentLost | Cause::RebootTimeout | Cause::GuestStopped => true,
-        Cause::AgentForbids
-        | Cause::GuestProtocol
-        | Cause::Deadline
-        | Cause::HostMemory
-        | Cause::HostDisk
-        | Cause::GuestDisk
-        | Cause::GuestHook
-        | Cause::HostLost
-        | Cause::HostRefused
-        | Cause::NotIsolated
-        | Cause::ImageDamaged
-        | Cause::MirrorUnreachable
-        | Cause::ResolveFailed
-        | Cause::UpdateFailed
-        | Cause::SetNotInstalled
-        | Cause::NoUpdates
-        | Cause::ScenarioInvalid
-        | Cause::SeedFailed
-        | Cause::NotMeasured
-        | Cause::Interrupted
-        | Cause::Internal => false,
-    }
-}
-
-fn of_node(node: &NodeJudgement, explained: bool) -> Option<(Severity, String)> {
+fn of_node(node: &NodeJudgement, explained: bool) -> Option<String> {
     let text = || node.state.words().to_owned();
     match node.state {
         NodeState::Proved => None,
@@ -250,14 +232,14 @@ fn of_node(node: &NodeJudgement, explained: bool) -> Option<(Severity, String)> 
                     parts.push(format!("{what}: {first}{more}"));
                 }
             }
-            Some((Severity::Closes, parts.join("; ")))
+            Some(parts.join("; "))
         }
         // What is kept back is said beside this.
-        NodeState::SetDamaged | NodeState::KeptBack => Some((Severity::Undecides, text())),
+        NodeState::SetDamaged | NodeState::KeptBack => Some(text()),
         NodeState::NotResolved
         | NodeState::NothingPending
         | NodeState::NotProved
-        | NodeState::NotRebooted => (!explained).then(|| (Severity::Undecides, text())),
+        | NodeState::NotRebooted => (!explained).then(text),
     }
 }
 
@@ -320,6 +302,10 @@ fn of_scenario(scenario: &ScenarioJudgement, plan: &Plan) -> Option<(Severity, S
             format!(
                 "{owner} makes it steady (a `retry` window on the step that is slow after a boot), then run again"
             ),
+        )),
+        Verdict::Sporadic => Some((
+            Severity::Undecides,
+            format!("{owner} looks at what both pairs of arms show; then run this cell again"),
         )),
         Verdict::Inconclusive(Cause::ScenarioInvalid) => Some((
             Severity::Undecides,

@@ -85,8 +85,8 @@ pub struct Counts {
     /// Cells of the lab that the plan left out.
     #[serde(skip_serializing_if = "is_none")]
     pub left_out: usize,
-    /// What closes the gate, in all cells: scenarios that regressed, and nodes whose updates could not be installed or proved, or
-    /// whose drift fails; each once.
+    /// What closes the gate, in all cells: scenarios that regressed, and nodes that close it by themselves: by their updates, their
+    /// end or their drift; each once.
     pub regressed: usize,
     /// Scenarios, in all cells, that are inconclusive, and nodes whose arms could not be compared though both came to
     /// their end.

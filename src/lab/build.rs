@@ -66,6 +66,7 @@ pub fn build_selected(
         updates: update_policy(lab),
         clone: lab.file.lab.clone,
         reboot: lab.file.lab.reboot,
+        confirm: lab.file.lab.confirm,
         network: NetworkPolicy::default(),
         performance: lab.file.performance,
         drift: drift.clone(),

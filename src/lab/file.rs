@@ -11,7 +11,9 @@ use crate::measure::Performance;
 use crate::model::drift::{DriftPolicy, Effect};
 use crate::model::observation::Class;
 use crate::model::plan::Ready;
-use crate::model::policy::{Accel, CloneMode, KeptBack, NetworkMode, RebootPolicy, Soak, UpdateMode};
+use crate::model::policy::{
+    Accel, CloneMode, Confirm, KeptBack, NetworkMode, RebootPolicy, Soak, UpdateMode,
+};
 use crate::units::{Mib, Period};
 
 /// A lab file, as written, with its text. What is not given has its default, with an empty span at 0.
@@ -76,6 +78,8 @@ pub struct LabSection {
     /// When cells reboot after the updates; always unless said otherwise.
     #[serde(skip_serializing_if = "RebootPolicy::is_always")]
     pub reboot: RebootPolicy,
+    /// How often what would close the gate must show itself again; once unless said otherwise.
+    pub confirm: Confirm,
     /// The folder of the departments' scenarios; `scenarios` unless said otherwise.
     pub scenarios: Spanned<PathBuf>,
 }

@@ -126,6 +126,18 @@ pub static LAB: Table = Table {
             "Whether a cell reboots after the updates always, or only where they need it.",
         )
         .usually("\"always\""),
+        Key::optional(
+            "confirm",
+            Shape::Whole(0, 4),
+            "In how many fresh pairs of arms what would close the gate must show itself again; with 0 a single sight is proof.",
+        )
+        .usually("1"),
+        Key::optional(
+            "confirm_pairs",
+            Shape::Whole(1, 4),
+            "Out of how many fresh pairs of arms, at most.",
+        )
+        .unless_given("as many as `confirm`"),
         Key::optional("scenarios", Shape::Path, "The folder of the departments' scenarios.")
             .usually("\"scenarios\"")
             .such_as(&["\"scenarios\""]),

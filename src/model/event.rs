@@ -83,6 +83,13 @@ pub enum Event {
         /// The cells.
         cells: Vec<CellId>,
     },
+    /// A fresh pair of a cell's arms begins, to confirm what would close the gate; what stands before this counts on.
+    CellConfirming {
+        /// The cell.
+        cell: CellId,
+        /// What is to be confirmed, one sentence each.
+        why: Vec<String>,
+    },
     /// An arm begins; without an [`Event::ArmFinished`] it died.
     ArmStarted,
     /// A stage begins.
@@ -220,7 +227,7 @@ impl Record {
     /// The cell that it is about.
     pub fn cell(&self) -> Option<&CellId> {
         match &self.event {
-            Event::CellRetried { cell, .. } => Some(cell),
+            Event::CellRetried { cell, .. } | Event::CellConfirming { cell, .. } => Some(cell),
             _ => self.arm.as_ref().map(|arm| &arm.cell),
         }
     }
@@ -261,6 +268,7 @@ impl Event {
             | Self::HostChosen { .. }
             | Self::HostLost { .. }
             | Self::CellRetried { .. }
+            | Self::CellConfirming { .. }
             | Self::Fetched(_)
             | Self::Resumed { .. }
             | Self::Interrupted { .. }

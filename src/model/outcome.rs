@@ -90,6 +90,12 @@ pub enum Cause {
     RebootTimeout,
     /// The guest stopped by itself.
     GuestStopped,
+    /// The console says that the guest does not boot, or runs no more: a panic, an emergency mode.
+    BootBroken,
+    /// The VM was ended by its host, not by its guest.
+    VmKilled,
+    /// A package was broken before the updates.
+    BrokenBefore,
     /// The guest answered something that is no answer.
     GuestProtocol,
     /// A wait of ours ended at its deadline.
@@ -126,6 +132,8 @@ pub enum Cause {
     ScenarioInvalid,
     /// A measured step has no samples that could be compared.
     NotMeasured,
+    /// What a pair of arms shows was to be confirmed by a fresh one, and there is none that could.
+    NotConfirmed,
     /// The run was interrupted.
     Interrupted,
     /// A defect in patchgate.
@@ -133,7 +141,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whose fault a cause is.
+    /// Whose fault a cause is by itself. That of a guest that went away under its updates, in one arm only and again in a
+    /// fresh pair of arms, is for the verdict to say.
     pub fn blame(self) -> Blame {
         match self {
             Self::UpdateFailed | Self::SetNotInstalled => Blame::Product,
@@ -142,6 +151,9 @@ impl Cause {
             | Self::AgentForbids
             | Self::RebootTimeout
             | Self::GuestStopped
+            | Self::BootBroken
+            | Self::VmKilled
+            | Self::BrokenBefore
             | Self::GuestProtocol
             | Self::Deadline
             | Self::HostMemory
@@ -155,6 +167,7 @@ impl Cause {
             | Self::MirrorUnreachable
             | Self::NoUpdates
             | Self::NotMeasured
+            | Self::NotConfirmed
             | Self::Interrupted => Blame::Environment,
             Self::ScenarioInvalid => Blame::Scenario,
             Self::ResolveFailed | Self::SeedFailed | Self::Internal => Blame::Unknown,
@@ -169,6 +182,9 @@ impl Cause {
             Self::AgentForbids => "the guest agent is not allowed to run commands",
             Self::RebootTimeout => "the node did not come back from the reboot",
             Self::GuestStopped => "the guest stopped by itself",
+            Self::BootBroken => "the guest does not run, as its console says",
+            Self::VmKilled => "the host ended the VM",
+            Self::BrokenBefore => "a package was broken before the updates",
             Self::GuestProtocol => "the guest answered with something that is no answer",
             Self::Deadline => "a deadline passed",
             Self::HostMemory => "the host has not enough memory",
@@ -187,6 +203,7 @@ impl Cause {
             Self::SeedFailed => "a step before the updates failed in one arm only",
             Self::ScenarioInvalid => "the scenario does not fit the cell",
             Self::NotMeasured => "the times of a measured step cannot be compared",
+            Self::NotConfirmed => "no fresh pair of arms could confirm it",
             Self::Interrupted => "the run was interrupted",
             Self::Internal => "a defect in patchgate",
         }

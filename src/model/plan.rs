@@ -9,7 +9,9 @@ use crate::input::hex;
 use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
-use crate::model::policy::{Accel, CloneMode, Deadlines, NetworkPolicy, RebootPolicy, Soak, UpdatePolicy};
+use crate::model::policy::{
+    Accel, CloneMode, Confirm, Deadlines, NetworkPolicy, RebootPolicy, Soak, UpdatePolicy,
+};
 use crate::model::scenario::{Action, Scenario};
 use crate::units::{Mib, Period};
 
@@ -25,6 +27,8 @@ pub struct Plan {
     /// When cells reboot.
     #[serde(default, skip_serializing_if = "RebootPolicy::is_always")]
     pub reboot: RebootPolicy,
+    /// How often what would close the gate must show itself again.
+    pub confirm: Confirm,
     /// What clones may reach.
     pub network: NetworkPolicy,
     /// When a measured step counts as slower.

@@ -118,6 +118,31 @@ impl RebootPolicy {
     }
 }
 
+/// How often what would close the gate must show itself again, each time in a fresh pair of arms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// In so many fresh pairs; 0 takes a single sight for proof.
+    pub again: u32,
+    /// Of so many at most.
+    pub pairs: u32,
+}
+
+impl Confirm {
+    /// A single sight is proof.
+    pub const OFF: Self = Self { again: 0, pairs: 0 };
+
+    /// Whether anything is confirmed at all.
+    pub fn is_on(self) -> bool {
+        self.again > 0
+    }
+}
+
+impl Default for Confirm {
+    fn default() -> Self {
+        Self { again: 1, pairs: 1 }
+    }
+}
+
 /// How long a cell goes on after its reboot until its nodes are looked at once more: what an update lets die later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Soak {

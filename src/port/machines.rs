@@ -107,8 +107,10 @@ pub enum VmState {
         /// Whether a disk error did it.
         io_error: bool,
     },
-    /// It is off, with libvirt's reason.
+    /// Its guest switched it off, or crashed, with libvirt's reason.
     Off(String),
+    /// The host ended it, with libvirt's reason.
+    Killed(String),
     /// libvirt does not know it.
     Gone,
 }

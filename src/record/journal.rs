@@ -162,6 +162,7 @@ fn decides(event: &Event) -> bool {
         | Event::HostLost { .. }
         | Event::CellRetried { .. }
         | Event::Resumed { .. }
+        | Event::CellConfirming { .. }
         | Event::Interrupted { .. }
         | Event::Finished { .. } => true,
         Event::HostChosen { .. }

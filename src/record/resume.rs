@@ -1,6 +1,6 @@
 //! What a run that died had brought to its end, for another run of the same plan to go on from. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::event::{Event, Record};
 use crate::model::id::{Arm, ArmId, CellId, RunId};
@@ -19,28 +19,70 @@ pub struct Resumed {
 }
 
 impl Resumed {
-    /// What can be taken over of a run's records. A cell is finished where both its arms are over, neither was ended by an
-    /// interrupt or with its host, and it had but one try: of any other nothing is trusted, good or bad.
+    /// What can be taken over of a run's records. A cell is finished where both its arms are over, and neither was ended by an
+    /// interrupt or with its host. Of pairs of arms that were to confirm what they showed those are taken over that are
+    /// finished too, as far as each was the next; the others are for the other run. Where its host was lost nothing is trusted,
+    /// good or bad.
     pub fn of(run: &RunId, plan: &Plan, records: &[Record]) -> Self {
         let ids = plan.cells.iter().map(|cell| &cell.id);
-        let cells: Vec<CellId> = ids.filter(|id| is_finished(id, records)).cloned().collect();
-        let records = records
-            .iter()
-            .filter(|record| record.cell().is_some_and(|cell| cells.contains(cell)));
+        let finished = ids.filter_map(|cell| Some((cell, end(cell, records)?)));
+        let finished: BTreeMap<&CellId, u64> = finished.collect();
+        let is_kept = |record: &&Record| {
+            let end = record.cell().and_then(|cell| finished.get(cell));
+            end.is_some_and(|&end| record.seq < end)
+        };
+        let cells = plan.cells.iter().map(|cell| &cell.id);
         Self {
             from: run.clone(),
-            records: records.cloned().collect(),
-            cells,
+            records: records.iter().filter(is_kept).cloned().collect(),
+            cells: cells
+                .filter(|cell| finished.contains_key(cell))
+                .cloned()
+                .collect(),
         }
+    }
+
+    /// How many pairs of a cell's arms are taken over.
+    pub fn pairs(&self, cell: &CellId) -> u32 {
+        let begins = |event: &Event| matches!(event, Event::CellConfirming { cell: of, .. } if of == cell);
+        let fresh = self.records.iter().filter(|record| begins(&record.event));
+        u32::try_from(fresh.count()).unwrap_or(u32::MAX).saturating_add(1)
     }
 }
 
-fn is_finished(cell: &CellId, records: &[Record]) -> bool {
+/// Before which record the finished pairs of a cell's arms end; nothing where the first is not finished.
+fn end(cell: &CellId, records: &[Record]) -> Option<u64> {
+    let own: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.cell() == Some(cell))
+        .collect();
+    let confirms = |record: &&Record| matches!(record.event, Event::CellConfirming { .. });
+    let mut end = None;
+    let mut rest = own.as_slice();
+    for nth in 1.. {
+        let next = rest.iter().position(confirms);
+        let (pair, others) = rest.split_at(next.unwrap_or(rest.len()));
+        if !is_finished(cell, nth, pair) {
+            break;
+        }
+        end = Some(others.first().map_or(u64::MAX, |record| record.seq));
+        let Some((_, others)) = others.split_first() else {
+            break;
+        };
+        rest = others;
+    }
+    end
+}
+
+/// Whether the records of one pair of a cell's arms tell of both to their end, and of nothing else.
+fn is_finished(cell: &CellId, nth_try: u32, records: &[&Record]) -> bool {
     let mut started: BTreeSet<&ArmId> = BTreeSet::new();
     let mut over: BTreeSet<&ArmId> = BTreeSet::new();
-    for record in records.iter().filter(|record| record.cell() == Some(cell)) {
-        // What is told of a cell beside its arms is of further tries.
-        let Some(arm) = &record.arm else { return false };
+    for record in records {
+        // What is told of a cell beside its arms is of a lost host.
+        let Some(arm) = record.arm.as_ref().filter(|arm| arm.nth_try == nth_try) else {
+            return false;
+        };
         match &record.event {
             Event::ArmStarted => drop(started.insert(arm)),
             Event::ArmFinished => drop(over.insert(arm)),
@@ -50,6 +92,9 @@ fn is_finished(cell: &CellId, records: &[Record]) -> bool {
             _ => {}
         }
     }
-    let both = Arm::BOTH.map(|arm| ArmId::first(cell, arm));
+    let both = Arm::BOTH.map(|arm| ArmId {
+        nth_try,
+        ..ArmId::first(cell, arm)
+    });
     both.iter().all(|arm| over.contains(arm)) && started == over
 }

@@ -76,6 +76,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::HostChosen { .. }
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
+            | Event::CellConfirming { .. }
             | Event::Cloned { .. }
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }

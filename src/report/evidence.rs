@@ -10,7 +10,7 @@ use crate::model::outcome::{Fault, StepOutcome};
 use crate::model::scenario::Step;
 use crate::report::view::Summary;
 use crate::report::words::{count, length};
-use crate::verdict::{ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
+use crate::verdict::{self, ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
 
 /// Changes that are shown of the node on which the step failed.
 const CHANGES: usize = 24;
@@ -21,6 +21,8 @@ const CHANGES_ELSEWHERE: usize = 8;
 pub(super) struct Evidence<'a> {
     pub(super) cell: &'a CellJudgement,
     pub(super) scenario: &'a ScenarioJudgement,
+    /// Where it is of a fresh pair of arms: of which, in words.
+    pub(super) fresh: Option<String>,
     pub(super) title: String,
     pub(super) owner: String,
     /// `2 of 3: `the page is served` on web`, where a step failed.
@@ -33,21 +35,37 @@ pub(super) struct Evidence<'a> {
     pub(super) changes: Vec<(String, Vec<String>)>,
 }
 
-/// The evidence on every scenario that did not pass and has any, worst first.
+impl Evidence<'_> {
+    /// `, in a fresh pair of arms`, where it is of one.
+    pub(super) fn of_which(&self) -> String {
+        self.fresh
+            .as_ref()
+            .map_or_else(String::new, |fresh| format!(", {fresh} of arms"))
+    }
+}
+
+/// The evidence on every scenario that did not pass and has any, worst first; after that of the first pair of arms that of the
+/// pairs that were to confirm it.
 pub(super) fn collect<'a>(summary: &Summary<'a>) -> Vec<Evidence<'a>> {
     let mut all: Vec<_> = summary
         .judgement
         .cells
         .iter()
         .flat_map(|cell| cell.scenarios.iter().map(move |scenario| (cell, scenario)))
-        .filter(|(_, scenario)| {
-            scenario.verdict != Verdict::Pass
-                && Arm::BOTH.iter().any(|&arm| scenario.arm(arm).failed.is_some())
-        })
+        .filter(|(_, scenario)| scenario.verdict != Verdict::Pass)
         .collect();
     all.sort_by_key(|(cell, scenario)| (!cell.required, !scenario.required, scenario.verdict));
     all.into_iter()
-        .map(|(cell, scenario)| of_scenario(summary, cell, scenario))
+        .flat_map(|(cell, scenario)| {
+            let fresh = cell.fresh.iter().enumerate().flat_map(move |(at, fresh)| {
+                let own = fresh.pair.scenarios.iter();
+                let own = own.filter(|own| own.name == scenario.name && own.verdict != Verdict::Pass);
+                own.map(move |own| (&fresh.pair, own, Some(verdict::pair_words(at + 1))))
+            });
+            std::iter::once((cell, scenario, None)).chain(fresh)
+        })
+        .filter(|(_, scenario, _)| Arm::BOTH.iter().any(|&arm| scenario.arm(arm).failed.is_some()))
+        .map(|(cell, scenario, fresh)| of_scenario(summary, cell, scenario, fresh))
         .collect()
 }
 
@@ -55,6 +73,7 @@ fn of_scenario<'a>(
     summary: &Summary<'a>,
     cell: &'a CellJudgement,
     scenario: &'a ScenarioJudgement,
+    fresh: Option<String>,
 ) -> Evidence<'a> {
     let planned = summary.plan.scenarios.get(&scenario.name);
     let failed = scenario
@@ -81,7 +100,12 @@ fn of_scenario<'a>(
         step: index.map(|index| step_text(index, step, planned.map_or(0, |planned| planned.steps.len()))),
         did: treatment.or(control).map(|report| safe::line(&report.did)),
         rows: rows(scenario, index, control, treatment),
-        changes: changes(summary, cell, step.map(|step| step.on.as_str())),
+        // What its nodes showed is told of the first pair.
+        changes: match fresh {
+            None => changes(summary, cell, step.map(|step| step.on.as_str())),
+            Some(_) => Vec::new(),
+        },
+        fresh,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::report::times;
 use crate::report::view::Summary;
 use crate::verdict::{
     self, ArmOutcome, CellJudgement, LostHost, MeasuredStep, NodeDrift, NodeJudgement, NodeState, Retried,
-    ScenarioJudgement, Verdict,
+    ScenarioJudgement, Suspect, Verdict,
 };
 
 /// The number of the shape below.
@@ -70,6 +70,17 @@ struct Cell<'a> {
     faults: Vec<ArmFault<'a>>,
     unended: &'a [Arm],
     exposed: Vec<Exposed<'a>>,
+    #[serde(skip_serializing_if = "<[Suspect]>::is_empty")]
+    suspects: &'a [Suspect],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fresh: Vec<FreshPair<'a>>,
+}
+
+/// A fresh pair of a cell's arms, by itself.
+#[derive(Serialize)]
+struct FreshPair<'a> {
+    why: &'a [String],
+    pair: Cell<'a>,
 }
 
 #[derive(Serialize)]
@@ -208,7 +219,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
         cells: judgement
             .cells
             .iter()
-            .map(|cell| of_cell(summary, cell))
+            .map(|cell| of_cell(summary, cell, true))
             .collect(),
         times: of_times(summary),
     };
@@ -249,7 +260,8 @@ fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement) -> Cell<'a> {
+/// `is_first` tells the first pair of its arms from one that was to confirm it.
+fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement, is_first: bool) -> Cell<'a> {
     Cell {
         id: &cell.id.0,
         required: cell.required,
@@ -263,7 +275,7 @@ fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement) -> Cell<'a> {
         nodes: cell
             .nodes
             .iter()
-            .map(|node| of_node(summary, cell, node))
+            .map(|node| of_node(summary, cell, node, is_first))
             .collect(),
         faults: cell
             .faults
@@ -275,6 +287,15 @@ fn of_cell<'a>(summary: &Summary<'a>, cell: &'a CellJudgement) -> Cell<'a> {
             .exposed
             .iter()
             .map(|(arm, role)| Exposed { arm: *arm, role })
+            .collect(),
+        suspects: &cell.suspects,
+        fresh: cell
+            .fresh
+            .iter()
+            .map(|fresh| FreshPair {
+                why: &fresh.why,
+                pair: of_cell(summary, &fresh.pair, false),
+            })
             .collect(),
     }
 }
@@ -329,6 +350,7 @@ fn of_scenario<'a>(summary: &Summary<'a>, scenario: &'a ScenarioJudgement) -> Sc
             | Verdict::Fixed
             | Verdict::AlreadyBroken
             | Verdict::Flaky
+            | Verdict::Sporadic
             | Verdict::NotRun => None,
         },
         reason: &scenario.reason,
@@ -355,8 +377,18 @@ fn of_measured(step: &MeasuredStep) -> Measured<'_> {
     }
 }
 
-fn of_node<'a>(summary: &Summary<'a>, cell: &CellJudgement, node: &'a NodeJudgement) -> Node<'a> {
-    let seen = |arm| summary.observation(&cell.id, arm, &node.role);
+fn of_node<'a>(
+    summary: &Summary<'a>,
+    cell: &CellJudgement,
+    node: &'a NodeJudgement,
+    is_first: bool,
+) -> Node<'a> {
+    // What nodes showed is kept of the first pair.
+    let seen = |arm| {
+        summary
+            .observation(&cell.id, arm, &node.role)
+            .filter(|_| is_first)
+    };
     Node {
         role: &node.role,
         state: node.state,

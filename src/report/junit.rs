@@ -34,7 +34,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
         for scenario in &cell.scenarios {
             let evidence = evidence
                 .iter()
-                .find(|evidence| evidence.cell.id == cell.id && evidence.scenario.name == scenario.name);
+                .find(|evidence| std::ptr::eq(evidence.scenario, scenario));
             suite.add_test_case(of_scenario(cell, scenario, evidence));
         }
         report.add_test_suite(suite);
@@ -169,6 +169,7 @@ fn of_scenario(
         Verdict::Fixed
         | Verdict::AlreadyBroken
         | Verdict::Flaky
+        | Verdict::Sporadic
         | Verdict::Inconclusive(_)
         | Verdict::NotRun => status(NonSuccessKind::Error),
     };

@@ -99,9 +99,10 @@ fn capital(text: &str) -> String {
 fn write_evidence(out: &mut String, evidence: &evidence::Evidence<'_>) -> std::fmt::Result {
     writeln!(
         out,
-        "\n## {} {}: {}\n",
+        "\n## {} {}{}: {}\n",
         safe::md(&evidence.cell.id.0),
         safe::md(&evidence.scenario.name),
+        evidence.of_which(),
         evidence.scenario.verdict
     )?;
     for (label, text) in [

@@ -14,7 +14,7 @@ use crate::model::drift::Effect;
 use crate::model::observation::Class;
 use crate::model::plan::{HostPlan, Plan};
 use crate::model::policy::{
-    Accel, CloneMode, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
+    Accel, CloneMode, Confirm, NetworkMode, NetworkPolicy, RebootPolicy, UpdateMode, UpdatePolicy,
 };
 use crate::report::words::length;
 
@@ -123,6 +123,7 @@ fn totals(plan: &Plan, time: &str) -> String {
         format!("updates: {}", updates(&plan.updates)),
         format!("clones: {}", clones(plan.clone)),
         format!("reboot: {}", reboot(plan.reboot)),
+        format!("confirmed: {}", confirm(plan.confirm)),
         format!("drift: {}", drift(plan)),
         format!("soak: {}", soak(plan)),
         format!("network: {}", network(&plan.network)),
@@ -186,6 +187,14 @@ fn clones(mode: CloneMode) -> &'static str {
     match mode {
         CloneMode::Warm => "go on from saved states, where they can be had",
         CloneMode::Cold => "are booted",
+    }
+}
+
+fn confirm(policy: Confirm) -> String {
+    match (policy.again, policy.pairs) {
+        (0, _) => "nothing: a single sight closes the gate".to_owned(),
+        (1, 1) => "what would close the gate, in a fresh pair of arms".to_owned(),
+        (again, pairs) => format!("what would close the gate, in {again} of {pairs} fresh pairs of arms"),
     }
 }
 

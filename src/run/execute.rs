@@ -140,8 +140,9 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         let record = journal.append((setup.now)(), None, event)?;
         setup.observer.record(&record);
     }
+    let mut known = Vec::new();
     for record in setup.resumed.iter().flat_map(|resumed| &resumed.records) {
-        journal.write(record.at, record.arm.clone(), record.event.clone())?;
+        known.push(journal.write(record.at, record.arm.clone(), record.event.clone())?);
     }
     journal.commit()?;
     let (events, writer) = Dispatcher::start(
@@ -150,6 +151,7 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
         setup.now,
         setup.stop.clone(),
         setup.secrets.mask(),
+        setup.plan.confirm.is_on().then_some(known),
     );
     let ledger = Arc::new(Mutex::new(Ledger::create(&run_dir.resources())?));
     let news = Arc::new(Notify::new());

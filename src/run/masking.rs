@@ -32,6 +32,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::HostChosen { .. }
         | Event::HostLost { .. }
         | Event::CellRetried { .. }
+        | Event::CellConfirming { .. }
         | Event::ArmStarted
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }

@@ -11,6 +11,9 @@ use crate::model::plan::CellPlan;
 /// Nodes of a cell that have MAC addresses of their own.
 const NODES: usize = 256;
 
+/// Tries of a cell that have MAC addresses of their own: one that is lost with its host, and the most that confirm.
+const TRIES: usize = 8;
+
 /// The network of every cell, 10.214.0.0; no host has an address in it.
 const CELL: u32 = 0x0ad6_0000;
 
@@ -27,9 +30,12 @@ pub fn base(image: &str) -> Result<VolumeName, NameError> {
     VolumeName::new(format!("{}.base.qcow2", image.replace('+', "-")))
 }
 
-/// What an arm's own things are called after.
-pub fn arm(run: &RunId, cell: usize, arm: ArmKind) -> String {
-    format!("pg-{run}-{cell}-{arm}")
+/// What an arm's own things are called after. What another try of its cell left may still be there.
+pub fn arm(run: &RunId, cell: usize, arm: ArmKind, nth_try: u32) -> String {
+    match nth_try {
+        1 => format!("pg-{run}-{cell}-{arm}"),
+        nth => format!("pg-{run}-{cell}-{arm}{nth}"),
+    }
 }
 
 /// What the things are called after that a set of nodes is booted with to be saved.
@@ -69,14 +75,16 @@ pub fn mac(run: &RunId, cell: &CellId, role: &str) -> String {
 }
 
 /// A node's MAC address on the run's outlet, where all clones meet: counted, so that no two are alike.
-pub fn outlet_mac(cell: usize, arm: ArmKind, node: usize) -> String {
+pub fn outlet_mac(cell: usize, arm: ArmKind, nth_try: u32, node: usize) -> String {
+    const KINDS: usize = 4;
     let arm = match arm {
         ArmKind::Control => 0,
         ArmKind::Treatment => 1,
         ArmKind::Trial => 2,
         ArmKind::Warm => 3,
     };
-    let number = ((cell * 4 + arm) * NODES + node) % (1 << 24);
+    let nth = usize::try_from(nth_try.saturating_sub(1)).unwrap_or(0) % TRIES;
+    let number = (((cell * TRIES + nth) * KINDS + arm) * NODES + node) % (1 << 24);
     format!(
         "52:54:00:{:02x}:{:02x}:{:02x}",
         number >> 16,
@@ -85,19 +93,25 @@ pub fn outlet_mac(cell: usize, arm: ArmKind, node: usize) -> String {
     )
 }
 
-/// The MAC addresses that nodes of these cells may have on an outlet, whatever their arm.
-pub fn outlet_macs(cells: &[CellPlan]) -> Vec<String> {
+/// The MAC addresses that nodes of these cells may have on an outlet, whatever their arm, in so many tries of each.
+pub fn outlet_macs(cells: &[CellPlan], tries: u32) -> Vec<String> {
     const KINDS: [ArmKind; 4] = [
         ArmKind::Control,
         ArmKind::Treatment,
-        ArmKind::Trial,
         ArmKind::Warm,
+        // There is one try of it.
+        ArmKind::Trial,
     ];
+    let kinds = (1..=tries).flat_map(|nth| {
+        let kinds = if nth == 1 { &KINDS[..] } else { &KINDS[..3] };
+        kinds.iter().map(move |&kind| (nth, kind))
+    });
+    let kinds: Vec<_> = kinds.collect();
     let of_cell = |(index, cell): (usize, &CellPlan)| {
         let nodes = cell.nodes.len();
-        KINDS
-            .into_iter()
-            .flat_map(move |kind| (0..nodes).map(move |at| outlet_mac(index, kind, at)))
+        let of_kind =
+            move |&(nth, kind): &(u32, ArmKind)| (0..nodes).map(move |at| outlet_mac(index, kind, nth, at));
+        kinds.iter().flat_map(of_kind).collect::<Vec<_>>()
     };
     cells.iter().enumerate().flat_map(of_cell).collect()
 }
@@ -122,7 +136,11 @@ mod tests {
     #[test]
     fn names_tell_run_cell_arm_and_role() {
         let run: RunId = "20261123-140912-7c1f".parse().expect("id");
-        let arm_name = arm(&run, 3, ArmKind::Treatment);
+        assert_eq!(
+            arm(&run, 3, ArmKind::Treatment, 2),
+            "pg-20261123-140912-7c1f-3-treatment2"
+        );
+        let arm_name = arm(&run, 3, ArmKind::Treatment, 1);
         assert_eq!(
             domain(&arm_name, "web").expect("a name").as_str(),
             "pg-20261123-140912-7c1f-3-treatment-web"
@@ -143,8 +161,9 @@ mod tests {
         ];
         let macs: std::collections::BTreeSet<String> = (0..20)
             .flat_map(|cell| kinds.map(move |arm| (cell, arm)))
-            .flat_map(|(cell, arm)| (0..3).map(move |node| outlet_mac(cell, arm, node)))
+            .flat_map(|(cell, arm)| (1..3).map(move |nth| (cell, arm, nth)))
+            .flat_map(|(cell, arm, nth)| (0..3).map(move |node| outlet_mac(cell, arm, nth, node)))
             .collect();
-        assert_eq!(macs.len(), 240);
+        assert_eq!(macs.len(), 480);
     }
 }

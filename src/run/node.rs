@@ -199,10 +199,15 @@ impl<'a> Node<'a> {
                 format!("the VM is off ({reason})"),
                 "look at the end of the console",
             ),
+            Ok(VmState::Killed(reason)) => (
+                Cause::VmKilled,
+                format!("the VM is off ({reason})"),
+                "look at the host's log and libvirt's; a host short of memory kills QEMU first",
+            ),
             Ok(VmState::Gone) => (
-                Cause::GuestStopped,
+                Cause::VmKilled,
                 "the VM is gone".to_owned(),
-                "the guest powered itself off, or somebody destroyed it on the host",
+                "somebody removed it on the host",
             ),
         };
         let mut fault = self.fault(stage, cause, message);

@@ -81,10 +81,11 @@ pub async fn preflight(setup: &Setup) -> Result<Capacities, LabError> {
 
 fn queue(setup: &Setup, needs: Vec<CellNeeds>, rooms: &[Room]) -> Queue {
     let mut queue = Queue::new(needs, rooms, setup.jobs.unwrap_or(usize::MAX));
-    let finished = setup.resumed.iter().flat_map(|resumed| &resumed.cells);
-    for cell in finished {
-        if let Some(index) = setup.plan.cells.iter().position(|planned| planned.id == *cell) {
-            queue.leave_out(index);
+    if let Some(resumed) = &setup.resumed {
+        for cell in &resumed.cells {
+            if let Some(index) = setup.plan.cells.iter().position(|planned| planned.id == *cell) {
+                queue.leave_out(index, resumed.pairs(cell));
+            }
         }
     }
     queue

@@ -11,8 +11,10 @@
 //!
 //! It goes to the host with the most free vCPUs, then the most free memory, then the first in the plan.
 
+mod answers;
 mod needs;
 mod state;
 
+pub use answers::{Ahead, Start, Stranded};
 pub use needs::{ARM_DISK, Amount, CellNeeds, RESERVE, Room};
-pub use state::{PATIENCE, Queue, Start, Stranded};
+pub use state::{PATIENCE, Queue};

@@ -1,4 +1,5 @@
-//! Whether a cell reboots: its treatment arm says so, and its control arm, which must live the same, follows.
+//! Whether a cell reboots: its treatment arm says so, and its control arm, which must live the same, follows. A fresh pair of
+//! its arms does as the first.
 
 use tokio::sync::watch;
 

@@ -18,7 +18,7 @@ use crate::run::context::Context;
 use crate::run::life::{self, Ended};
 use crate::run::node::fault;
 use crate::run::pair::{self, Seat};
-use crate::run::queue::{Queue, Start, Stranded};
+use crate::run::queue::{Ahead, Queue, Start, Stranded};
 use crate::run::warm;
 
 /// How long a host on which nothing runs may say to have too little memory before what waits for it is given up.
@@ -64,6 +64,7 @@ impl Scheduler<'_> {
     async fn run(mut self) {
         loop {
             self.hear();
+            self.confirm().await;
             while let Some(start) = self.queue.admit() {
                 self.start(start);
             }
@@ -104,16 +105,21 @@ impl Scheduler<'_> {
         if let Some((cell, host)) = self.queue.prepare() {
             self.place(cell, host);
         } else if self.context.setup.plan.clone == CloneMode::Warm
-            && let Some((cell, arm, host)) = self.queue.ahead()
+            && let Some(ahead) = self.queue.ahead()
         {
-            self.fork(cell, arm, host);
+            self.fork(ahead);
         }
     }
 
-    fn fork(&mut self, cell: usize, arm: Arm, host: usize) {
+    fn fork(&mut self, ahead: Ahead) {
+        let Ahead {
+            cell,
+            arm,
+            nth_try,
+            host,
+        } = ahead;
         let context = self.context.clone();
-        // With one host there is no second try.
-        let plan = context.side(cell, arm, 1);
+        let plan = context.side(cell, arm, nth_try);
         let tell = context.sites[host].ahead.expect(plan.id.clone());
         self.aside.spawn(async move {
             let site = &context.sites[host];
@@ -166,6 +172,26 @@ impl Scheduler<'_> {
         self.fail(stranded);
     }
 
+    /// Where both arms of a cell are over and show what would close the gate: lets a fresh pair of them wait, to confirm it.
+    async fn confirm(&mut self) {
+        let context = self.context;
+        let plan = &context.setup.plan;
+        while plan.confirm.is_on()
+            && !context.setup.stop.is_cancelled()
+            && let Some(index) = self.queue.through()
+        {
+            let cell = &plan.cells[index].id;
+            let records = context.events.records_of(cell).await;
+            if let Some(why) = (context.setup.confirm)(plan, cell, &records) {
+                let cell = cell.clone();
+                context.events.emit(None, Event::CellConfirming { cell, why });
+                self.queue.confirm(index);
+            } else {
+                context.events.through(cell);
+            }
+        }
+    }
+
     /// Whether waiting any longer is of no use, while nothing runs.
     fn is_hopeless(&mut self) -> bool {
         let idle = *self.idle.get_or_insert_with(Instant::now);
@@ -211,11 +237,12 @@ impl Scheduler<'_> {
         }
     }
 
-    /// An arm is about to be removed; beside the last one's removal the proxy ends. Where there are several hosts, a cell
-    /// may yet need the proxy for its second try.
+    /// An arm is about to be removed; beside the last one's removal the proxy ends. Where there are several hosts, or what
+    /// is found is confirmed, a cell may yet need the proxy for another try.
     fn over(&mut self, cell: usize) {
         self.queue.over(cell);
-        if !self.queue.is_empty() || !self.queue.is_idle() || self.context.sites.len() > 1 {
+        let confirms = self.context.setup.plan.confirm.is_on();
+        if !self.queue.is_empty() || !self.queue.is_idle() || self.context.sites.len() > 1 || confirms {
             return;
         }
         let context = self.context.clone();

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::guest::families::Families;
 use crate::image::warm::WarmStore;
-use crate::model::event::Event;
+use crate::model::event::{Event, Record};
 use crate::model::expected::Expected;
-use crate::model::id::RunId;
+use crate::model::id::{CellId, RunId};
 use crate::model::plan::{HostPlan, Plan};
 use crate::port::{Hypervisor, LabError, Observer, ProxyLauncher};
 use crate::record::journal::JournalError;
@@ -49,6 +49,8 @@ pub struct Setup {
     pub resumed: Option<Resumed>,
     /// Whether VMs of failed arms are left for inspection.
     pub keep_failed: bool,
+    /// What of a cell is to be confirmed.
+    pub confirm: ToConfirm,
     /// Who watches.
     pub observer: Arc<dyn Observer>,
     /// Asks the run to stop, clean up and leave the gate undecided.
@@ -56,6 +58,10 @@ pub struct Setup {
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
+
+/// Says what of a cell, of which both arms are over, is to be confirmed by a fresh pair of them, by the records so far and one
+/// sentence each; nothing where there is nothing. A run does what it says, and knows no verdict.
+pub type ToConfirm = fn(&Plan, &CellId, &[Record]) -> Option<Vec<String>>;
 
 /// A host that answers.
 pub struct HostSetup {

@@ -19,6 +19,7 @@ use crate::session::hosts::{self, HostsError};
 use crate::session::inputs::Kit;
 use crate::session::outcome::Outcome;
 use crate::session::signals::{self, Abandon};
+use crate::verdict;
 
 /// Why a plan was not run, or why nothing is known of it.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +107,7 @@ impl Ready {
             jobs: choices.jobs,
             resumed: choices.resumed,
             keep_failed: choices.keep_failed,
+            confirm: verdict::to_confirm,
             observer,
             stop: CancellationToken::new(),
             now,

@@ -9,29 +9,110 @@ use crate::model::policy::NetworkMode;
 use crate::model::results::SubOutcome;
 use crate::model::scenario::{Scenario, When};
 use crate::verdict::model::{
-    ArmOutcome, ArmResult, CellJudgement, Judgement, NodeState, ScenarioJudgement, Verdict,
+    ArmOutcome, ArmResult, CellJudgement, Fresh, Judgement, NodeState, ScenarioJudgement, Verdict,
 };
 use crate::verdict::seen::Seen;
-use crate::verdict::{arm, inside, measured, node};
+use crate::verdict::suspect::{Closing, Standing, Suspect};
+use crate::verdict::tries::Tries;
+use crate::verdict::{arm, confirm, inside, measured, node};
 
 /// Judges every cell, scenario and arm of a plan by the records of its run.
 pub fn judge(plan: &Plan, records: &[Record]) -> Judgement {
-    let seen = Seen::read(records);
+    let read = Read::of(records);
     Judgement {
-        cells: plan
-            .cells
+        cells: plan.cells.iter().map(|cell| read.cell(plan, cell)).collect(),
+        lost: read.tries.lost.clone(),
+        resumed: read.pairs[0].resumed.map(|(run, cells)| (run.clone(), cells)),
+        interrupted: read.pairs[0].interrupted.map(str::to_owned),
+        finished: read.pairs[0].finished,
+        left_behind: read.pairs[0]
+            .left_behind
             .iter()
-            .map(|cell| judge_cell(plan, cell, &seen))
+            .map(|&text| text.to_owned())
             .collect(),
-        lost: seen.tries.lost.clone(),
-        resumed: seen.resumed.map(|(run, cells)| (run.clone(), cells)),
-        interrupted: seen.interrupted.map(str::to_owned),
-        finished: seen.finished,
-        left_behind: seen.left_behind.iter().map(|&text| text.to_owned()).collect(),
     }
 }
 
-fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
+/// Judges one cell.
+pub(super) fn cell(plan: &Plan, cell: &CellPlan, records: &[Record]) -> CellJudgement {
+    Read::of(records).cell(plan, cell)
+}
+
+/// The records of a run, by the pairs of arms that they are of.
+struct Read<'a> {
+    tries: Tries<'a>,
+    /// Of every cell the first pair, and then those that confirm it; never empty.
+    pairs: Vec<Seen<'a>>,
+}
+
+impl<'a> Read<'a> {
+    fn of(records: &'a [Record]) -> Self {
+        let tries = Tries::read(records);
+        let pairs = (0..tries.most().max(1)).map(|place| Seen::read(records, &tries, place));
+        Self {
+            pairs: pairs.collect(),
+            tries,
+        }
+    }
+
+    /// A cell by all its pairs of arms. A fresh pair that nothing asked for is astray, and one that was asked for shows that
+    /// something is not as it should be: either way the cell has not passed.
+    fn cell(&self, plan: &Plan, cell: &CellPlan) -> CellJudgement {
+        let why = self.tries.confirming(&cell.id);
+        let mut judged: Vec<CellJudgement> = Vec::new();
+        let mut unasked = 0;
+        for (place, seen) in self.pairs.iter().take(why.len() + 1).enumerate() {
+            if place > 0 {
+                let open = confirm::weigh(plan.confirm, &judged);
+                let open = open
+                    .iter()
+                    .any(|suspect| suspect.standing == Standing::Unconfirmed);
+                let promised = usize::try_from(plan.confirm.pairs).unwrap_or(usize::MAX);
+                unasked += usize::from(!open || place > promised);
+            }
+            judged.push(judge_pair(plan, cell, seen));
+        }
+        let suspects = confirm::weigh(plan.confirm, &judged);
+        let mut pairs = judged.into_iter();
+        // There is one pair at least.
+        let mut first = pairs
+            .next()
+            .unwrap_or_else(|| judge_pair(plan, cell, &Seen::default()));
+        let fresh = pairs.zip(why).map(|(pair, why)| Fresh {
+            why: why.to_vec(),
+            pair,
+        });
+        first.fresh = fresh.collect();
+        first.retried = self.tries.retried(&cell.id).cloned();
+        first.strays = self.tries.strays(&cell.id) + unasked;
+        first.passed &= first.fresh.is_empty() && first.strays == 0;
+        for suspect in &suspects {
+            if let Closing::Scenario { name } = &suspect.what
+                && let Some(scenario) = first.scenarios.iter_mut().find(|own| own.name == *name)
+            {
+                weighed(scenario, suspect);
+            }
+        }
+        first.suspects = suspects;
+        first
+    }
+}
+
+/// Puts what all pairs say of a scenario that regressed in the place of what one of them does.
+fn weighed(scenario: &mut ScenarioJudgement, suspect: &Suspect) {
+    if suspect.pairs == 1 && suspect.standing == Standing::Confirmed {
+        return;
+    }
+    scenario.verdict = match suspect.standing {
+        Standing::Confirmed => Verdict::Regressed,
+        Standing::Sporadic => Verdict::Sporadic,
+        Standing::Unconfirmed => Verdict::Inconclusive(Cause::NotConfirmed),
+    };
+    scenario.reason = suspect.evidence_words();
+}
+
+/// Judges one pair of a cell's arms by itself.
+fn judge_pair(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
     let scenarios: Vec<_> = cell
         .scenarios
         .iter()
@@ -65,7 +146,6 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
             NetworkMode::Open => {}
         }
     }
-    let strays = seen.tries.strays(&cell.id);
     let mut required = scenarios.iter().filter(|scenario| scenario.required).peekable();
     let passed = required.peek().is_some()
         && required.all(|scenario| scenario.verdict == Verdict::Pass)
@@ -75,18 +155,19 @@ fn judge_cell(plan: &Plan, cell: &CellPlan, seen: &Seen<'_>) -> CellJudgement {
             .all(|node| node.state == NodeState::Proved && node.is_calm())
         && faults.is_empty()
         && exposed.is_empty()
-        && unended.is_empty()
-        && strays == 0;
+        && unended.is_empty();
     CellJudgement {
         id: cell.id.clone(),
         required: cell.required,
-        retried: seen.tries.of(&cell.id).cloned(),
-        strays,
+        retried: None,
+        strays: 0,
         scenarios,
         nodes,
         faults,
         unended,
         exposed,
+        suspects: Vec::new(),
+        fresh: Vec::new(),
         passed,
     }
 }
@@ -206,7 +287,10 @@ fn reason(
     };
     match verdict {
         Verdict::Pass => "passed in both arms".to_owned(),
-        Verdict::Regressed => format!("control passed, treatment failed at {}", step(treatment)),
+        // What is sporadic is told by several pairs of arms, never by one.
+        Verdict::Regressed | Verdict::Sporadic => {
+            format!("control passed, treatment failed at {}", step(treatment))
+        }
         Verdict::Fixed => format!("control failed at {}; treatment passed", step(control)),
         Verdict::AlreadyBroken => format!("it fails without the updates too, at {}", step(control)),
         Verdict::Flaky => {

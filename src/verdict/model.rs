@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::measure::{Comparison, FailedSamples};
 use crate::model::event::StepReport;
 use crate::model::id::{Arm, CellId, RunId};
-use crate::model::outcome::{Cause, Fault};
+use crate::model::outcome::{Blame, Cause, Fault};
 use crate::model::update::{Proof, Unrehearsed, UpdateSet};
+use crate::verdict::blame;
 use crate::verdict::drift::{DriftState, NodeDrift};
+use crate::verdict::suspect::{Closing, Suspect};
 use crate::verdict::tries::{LostHost, Retried};
 
 /// The verdict on one scenario in one cell.
@@ -28,6 +30,8 @@ pub enum Verdict {
     AlreadyBroken,
     /// An arm passed only on a retry.
     Flaky,
+    /// Control passed and treatment failed, and a fresh pair of arms does not show it again.
+    Sporadic,
     /// The lab failed; the cause says how.
     Inconclusive(Cause),
     /// It has no result in an arm.
@@ -43,6 +47,7 @@ impl Verdict {
             Self::Fixed => "fixed",
             Self::AlreadyBroken => "already-broken",
             Self::Flaky => "flaky",
+            Self::Sporadic => "sporadic",
             Self::Inconclusive(_) => "inconclusive",
             Self::NotRun => "not-run",
         }
@@ -79,9 +84,9 @@ pub struct CellJudgement {
     pub id: CellId,
     /// Whether the gate needs it.
     pub required: bool,
-    /// Its second try, where its host was lost; all else is of that try alone.
+    /// Its second try, where its host was lost; all else is of that try alone, and of those that confirm it.
     pub retried: Option<Retried>,
-    /// Records of a try of it that had not begun or was over: they count for nothing, and should not be there.
+    /// Records of a try of it that had not begun or was over, and tries that nothing asked for: they should not be there.
     pub strays: usize,
     /// Its scenarios, in the plan's order.
     pub scenarios: Vec<ScenarioJudgement>,
@@ -93,9 +98,47 @@ pub struct CellJudgement {
     pub unended: Vec<Arm>,
     /// Arms and roles of nodes that were promised to be isolated and never shown to be.
     pub exposed: Vec<(Arm, String)>,
+    /// What would close the gate, and what all pairs of its arms say of that.
+    pub suspects: Vec<Suspect>,
+    /// The fresh pairs of its arms that were to confirm that, each judged by itself. All above is of the first pair, but the
+    /// verdicts on scenarios that are suspects.
+    pub fresh: Vec<Fresh>,
     /// Whether it has a required scenario, every required scenario passed, every treatment node has its pinned set,
-    /// no node is exposed or has drift that fails or could not be judged, both arms ended in order, and no record is astray.
+    /// no node is exposed or has drift that fails or could not be judged, both arms ended in order, nothing had to be
+    /// confirmed, and no record is astray.
     pub passed: bool,
+}
+
+impl CellJudgement {
+    /// What all pairs of arms say of something that would close the gate; nothing where none of them shows it, or the gate
+    /// does not need the cell.
+    pub fn suspect(&self, what: &Closing) -> Option<&Suspect> {
+        self.suspects.iter().find(|suspect| suspect.what == *what)
+    }
+
+    /// What a fault of an arm would close the gate as, by what its own pair of arms says; nothing where the updates have no
+    /// part in it, or control did not come through the same window.
+    pub fn blamed(&self, arm: Arm, fault: &Fault) -> Option<Closing> {
+        let control_is_well =
+            !self.unended.contains(&Arm::Control) && !self.faults.iter().any(|(arm, _)| *arm == Arm::Control);
+        match (arm, fault.cause.blame()) {
+            (Arm::Control, _) => None,
+            // Control installs nothing, so it has no say in that.
+            (Arm::Treatment, Blame::Product) => blame::by_updates(fault),
+            (Arm::Treatment, Blame::Environment | Blame::Scenario | Blame::Unknown) => {
+                blame::by_updates(fault).filter(|_| control_is_well)
+            }
+        }
+    }
+}
+
+/// A fresh pair of a cell's arms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fresh {
+    /// What it was to confirm, one sentence each.
+    pub why: Vec<String>,
+    /// What became of it, by itself.
+    pub pair: CellJudgement,
 }
 
 /// What became of one scenario in one cell.

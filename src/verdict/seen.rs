@@ -9,13 +9,12 @@ use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::{Fault, ScenarioOutcome, StepOutcome};
 use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 use crate::verdict::drift::Looks;
-use crate::verdict::tries::{Tries, standing};
+use crate::verdict::tries::Tries;
 
 #[derive(Default)]
 pub(super) struct Seen<'a> {
     arms: BTreeMap<(&'a CellId, Arm), ArmSeen<'a>>,
     nodes: BTreeMap<(&'a CellId, &'a str), NodeSeen<'a>>,
-    pub(super) tries: Tries<'a>,
     pub(super) resumed: Option<(&'a RunId, usize)>,
     pub(super) interrupted: Option<&'a str>,
     pub(super) finished: bool,
@@ -108,12 +107,10 @@ impl<'a> Seen<'a> {
         self.nodes.get(&(cell, role))
     }
 
-    pub(super) fn read(records: &'a [Record]) -> Self {
-        let mut seen = Self {
-            tries: Tries::read(records),
-            ..Self::default()
-        };
-        for record in standing(records) {
+    /// What counts in every cell's pair of arms of that place.
+    pub(super) fn read(records: &'a [Record], tries: &Tries<'a>, place: usize) -> Self {
+        let mut seen = Self::default();
+        for record in records.iter().filter(|record| tries.counts(record, place)) {
             match record.side() {
                 Some((cell, arm)) => seen.of_arm(cell, arm, &record.event, record.at),
                 None => seen.of_run(&record.event),
@@ -140,6 +137,7 @@ impl<'a> Seen<'a> {
             | Event::HostChosen { .. }
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
+            | Event::CellConfirming { .. }
             | Event::Fetched(_)
             // Of an arm that is no side of the comparison.
             | Event::ArmStarted
@@ -270,6 +268,7 @@ impl<'a> Seen<'a> {
             | Event::HostChosen { .. }
             | Event::HostLost { .. }
             | Event::CellRetried { .. }
+            | Event::CellConfirming { .. }
             | Event::Fetched(_)
             | Event::Resumed { .. }
             | Event::Interrupted { .. }

@@ -10,7 +10,8 @@ use patchgate::decide::Decided;
 use patchgate::fake::{FakeLab, GuestScript};
 use patchgate::gate::Gate;
 use patchgate::model::event::{Event, Record};
-use patchgate::model::id::{CellId, RunId};
+use patchgate::model::id::{ArmId, CellId, RunId};
+use patchgate::model::policy::Confirm;
 use patchgate::port::{Hypervisor, Observer};
 use patchgate::record::journal;
 use patchgate::record::ledger::Ledger;
@@ -73,26 +74,42 @@ async fn dies_at(lab: &Lab, at: usize) -> (Option<(String, String)>, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_dies_at_any_record_can_be_cleaned_up_and_opens_no_gate() {
-    let (_, records) = dies_at(&Lab::default(), usize::MAX).await;
+    dies(Lab::default, Gate::Open).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_one_that_dies_while_something_is_confirmed() {
+    let lab = || {
+        let mut lab = Lab::default();
+        lab.plan.confirm = Confirm::default();
+        lab.script(GuestScript {
+            steps: Arc::new(|call| exit(i32::from(call.updated), "")),
+            ..GuestScript::default()
+        });
+        lab
+    };
+    dies(lab, Gate::Closed).await;
+}
+
+/// Lets a run die at each of its records; a whole one has that gate.
+async fn dies(lab: impl Fn() -> Lab, whole: Gate) {
+    let (_, records) = dies_at(&lab(), usize::MAX).await;
     assert!(records > 30, "{records}");
     let mut something = 0;
     for at in 1..=records {
-        let lab = Lab::default();
+        let lab = lab();
         let (left, _) = dies_at(&lab, at).await;
         let (journal, ledger) = left.expect("it died");
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("journal.jsonl");
         fs::write(&path, journal).expect("write");
         let decided = Decided::of(journal::read(&path).expect("whole records"), false);
-        let expected = if at == records {
-            Gate::Open
-        } else {
-            Gate::Undecided
-        };
-        assert_eq!(
-            decided.decision.gate, expected,
-            "dead at record {at} of {records}"
-        );
+        let gate = decided.decision.gate;
+        // What is confirmed already closes, however the run ended.
+        let is_right = gate == whole || gate == Gate::Undecided;
+        let told = format!("dead at record {at} of {records}: {gate:?}");
+        assert!(is_right && (gate == whole || at < records), "{told}");
+        assert!(gate != Gate::Open || at == records, "{told}");
 
         let path = folder.path().join("resources.jsonl");
         fs::write(&path, ledger).expect("write");
@@ -143,13 +160,15 @@ async fn goes_on(lab: &Lab, at: usize, meanwhile: impl Fn(&Lab)) -> (Vec<CellId>
     run::execute(setup, capacities, &run_dir).await.expect("recorded");
     assert_eq!(lab.fake.present(), Vec::<String>::new());
     let journal = journal::read(&run_dir.journal()).expect("a whole journal");
-    for cell in &journal.plan.cells {
-        let started = journal
-            .records
-            .iter()
-            .filter(|record| record.cell() == Some(&cell.id) && record.event == Event::ArmStarted);
-        assert_eq!(started.count(), 2, "{}", cell.id);
-    }
+    let started = journal
+        .records
+        .iter()
+        .filter(|record| record.event == Event::ArmStarted)
+        .filter_map(|record| record.arm.as_ref());
+    let started: Vec<&ArmId> = started.collect();
+    let once: BTreeSet<&ArmId> = started.iter().copied().collect();
+    assert_eq!(started.len(), once.len(), "an arm is run twice: {started:?}");
+    assert!(once.len() >= 2 * journal.plan.cells.len(), "{started:?}");
     (cells, Decided::of(journal, false))
 }
 
@@ -192,6 +211,41 @@ async fn a_finding_is_taken_over_and_not_tried_again() {
     let (cells, decided) = goes_on(&lab, records - 1, |lab| lab.script(GuestScript::default())).await;
     assert_eq!(cells.len(), 1);
     assert_eq!(decided.decision.gate, Gate::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_run_was_to_confirm_is_confirmed_by_the_one_that_goes_on() {
+    let lab = || {
+        let mut lab = Lab::default();
+        lab.plan.confirm = Confirm::default();
+        lab.script(GuestScript {
+            steps: Arc::new(|call| exit(i32::from(call.updated), "")),
+            ..GuestScript::default()
+        });
+        lab
+    };
+    let (_, records) = dies_at(&lab(), usize::MAX).await;
+    let mut gates = BTreeSet::new();
+    for at in (1..records).step_by(4).chain([records - 1]) {
+        let (_, decided) = goes_on(&lab(), at, |_| ()).await;
+        let decision = &decided.decision;
+        assert_eq!(
+            decision.gate,
+            Gate::Closed,
+            "dead at {at}: {:?}",
+            decision.reasons
+        );
+        // What was seen once is not forgotten where it is not seen again.
+        let (cells, decided) = goes_on(&lab(), at, |lab| lab.script(GuestScript::default())).await;
+        let gate = decided.decision.gate;
+        assert_eq!(gate == Gate::Open, cells.is_empty(), "dead at {at}: {gate:?}");
+        assert!(
+            decided.judgement.cells.iter().all(|cell| cell.strays == 0),
+            "dead at {at}"
+        );
+        gates.insert(gate as usize);
+    }
+    assert_eq!(gates.len(), 3, "{gates:?}");
 }
 
 #[tokio::test(start_paused = true)]

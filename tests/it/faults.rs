@@ -15,6 +15,7 @@ use patchgate::decide::Decided;
 use patchgate::fake::{Fault, GuestScript};
 use patchgate::gate::Gate;
 use patchgate::model::outcome::Cause;
+use patchgate::model::policy::Confirm;
 use patchgate::port::LabError;
 use patchgate::record::journal;
 use patchgate::run::{self, RunError};
@@ -185,13 +186,21 @@ async fn faults_by_chance_never_make_a_gate_lie() {
     for seed in first..first + runs {
         let mut chance = Chance { seed, drawn: 0 };
         let broken = chance.below(2) == 0;
-        let lab = Lab::default().with_cells(1 + chance.below(3));
+        let mut lab = Lab::default().with_cells(1 + chance.below(3));
         lab.script(GuestScript {
             steps: Arc::new(move |call| exit(i32::from(broken && call.updated), "")),
             ..GuestScript::default()
         });
-        let faults = by_chance(&mut chance);
-        let told = format!("seed {seed}, broken {broken}, {faults:?}");
+        let mut faults = by_chance(&mut chance);
+        if chance.below(2) == 0 {
+            lab.plan.confirm = Confirm::default();
+            // Two that strike the same arm of both pairs look like the updates' doing, and one does not.
+            faults.truncate(1);
+        }
+        let told = format!(
+            "seed {seed}, broken {broken}, confirmed {}, {faults:?}",
+            lab.plan.confirm.is_on()
+        );
         lab.fake.plant(faults);
         let Some(end) = tokio::time::timeout(LONGEST, lab.run_if_taken())
             .await

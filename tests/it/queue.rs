@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use patchgate::model::id::Arm;
 use patchgate::model::outcome::Cause;
-use patchgate::run::queue::{ARM_DISK, Amount, CellNeeds, PATIENCE, Queue, RESERVE, Room};
+use patchgate::run::queue::{ARM_DISK, Ahead, Amount, CellNeeds, PATIENCE, Queue, RESERVE, Room};
 use patchgate::units::Mib;
 use proptest::prelude::*;
 
@@ -342,7 +342,7 @@ proptest! {
                     homes[start.cell].push(start.host);
                 }
                 // One that takes fewer vCPUs may pass what is ahead.
-                ahead = ahead.filter(|(cell, arm, _)| (*cell, &[*arm][..]) != (start.cell, start.arms));
+                ahead = ahead.filter(|ahead: &Ahead| (ahead.cell, &[ahead.arm][..]) != (start.cell, start.arms));
                 for &arm in start.arms {
                     prop_assert!(!over[start.cell].contains(&arm));
                     running.push((start.cell, arm, start.host));
@@ -356,7 +356,7 @@ proptest! {
                 ahead = queue.ahead().or(ahead);
                 let memory = |cell: usize| cells[cell].arm.memory.0;
                 let held = running.iter().map(|run| memory(run.0)).sum::<u64>();
-                let held = held + ahead.map_or(0, |(cell, ..)| memory(cell));
+                let held = held + ahead.map_or(0, |ahead| memory(ahead.cell));
                 prop_assert!(ahead.is_none() || held <= hosts[0].budget.memory.0);
             }
             let (cell, arm, host) = running.remove(picks[round % picks.len()].index(running.len()));
@@ -408,6 +408,13 @@ fn images_are_placed_ahead_where_one_host_has_the_disk_for_all_that_waits() {
     assert_eq!(prepared(&[room(arms + 30), room(arms + 30)]).1, none, "two hosts");
 }
 
+/// What is forked ahead, of a first try.
+fn forked(queue: &mut Queue) -> Option<(usize, Arm, usize)> {
+    let ahead = queue.ahead()?;
+    assert_eq!(ahead.nth_try, 1);
+    Some((ahead.cell, ahead.arm, ahead.host))
+}
+
 #[test]
 fn the_next_arm_is_forked_ahead_where_memory_holds_it_and_starts_when_vcpus_are_free() {
     let room = |memory: u64, vcpus: u32| {
@@ -417,14 +424,14 @@ fn the_next_arm_is_forked_ahead_where_memory_holds_it_and_starts_when_vcpus_are_
     };
     let mut queue = Queue::new(vec![cell("a", 10, 20), cell("a", 10, 10)], &[room(20, 1)], 4);
     assert_eq!(starts(&mut queue), ["0 treatment@0"]);
-    assert_eq!(queue.ahead(), Some((0, Arm::Control, 0)));
+    assert_eq!(forked(&mut queue), Some((0, Arm::Control, 0)));
     assert_eq!(queue.ahead(), None, "one at a time");
     assert!(starts(&mut queue).is_empty(), "there is no vCPU for it yet");
     queue.over(0);
     assert_eq!(starts(&mut queue), ["0 control@0"]);
     assert_eq!(queue.ahead(), None, "the first arm still has its memory");
     queue.removed(0, true);
-    assert_eq!(queue.ahead(), Some((1, Arm::Treatment, 0)));
+    assert_eq!(forked(&mut queue), Some((1, Arm::Treatment, 0)));
 
     let together = CellNeeds {
         together: true,

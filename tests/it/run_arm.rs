@@ -9,6 +9,7 @@ use patchgate::model::arm::{Applies, ArmPlan, Ends, Reboot};
 use patchgate::model::event::Event;
 use patchgate::model::id::{Arm, ArmId, ArmKind};
 use patchgate::model::outcome::Stage;
+use patchgate::model::policy::Confirm;
 use patchgate::model::update::{Update, UpdateSet};
 use patchgate::record::journal::{self, Loaded};
 use patchgate::run;
@@ -168,7 +169,9 @@ async fn every_kind_of_arm_is_a_value_of_one_plan() {
         ),
     ];
     for (name, plan, expected) in table {
-        let lab = Lab::default();
+        let mut lab = Lab::default();
+        // There is a second try of a cell, which has an address, where something may be confirmed.
+        lab.plan.confirm = Confirm::default();
         let id = plan(&lab).id;
         let journal = lived(&lab, plan).await;
         assert_eq!(stages(&journal), expected, "{name}");

@@ -107,16 +107,19 @@ fn translate(state: DomainStateEnum, reason: DomainStateReasonEnum) -> VmState {
         return VmState::Gone;
     };
     let DomainStateReasonEnum::Known(reason) = reason else {
-        return VmState::Off("libvirt gives no reason".into());
+        return VmState::Killed("libvirt gives no reason".into());
     };
     match (state, reason) {
         (DomainState::Paused, DomainStateReason::Paused(reason)) => VmState::Paused {
             io_error: reason.is(DomainPausedReason::IOError),
         },
-        (DomainState::Shutoff, DomainStateReason::Shutoff(reason)) => VmState::Off(
-            if reason.is(DomainShutoffReason::Shutdown) {
-                "the guest powered itself off"
-            } else if reason.is(DomainShutoffReason::Crashed) {
+        (DomainState::Shutoff, DomainStateReason::Shutoff(reason))
+            if reason.is(DomainShutoffReason::Shutdown) =>
+        {
+            VmState::Off("the guest powered itself off".into())
+        }
+        (DomainState::Shutoff, DomainStateReason::Shutoff(reason)) => VmState::Killed(
+            if reason.is(DomainShutoffReason::Crashed) {
                 "its QEMU process ended unexpectedly; the host's log says whether it ran out of memory"
             } else if reason.is(DomainShutoffReason::Failed) {
                 "its QEMU process failed to start"
@@ -129,7 +132,7 @@ fn translate(state: DomainStateEnum, reason: DomainStateReasonEnum) -> VmState {
         ),
         (DomainState::Shutdown, _) => VmState::Off("the guest is powering off".into()),
         (DomainState::Crashed, _) => VmState::Off("the guest crashed".into()),
-        (DomainState::Shutoff, _) => VmState::Off("it is off".into()),
+        (DomainState::Shutoff, _) => VmState::Killed("it is off, and libvirt does not say why".into()),
         (DomainState::Paused | DomainState::PMSuspended, _) => VmState::Paused { io_error: false },
         (DomainState::NoState | DomainState::Running | DomainState::Blocked, _) => VmState::Running,
     }
@@ -301,8 +304,8 @@ mod tests {
             off(DomainShutoffReason::Shutdown),
             VmState::Off("the guest powered itself off".into())
         );
-        let VmState::Off(crashed) = off(DomainShutoffReason::Crashed) else {
-            panic!("not off");
+        let VmState::Killed(crashed) = off(DomainShutoffReason::Crashed) else {
+            panic!("not killed");
         };
         assert!(crashed.contains("QEMU process ended unexpectedly"), "{crashed}");
         let unknown = translate(

@@ -6,7 +6,7 @@ use crate::input::read::Reader;
 use crate::input::section::Section;
 use crate::lab::file::LabSection;
 use crate::lab::sections::values::{absent, once};
-use crate::model::policy::{CloneMode, KeptBack, RebootPolicy, UpdateMode};
+use crate::model::policy::{CloneMode, Confirm, KeptBack, RebootPolicy, UpdateMode};
 
 /// Reads `[lab]`.
 pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
@@ -24,6 +24,7 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         kept_back: KeptBack::Note,
         clone: CloneMode::Warm,
         reboot: RebootPolicy::Always,
+        confirm: Confirm::default(),
         scenarios: absent("scenarios".into()),
     };
     let Some(section) = once(reader, root, "lab") else {
@@ -43,8 +44,30 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     if let Some(policy) = reader.choice(&section, "reboot") {
         lab.reboot = policy;
     }
+    lab.confirm = confirm(reader, &section);
     if let Some(folder) = reader.path(&section, "scenarios") {
         lab.scenarios = folder;
     }
     lab
+}
+
+/// `confirm` and `confirm_pairs`.
+fn confirm(reader: &mut Reader<'_>, section: &Section<'_>) -> Confirm {
+    let usual = Confirm::default();
+    let again = reader.number(section, "confirm");
+    let again = again.map_or(usual.again, Spanned::into_inner);
+    let Some(pairs) = reader.number::<u32>(section, "confirm_pairs") else {
+        return Confirm { again, pairs: again };
+    };
+    if *pairs.get_ref() < again {
+        reader.hinted(
+            pairs.span(),
+            format!("`confirm_pairs` is {} and `confirm` is {again}", pairs.get_ref()),
+            "what is to be seen in so many fresh pairs of arms takes at least as many",
+        );
+    }
+    Confirm {
+        again,
+        pairs: if again == 0 { 0 } else { pairs.into_inner() },
+    }
 }

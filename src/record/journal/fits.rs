@@ -52,6 +52,7 @@ pub fn fits(plan: &Plan, record: &Record) -> Result<(), String> {
         | Event::HostChosen { .. }
         | Event::HostLost { .. }
         | Event::CellRetried { .. }
+        | Event::CellConfirming { .. }
         | Event::ArmStarted
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }

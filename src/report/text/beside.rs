@@ -29,9 +29,10 @@ impl Text<'_> {
         let scenario = evidence.scenario;
         let verdict = verdict_paint(scenario.verdict).on(scenario.verdict.word(), self.style.colour);
         self.line(&format!(
-            "  {} {}: {verdict}",
+            "  {} {}{}: {verdict}",
             safe::line(&evidence.cell.id.0),
-            safe::line(&scenario.name)
+            safe::line(&scenario.name),
+            evidence.of_which()
         ));
         if !evidence.title.is_empty() {
             self.labelled(4, "shows", Paint::Dim, &evidence.title);

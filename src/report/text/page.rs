@@ -71,6 +71,7 @@ pub(super) fn verdict_paint(verdict: Verdict) -> Paint {
         Verdict::Fixed
         | Verdict::AlreadyBroken
         | Verdict::Flaky
+        | Verdict::Sporadic
         | Verdict::Inconclusive(_)
         | Verdict::NotRun => Paint::Yellow,
     }

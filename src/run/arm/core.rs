@@ -51,7 +51,9 @@ impl<'a> ArmRun<'a> {
             cell: &context.setup.plan.cells[index],
             name: match &plan.ends {
                 Ends::Saved(set) => names::template(run, set),
-                Ends::Removed | Ends::KeptOnFault | Ends::Kept => names::arm(run, index, plan.id.kind),
+                Ends::Removed | Ends::KeptOnFault | Ends::Kept => {
+                    names::arm(run, index, plan.id.kind, plan.id.nth_try)
+                }
             },
             plan,
             guests: GuestTime::default(),

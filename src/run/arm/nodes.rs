@@ -93,7 +93,7 @@ impl<'a> ArmRun<'a> {
 
     /// A node's interface to the run's outlet, and the one to its cell.
     fn nics(&self, outlet: Option<&Outlet>, at: usize, node: &NodePlan) -> Result<Vec<Nic>, LabError> {
-        let out = names::outlet_mac(self.index, self.plan.id.kind, at);
+        let out = names::outlet_mac(self.index, self.plan.id.kind, self.plan.id.nth_try, at);
         let Some(outlet) = outlet else {
             return Ok(vec![Nic {
                 network: None,

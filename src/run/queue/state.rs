@@ -6,39 +6,12 @@ use std::time::Duration;
 
 use crate::model::id::Arm;
 use crate::model::outcome::Cause;
+use crate::run::queue::answers::{Ahead, Start, Stranded};
 use crate::run::queue::needs::{Amount, CellNeeds, RESERVE, Room};
 use crate::units::Mib;
 
 /// How often an admission that does not fit yet may be overtaken by later ones.
 pub const PATIENCE: u32 = 4;
-
-/// Arms that start now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    /// The cell's index.
-    pub cell: usize,
-    /// Its arms that start.
-    pub arms: &'static [Arm],
-    /// The host's index.
-    pub host: usize,
-    /// For the first start of a cell's second try: the host that was lost.
-    pub instead_of: Option<usize>,
-    /// Which try of its cell it belongs to; counts from 1.
-    pub nth_try: u32,
-}
-
-/// An arm that will never start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stranded {
-    /// The cell's index.
-    pub cell: usize,
-    /// Which arm.
-    pub arm: Arm,
-    /// Of which try of its cell.
-    pub nth_try: u32,
-    /// Why.
-    pub cause: Cause,
-}
 
 struct Host {
     room: Room,
@@ -74,14 +47,14 @@ struct Cell {
     running: usize,
     /// An arm of it fell with its host.
     broken: bool,
-    /// The host that its first try was lost with.
-    lost: Option<usize>,
-}
-
-impl Cell {
-    fn nth_try(&self) -> u32 {
-        1 + u32::from(self.lost.is_some())
-    }
+    /// Whether a try of it was lost with its host.
+    lost: bool,
+    /// That host, until the try that takes its place begins.
+    from: Option<usize>,
+    /// Which try it is at; counts from 1.
+    nth_try: u32,
+    /// Whether somebody was told that both arms of that one are over.
+    told: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -138,7 +111,10 @@ impl Queue {
                 home: None,
                 running: 0,
                 broken: false,
-                lost: None,
+                lost: false,
+                from: None,
+                nth_try: 1,
+                told: false,
             });
             queue.wait(index);
         }
@@ -158,9 +134,10 @@ impl Queue {
         }
     }
 
-    /// Takes out the arms of a cell that needs not run.
-    pub fn leave_out(&mut self, cell: usize) {
+    /// Takes out the arms of a cell of which so many pairs need not run, as they have; what they show may be confirmed.
+    pub fn leave_out(&mut self, cell: usize, pairs: u32) {
         self.waiting.retain(|waiting| waiting.cell != cell);
+        self.cells[cell].nth_try = pairs;
     }
 
     /// Whether anything waits.
@@ -260,7 +237,7 @@ impl Queue {
     /// [`Queue::admit`] left them, where there is one host, its images are there, and memory and disk hold it. They are
     /// taken for it, and it starts as soon as its vCPUs are free, so that what it holds is never waited for. None, where
     /// something was overtaken too often: what is free is for that.
-    pub fn ahead(&mut self) -> Option<(usize, Arm, usize)> {
+    pub fn ahead(&mut self) -> Option<Ahead> {
         let patient = |waiting: &Waiting| !waiting.ahead && waiting.overtaken < PATIENCE;
         if self.hosts.len() != 1 || !self.waiting.iter().all(patient) {
             return None;
@@ -281,7 +258,12 @@ impl Queue {
         }
         self.hosts[0].take(cost);
         self.waiting[0].ahead = true;
-        Some((next.cell, arm, 0))
+        Some(Ahead {
+            cell: next.cell,
+            arm,
+            nth_try: self.cells[next.cell].nth_try,
+            host: 0,
+        })
     }
 
     fn most_free(&self, host: usize) -> (u32, Mib, Reverse<usize>) {
@@ -334,7 +316,7 @@ impl Queue {
     fn start(&mut self, waiting: &Waiting, host: usize) -> Start {
         let cost = self.cost(waiting, host);
         let cell = &mut self.cells[waiting.cell];
-        let instead_of = cell.lost.filter(|_| cell.home.is_none());
+        let instead_of = cell.from.take();
         cell.home = Some(host);
         cell.running += waiting.arms.len();
         let given = &mut self.given[cell.group];
@@ -351,7 +333,7 @@ impl Queue {
             arms: waiting.arms,
             host,
             instead_of,
-            nth_try: cell.nth_try(),
+            nth_try: cell.nth_try,
         }
     }
 
@@ -402,16 +384,40 @@ impl Queue {
     pub fn retry(&mut self) {
         for index in 0..self.cells.len() {
             let cell = &self.cells[index];
-            let over = cell.broken && cell.running == 0 && cell.lost.is_none();
+            let over = cell.broken && cell.running == 0 && !cell.lost;
             let holds = |host: &Host| !host.lost && host.room.can_hold(&cell.needs);
             if over && self.hosts.iter().any(holds) {
                 let cell = &mut self.cells[index];
-                cell.lost = cell.home.take();
+                cell.from = cell.home.take();
+                cell.lost = true;
                 cell.broken = false;
+                cell.nth_try += 1;
                 self.waiting.retain(|waiting| waiting.cell != index);
                 self.wait(index);
             }
         }
+    }
+
+    /// A cell of which both arms are over, once for each try.
+    pub fn through(&mut self) -> Option<usize> {
+        let waits = |index: usize| self.waiting.iter().any(|waiting| waiting.cell == index);
+        let through = |index: &usize| {
+            let cell = &self.cells[*index];
+            !cell.told && cell.running == 0 && !waits(*index)
+        };
+        let index = (0..self.cells.len()).find(through)?;
+        self.cells[index].told = true;
+        Some(index)
+    }
+
+    /// Lets a fresh pair of a cell's arms wait, of which both arms are over, wherever there is room.
+    pub fn confirm(&mut self, index: usize) {
+        let cell = &mut self.cells[index];
+        cell.home = None;
+        cell.broken = false;
+        cell.nth_try += 1;
+        cell.told = false;
+        self.wait(index);
     }
 
     /// Takes out what no host that is left can hold.
@@ -447,7 +453,7 @@ impl Queue {
 
     fn strand(&self, waiting: &Waiting, cause: Cause) -> Vec<Stranded> {
         let cell = waiting.cell;
-        let nth_try = self.cells[cell].nth_try();
+        let nth_try = self.cells[cell].nth_try;
         let stranded = |&arm| Stranded {
             cell,
             arm,

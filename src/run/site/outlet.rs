@@ -55,11 +55,14 @@ impl Outlet {
         made: &mut Vec<Resource>,
     ) -> Result<Self, LabError> {
         let open = setup.plan.network.mode == NetworkMode::Open;
+        // The first, those that confirm it, and with several hosts one in the place of another whose host was lost.
+        let spare = u32::from(setup.hosts.len() > 1);
+        let tries = setup.plan.confirm.pairs.saturating_add(1 + spare);
         let spec = OutletSpec {
             name: names::outlet(&setup.run)?,
             run: setup.run.clone(),
             run_dir: run_dir.to_owned(),
-            macs: names::outlet_macs(&setup.plan.cells),
+            macs: names::outlet_macs(&setup.plan.cells, tries),
             open,
         };
         made.push(resources.intend(Made::Network(spec.name.clone()))?);

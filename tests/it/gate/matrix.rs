@@ -118,6 +118,7 @@ fn every_way_of_both_arms_through_the_journal() {
                 Verdict::Regressed => Gate::Closed,
                 Verdict::Fixed
                 | Verdict::AlreadyBroken
+                | Verdict::Sporadic
                 | Verdict::Flaky
                 | Verdict::Inconclusive(_)
                 | Verdict::NotRun => Gate::Undecided,

@@ -274,6 +274,7 @@ impl Lab {
             jobs: self.jobs,
             resumed: None,
             keep_failed: false,
+            confirm: patchgate::verdict::to_confirm,
             observer,
             stop,
             now: self.now,
@@ -357,6 +358,15 @@ impl End {
         let records = self.journal.records.iter();
         let of_arm = records.filter(move |record| record.side().is_some_and(|(_, arm)| arm == of));
         of_arm.map(|record| &record.event)
+    }
+
+    /// Whether an arm of a try says such a thing.
+    pub fn said_by(&self, of: Arm, nth_try: u32, what: impl Fn(&Event) -> bool) -> bool {
+        let mut records = self.journal.records.iter();
+        records.any(|record| {
+            let by = record.arm.as_ref();
+            by.is_some_and(|arm| arm.kind.side() == Some(of) && arm.nth_try == nth_try) && what(&record.event)
+        })
     }
 
     /// The reports of an arm's steps, in the order in which they ended.

@@ -7,8 +7,8 @@ use patchgate::model::drift::DriftPolicy;
 use patchgate::model::id::CellId;
 use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
 use patchgate::model::policy::{
-    Accel, CloneMode, Deadlines, KeptBack, NetworkMode, NetworkPolicy, RebootPolicy, Soak, UpdateMode,
-    UpdatePolicy,
+    Accel, CloneMode, Confirm, Deadlines, KeptBack, NetworkMode, NetworkPolicy, RebootPolicy, Soak,
+    UpdateMode, UpdatePolicy,
 };
 use patchgate::model::scenario::{Action, Scenario, Service, Step, When};
 use patchgate::units::{Mib, Period};
@@ -111,6 +111,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
         performance: Performance::default(),
         reboot: RebootPolicy::Always,
         left_out: Vec::new(),
+        confirm: Confirm::OFF,
         drift: DriftPolicy::default(),
         hosts: vec![HostPlan {
             uri: "auto".to_owned(),
