@@ -8,13 +8,14 @@ mod lab;
 mod look;
 mod ports;
 mod proxy;
+mod script;
 mod state;
 mod tongue;
 mod warm;
 
 pub use faults::{Fault, FaultKind};
-pub use guest::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 pub use lab::{FakeLab, URI};
 pub use look::{LookCall, Section, Sections};
 pub use proxy::FakeProxies;
+pub use script::{Agent, Apply, GuestScript, SAMPLE, StepCall};
 pub use tongue::{AptTongue, Tongue};

@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::fake::faults::{self, Instead};
-use crate::fake::guest::{Domain, SAMPLE, silent};
+use crate::fake::guest::{Domain, silent};
 use crate::fake::lab::FakeLab;
+use crate::fake::script::SAMPLE;
 use crate::guest::command::GuestCommand;
 use crate::guest::linux::timing;
 use crate::model::name::DomainName;
@@ -58,7 +59,7 @@ impl GuestAgent for FakeAgent {
             state.strike(&command.what, self.domain.as_str())
         };
         let mut said = None;
-        let mut delay = self.with(|domain| Ok(domain.delay()))?;
+        let mut delay = self.with(|domain| Ok(domain.delay(command)))?;
         if let Some(kind) = struck {
             self.with(|domain| {
                 domain.suffer(kind);

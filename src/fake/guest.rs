@@ -1,14 +1,13 @@
 //! Guests of the fake lab: scripted, and answering only to commands that patchgate is known to send.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::fake::faults::FaultKind;
 use crate::fake::look::{self, LookCall, Sections};
-use crate::fake::tongue::{AptTongue, Tongue};
+use crate::fake::script::{Agent, Apply, GuestScript, SAMPLE, StepCall, failed, ok};
 use crate::guest::command::GuestCommand;
 use crate::guest::identity::Answer;
 use crate::guest::linux::{observe, timing};
@@ -18,153 +17,9 @@ use crate::model::id::ArmKind;
 use crate::model::update::Update;
 use crate::port::{AgentError, ExecOutput, VmSpec, VmState};
 
-/// What a timed action is called beside its own name.
-pub const SAMPLE: &str = "sample";
-
-/// How a guest's agent behaves; commands are named by [`GuestCommand::what`] or [`SAMPLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agent {
-    /// It answers.
-    Answers,
-    /// It never does.
-    Silent,
-    /// It answers until this command and never again.
-    DiesAt(&'static str),
-    /// It answers, and is set up not to run any command.
-    Forbids,
-    /// It answers this command with bytes that mean nothing.
-    Garbles(&'static str),
-    /// The VM switches itself off at this command.
-    PowersOffAt(&'static str),
-    /// The host kills its QEMU at this command.
-    KilledAt(&'static str),
-    /// It answers until the VM reboots.
-    NeverBack,
-    /// QEMU pauses the VM at this command, the host's disk being full.
-    DiskFullAt(&'static str),
-}
-
-/// How installing the updates goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Apply {
-    /// Well.
-    Good,
-    /// It stops half-way: exit code 100, the first package half-configured.
-    HalfWay,
-    /// It says that all is well and nothing is installed.
-    Lies,
-    /// All is installed, and one package more.
-    Extra,
-    /// A hook of the guest's own apt fails when all is installed.
-    HookFails,
-}
-
-/// A scenario's action as it reaches a guest.
-pub struct StepCall<'a> {
-    /// The command.
-    pub command: &'a GuestCommand,
-    /// The arm.
-    pub arm: ArmKind,
-    /// How often this guest was asked for an action before.
-    pub calls: usize,
-    /// Whether updates are installed.
-    pub updated: bool,
-}
-
-type Times = Arc<dyn Fn(&StepCall<'_>) -> String + Send + Sync>;
-type Steps = Arc<dyn Fn(&StepCall<'_>) -> ExecOutput + Send + Sync>;
-
-type Shows = Arc<dyn Fn(LookCall, &mut Sections) + Send + Sync>;
-
-/// How a guest behaves.
-#[derive(Clone)]
-pub struct GuestScript {
-    /// Its agent.
-    pub agent: Agent,
-    /// In which arm the agent misbehaves; both where `None`.
-    pub agent_in: Option<ArmKind>,
-    /// What is installed, `name:arch` to version.
-    pub packages: BTreeMap<String, String>,
-    /// How it words what its package manager says.
-    pub tongue: &'static dyn Tongue,
-    /// What is pending.
-    pub pending: Vec<Update>,
-    /// What the listing of the pending updates says beside them.
-    pub kept: &'static str,
-    /// What it says of the versions that its sources have.
-    pub versions: &'static str,
-    /// Whether the mirror answers.
-    pub mirror: bool,
-    /// What the probe of the node's isolation prints.
-    pub reach: &'static str,
-    /// How installing goes.
-    pub apply: Apply,
-    /// Whether it takes the identity that it is given, where it goes on from a saved state.
-    pub renews: bool,
-    /// What it says of the need for a reboot.
-    pub hints: &'static str,
-    /// Whether it comes back from a reboot.
-    pub comes_back: bool,
-    /// How its actions end.
-    pub steps: Steps,
-    /// What a timed action says of its time, in microseconds; anything else is garbage.
-    pub times: Times,
-    /// What it shows of itself beside good health.
-    pub shows: Shows,
-    /// How long every command takes.
-    pub delay: Duration,
-}
-
-impl Default for GuestScript {
-    /// A healthy guest with one pending security update, whose actions all exit 0 with no output.
-    fn default() -> Self {
-        Self {
-            agent: Agent::Answers,
-            agent_in: None,
-            packages: [("bash:amd64", "5.2-1"), ("nginx:amd64", "1.22.1-9")]
-                .map(|(name, version)| (name.to_owned(), version.to_owned()))
-                .into(),
-            tongue: &AptTongue,
-            pending: vec![Update {
-                name: "nginx".into(),
-                arch: "amd64".into(),
-                from: Some("1.22.1-9".into()),
-                to: Some("1.22.1-9+deb12u1".into()),
-                origin: "Debian-Security:12/oldstable-security".into(),
-                kernel: false,
-            }],
-            kept: "",
-            versions: "",
-            mirror: true,
-            reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
-            apply: Apply::Good,
-            renews: true,
-            hints: "running 6.1.0\nnext 6.1.0\nend\n",
-            comes_back: true,
-            steps: Arc::new(|_| ok("")),
-            times: Arc::new(|_| "10000".to_owned()),
-            shows: Arc::new(|_, _| {}),
-            delay: Duration::ZERO,
-        }
-    }
-}
-
 /// 32 hexadecimal digits that stand for a text.
 fn digits(text: &str) -> String {
     hex(&Sha256::digest(text))[..32].to_owned()
-}
-
-/// An output with exit code 0.
-fn ok(stdout: &str) -> ExecOutput {
-    failed(0, stdout)
-}
-
-fn failed(exit: i32, stdout: &str) -> ExecOutput {
-    ExecOutput {
-        exit: Some(exit),
-        stdout: stdout.as_bytes().to_vec(),
-        ..ExecOutput::default()
-    }
 }
 
 /// The error of an agent that does not answer.
@@ -192,6 +47,7 @@ pub struct Domain {
     pub who: Answer,
     state: VmState,
     dead_agent: bool,
+    panicked: bool,
 }
 
 impl Domain {
@@ -208,9 +64,10 @@ impl Domain {
                 && script.agent_in.is_none_or(|agent_in| agent_in == arm),
             spec,
             arm,
+            unfinished: script.broken.map(str::to_owned),
             script,
-            unfinished: None,
             held: BTreeSet::new(),
+            panicked: false,
             updated: false,
             boots: 1,
             named: false,
@@ -233,7 +90,9 @@ impl Domain {
     pub fn suffer(&mut self, kind: FaultKind) {
         match kind {
             FaultKind::AgentKilled => self.dead_agent = true,
-            FaultKind::VmKilled => self.state = VmState::Off("crashed".into()),
+            FaultKind::VmKilled => {
+                self.state = VmState::Killed("its QEMU process ended unexpectedly".into());
+            }
             FaultKind::DiskFull => self.state = VmState::Paused { io_error: true },
             FaultKind::Refused
             | FaultKind::NoMemory
@@ -251,9 +110,18 @@ impl Domain {
         !self.dead_agent && self.state == VmState::Running
     }
 
-    /// How long every command takes.
-    pub fn delay(&self) -> Duration {
-        self.script.delay
+    /// How long a command takes.
+    pub fn delay(&self, command: &GuestCommand) -> Duration {
+        match self.script.apply {
+            Apply::Hangs if command.what == what::APPLY => command.timeout,
+            Apply::Hangs
+            | Apply::Good
+            | Apply::HalfWay
+            | Apply::Lies
+            | Apply::Extra
+            | Apply::HookFails
+            | Apply::Balks => self.script.delay,
+        }
     }
 
     pub fn is_paused(&self) -> bool {
@@ -307,7 +175,12 @@ impl Domain {
                     .map(|update| format!("{}:{}", update.name, update.arch));
                 return failed(100, "dpkg: error processing package");
             }
-            Apply::Good | Apply::HookFails => {}
+            Apply::Hangs => {
+                let first = self.script.pending.first();
+                self.unfinished = first.map(|update| format!("{}:{}", update.name, update.arch));
+                return failed(124, "Setting up nginx (1.22.1-9+deb12u1) ...\n");
+            }
+            Apply::Good | Apply::HookFails | Apply::Balks => {}
             Apply::Extra => {
                 self.packages.insert("stowaway:amd64".into(), "1".into());
             }
@@ -320,13 +193,24 @@ impl Domain {
             }
         }
         self.updated = true;
-        if self.script.apply == Apply::HookFails {
-            return failed(
+        match self.script.apply {
+            Apply::Balks => failed(100, "E: Sub-process /usr/bin/dpkg returned an error code (1)"),
+            Apply::HookFails => failed(
                 100,
                 "E: Problem executing scripts DPkg::Post-Invoke 'curl http://cmdb.example/'\n",
-            );
+            ),
+            Apply::Good | Apply::Extra | Apply::HalfWay | Apply::Lies | Apply::Hangs => ok(""),
         }
-        ok("")
+    }
+
+    /// What its console shows.
+    pub fn console(&self) -> String {
+        let panic = "[    1.3] Kernel panic - not syncing: sysrq triggered crash\n";
+        format!(
+            "console of {}\n{}",
+            self.spec.name,
+            if self.panicked { panic } else { "" }
+        )
     }
 
     /// What is pending and not held.
@@ -409,6 +293,7 @@ impl Domain {
             | Agent::PowersOffAt(_)
             | Agent::KilledAt(_)
             | Agent::NeverBack
+            | Agent::Panics
             | Agent::DiskFullAt(_)
             | Agent::Answers
             | Agent::Silent => {}
@@ -424,7 +309,9 @@ impl Domain {
                 self.boots += 1;
                 // It writes its host table anew at every boot.
                 self.named = false;
-                self.dead_agent = !self.script.comes_back || self.misbehaves() == Agent::NeverBack;
+                self.dead_agent =
+                    !self.script.comes_back || matches!(self.misbehaves(), Agent::NeverBack | Agent::Panics);
+                self.panicked = self.misbehaves() == Agent::Panics;
                 ok("")
             }
             what::PACKAGES => ok(&self
@@ -450,6 +337,9 @@ impl Domain {
             what::FETCH | what::CLEAR => ok(""),
             what::APPLY => self.install(command),
             what::PROBE => ok(self.script.reach),
+            what::PROCESSES => {
+                ok("41 S apt-get install\n  43 S /bin/sh nginx.postinst\n    44 S sleep 3600\n")
+            }
             what::REBOOT_HINTS => ok(self.script.hints),
             what::OBSERVE => ok(&look::answer(&self.sections(command), false)),
             what::OBSERVE_FILES => ok(&look::answer(&self.sections(command), true)),

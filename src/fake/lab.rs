@@ -1,9 +1,10 @@
 //! The fake lab in the hands of a test: what it is told to do, and what was done to it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::fake::faults::{Fault, Planted};
-use crate::fake::guest::GuestScript;
+use crate::fake::script::GuestScript;
 use crate::fake::state::State;
 use crate::model::uri::HostUri;
 use crate::port::{Capacity, LabError};
@@ -85,6 +86,19 @@ impl FakeLab {
     /// Makes a host answer again that had gone away, with all that was there.
     pub fn comes_back(&self) {
         self.state().lives = None;
+    }
+
+    /// Says how long an operation copies: `place_image`, `place_volume` or `fetch_volume`.
+    pub fn copies_for(&self, operation: &'static str, time: Duration) {
+        self.state().copying.insert(operation, time);
+    }
+
+    /// Takes as long as an operation copies.
+    pub(super) async fn copy(&self, operation: &'static str) {
+        let time = self.state().copying.get(operation).copied();
+        if let Some(time) = time {
+            tokio::time::sleep(time).await;
+        }
     }
 
     /// Makes every resource whose name ends in `suffix` impossible to remove.

@@ -30,6 +30,7 @@ impl Storage for FakeLab {
     }
 
     async fn place_image(&self, volume: &VolumePath, _: &Path, _: &str) -> Result<(), LabError> {
+        self.copy("place_image").await;
         let mut state = self.state();
         state.call("place_image", &volume.name)?;
         let in_pool = state.pools.contains(&volume.pool);
@@ -50,10 +51,12 @@ impl Storage for FakeLab {
     }
 
     async fn fetch_volume(&self, volume: &VolumePath, file: &Path) -> Result<String, LabError> {
+        self.copy("fetch_volume").await;
         self.state().fetch(volume, file)
     }
 
     async fn place_volume(&self, volume: &VolumePath, file: &Path, digest: &str) -> Result<(), LabError> {
+        self.copy("place_volume").await;
         self.state().place(volume, file, digest)
     }
 }
@@ -159,7 +162,8 @@ impl Machines for FakeLab {
     }
 
     async fn console_tail(&self, domain: &DomainName) -> String {
-        format!("console of {domain}")
+        let state = self.state();
+        state.domains.get(domain).map(Domain::console).unwrap_or_default()
     }
 
     fn agent(&self, domain: &DomainName) -> Box<dyn GuestAgent> {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::time::Duration;
 
 use crate::fake::faults::{self, FaultKind, Planted};
-use crate::fake::guest::{Domain, GuestScript};
+use crate::fake::guest::Domain;
+use crate::fake::script::GuestScript;
 use crate::guest::identity::Answer;
 use crate::model::name::{DomainName, FilterName, NetworkName, PoolName, VolumePath};
 use crate::model::outcome::Cause;
@@ -26,6 +28,8 @@ pub struct State {
     pub faults: Vec<Planted>,
     pub refusals: BTreeMap<String, LabError>,
     pub stuck: BTreeSet<String>,
+    /// How long operations copy.
+    pub copying: BTreeMap<&'static str, Duration>,
     pub violations: Vec<String>,
     pub calls: Vec<String>,
     pub asked: Vec<(String, String)>,

@@ -65,6 +65,12 @@ pub trait System: Debug + Send + Sync {
     /// Asks for a reboot, and answers before it begins.
     fn reboot(&self) -> GuestCommand;
 
+    /// The line of a console's end which says that the guest does not run, or does not come up.
+    fn dead<'c>(&self, console: &'c str) -> Option<&'c str>;
+
+    /// Lists the processes of these names and those below them, each with its command line, the deepest last.
+    fn processes(&self, names: &[&str]) -> GuestCommand;
+
     /// Whether an exit code says that a bounded command was ended at its time.
     fn is_timeout(&self, exit: Option<i32>) -> bool;
 

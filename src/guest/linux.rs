@@ -3,6 +3,7 @@
 pub mod action;
 pub mod boot;
 pub mod command;
+mod console;
 pub mod http;
 pub mod identity;
 pub mod log;

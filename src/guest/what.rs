@@ -41,6 +41,8 @@ pub const FIXES: &str = "look for superseded fixes";
 pub const RESOLVE: &str = "resolve the update set";
 /// Into the guest.
 pub const FETCH: &str = "fetch the update set";
+/// What hangs while that goes on.
+pub const PROCESSES: &str = "list the processes of the installation";
 /// Onto the system.
 pub const APPLY: &str = "install the update set";
 /// Every package.

@@ -21,6 +21,7 @@ mod filter;
 mod folders;
 mod host;
 mod link;
+mod making;
 mod network;
 mod pool;
 mod port;

@@ -174,6 +174,37 @@ impl Cause {
         }
     }
 
+    /// Whether it is the host's own, so that whatever went on there at the time cannot be believed.
+    pub fn is_of_the_host(self) -> bool {
+        match self {
+            Self::HostMemory | Self::HostDisk | Self::HostLost | Self::HostRefused | Self::VmKilled => true,
+            Self::AgentSilent
+            | Self::AgentLost
+            | Self::AgentForbids
+            | Self::RebootTimeout
+            | Self::GuestStopped
+            | Self::BootBroken
+            | Self::BrokenBefore
+            | Self::GuestProtocol
+            | Self::Deadline
+            | Self::GuestDisk
+            | Self::GuestHook
+            | Self::NotIsolated
+            | Self::ImageDamaged
+            | Self::MirrorUnreachable
+            | Self::ResolveFailed
+            | Self::UpdateFailed
+            | Self::SetNotInstalled
+            | Self::NoUpdates
+            | Self::SeedFailed
+            | Self::ScenarioInvalid
+            | Self::NotMeasured
+            | Self::NotConfirmed
+            | Self::Interrupted
+            | Self::Internal => false,
+        }
+    }
+
     /// The cause in words, a fragment that names no subject.
     pub fn words(self) -> &'static str {
         match self {

@@ -223,6 +223,13 @@ impl PackageStates {
         most.map_or("", |(arch, _)| arch)
     }
 
+    /// What is not fully installed and was not so before.
+    pub fn unfinished_since(&self, before: Option<&Self>) -> impl Iterator<Item = (&String, &String)> {
+        self.unfinished.iter().filter(move |(name, state)| {
+            before.is_none_or(|before| before.unfinished.get(*name) != Some(*state))
+        })
+    }
+
     /// Every package with its version, or with its state where it is not fully installed; `database` is what has the states.
     pub fn states(&self, database: &str) -> BTreeMap<String, String> {
         let words = |state: &str| format!("{UNFINISHED}{database}'s state `{state}`");
@@ -247,7 +254,7 @@ pub struct Proof {
     /// Packages that changed and are not in the set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unexpected: Vec<String>,
-    /// Packages that are not fully installed, with their state.
+    /// Packages that are not fully installed and were not so before, with their state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub half_configured: Vec<String>,
 }

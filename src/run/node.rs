@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Family, System};
+use crate::input::clip;
 use crate::model::name::DomainName;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
@@ -23,6 +24,9 @@ use crate::units::Period;
 
 /// The pause between two signs of life that are asked for.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause between two looks at the console of a node that does not answer.
+const CONSOLE: Duration = Duration::from_secs(5);
 
 /// How long one sign of life may take.
 const PING: Duration = Duration::from_secs(5);
@@ -45,6 +49,8 @@ pub struct Node<'a> {
     guests: GuestTime,
     /// Changes with every boot; a scenario may reboot a node that others look at.
     boot_id: Mutex<String>,
+    /// The end of its console before its last reboot: what stands there is of another boot.
+    console: Mutex<String>,
 }
 
 /// A fault of a node in a stage.
@@ -95,6 +101,7 @@ impl<'a> Node<'a> {
             agent,
             guests,
             boot_id: Mutex::default(),
+            console: Mutex::default(),
         }
     }
 
@@ -119,6 +126,7 @@ impl<'a> Node<'a> {
     pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
         let _wait = self.guests.wait();
         let started = Instant::now();
+        let mut looked = started;
         loop {
             if self.agent.ping(PING.min(deadline.0)).await.is_ok() {
                 match self.ask_boot_id(stage).await {
@@ -133,6 +141,12 @@ impl<'a> Node<'a> {
             }
             if let Some(fault) = self.stopped(stage).await {
                 return Err(fault);
+            }
+            if looked.elapsed() >= CONSOLE {
+                looked = Instant::now();
+                if let Some(fault) = self.dead(stage).await {
+                    return Err(fault);
+                }
             }
             if started.elapsed() >= deadline.0 {
                 return Err(self.never_ready(stage, deadline, old.is_some()).await);
@@ -178,6 +192,25 @@ impl<'a> Node<'a> {
                 .into(),
         );
         fault
+    }
+
+    /// The fault of a guest whose console says that it does not run: that is known long before a wait for it is over.
+    async fn dead(&self, stage: Stage) -> Option<Fault> {
+        let console = self.site.host.console_tail(&self.domain).await;
+        let before = self
+            .console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let line = self.system().dead(new_of(&console, &before))?;
+        let mut fault = self.fault(
+            stage,
+            Cause::BootBroken,
+            format!("its console says: {}", clip(line)),
+        );
+        fault.detail = tail(&console);
+        fault.hint = Some("look at the end of the console".into());
+        Some(fault)
     }
 
     /// The fault of a VM that does not run any more.
@@ -233,6 +266,11 @@ impl<'a> Node<'a> {
         if let Some(fault) = self.stopped(stage).await {
             return Err(fault);
         }
+        if let AgentError::Silent(_) = &error
+            && let Some(fault) = self.dead(stage).await
+        {
+            return Err(fault);
+        }
         let cause = match &error {
             AgentError::Silent(_) => Cause::AgentLost,
             AgentError::Timeout(_) => Cause::Deadline,
@@ -282,6 +320,8 @@ impl<'a> Node<'a> {
     pub async fn reboot(&self, stage: Stage, deadline: Period) -> Result<(), Fault> {
         let _wait = self.guests.wait();
         let old = self.boot_id();
+        let console = self.site.host.console_tail(&self.domain).await;
+        *self.console.lock().unwrap_or_else(PoisonError::into_inner) = console;
         // An agent that falls silent here is being stopped already, and one that does not come back is found below.
         match self.agent.exec(&self.system().reboot()).await {
             Ok(output) if output.exit == Some(0) => {}
@@ -379,6 +419,17 @@ impl<'a> Node<'a> {
     }
 }
 
+/// What of the end of a console has come since it ended in `before`.
+fn new_of<'c>(console: &'c str, before: &str) -> &'c str {
+    const KNOWN: usize = 256;
+    let known: Vec<char> = before.chars().rev().take(KNOWN).collect();
+    let known: String = known.into_iter().rev().collect();
+    match console.rfind(&known) {
+        Some(at) if !known.is_empty() => &console[at + known.len()..],
+        Some(_) | None => console,
+    }
+}
+
 /// An exit code in words.
 pub fn exit_words(exit: Option<i32>) -> String {
     exit.map_or_else(|| "none (a signal ended it)".to_owned(), |code| code.to_string())
@@ -394,5 +445,22 @@ pub fn output_text(output: &ExecOutput) -> String {
         stdout.into_owned()
     } else {
         format!("{stdout}\n{stderr}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new_of;
+
+    #[test]
+    fn what_a_console_said_before_a_reboot_is_of_another_boot() {
+        let before = "You are in emergency mode\nweb login: ";
+        assert_eq!(
+            new_of("You are in emergency mode\nweb login: up\n", before),
+            "up\n"
+        );
+        assert_eq!(new_of("only new", before), "only new");
+        assert_eq!(new_of("all", ""), "all");
+        assert_eq!(new_of("", before), "");
     }
 }

@@ -45,11 +45,12 @@ pub(super) fn result(
     let result =
         measured::with_failed_samples(of_runs(scenario, name, arm, seen, interrupted, 0), scenario, seen);
     let has_passed = matches!(result.outcome, ArmOutcome::Passed | ArmOutcome::FlakyPassed);
-    if again && scenario.required && has_passed {
+    let result = if again && scenario.required && has_passed {
         with_the_end(result, of_runs(scenario, name, arm, seen, interrupted, AGAIN))
     } else {
         result
-    }
+    };
+    beside_the_host(result, &seen.faults)
 }
 
 /// The outcome of the runs of one moment: of those after the updates (from number 0), or of those at the end of the soak (from
@@ -116,6 +117,16 @@ fn of_runs(
             .map(|(index, report)| (*index, (*report).clone()))
             .collect(),
     }
+}
+
+/// A result of an arm that ended by a fault of its host: what failed there before that may be the same fault.
+fn beside_the_host(mut result: ArmResult, faults: &[&Fault]) -> ArmResult {
+    let of_host = faults.iter().find(|fault| fault.cause.is_of_the_host());
+    if let (ArmOutcome::Failed, Some(fault)) = (result.outcome, of_host) {
+        result.outcome = ArmOutcome::Errored(fault.cause);
+        result.problem = Some(format!("it failed, and then {}", fault.cause.words()));
+    }
+    result
 }
 
 /// The result of a scenario that passed after the updates, with that of its runs at the end of the soak: it has to pass then, too.

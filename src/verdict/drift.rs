@@ -269,10 +269,10 @@ fn of_class(
             Class::Package => {
                 matches!(&change, Change::Changed { from, to } if is_unfinished(from) && !is_unfinished(to))
             }
+            Class::Taint => counted::tells_of_load(&item, &change),
             Class::Listening
             | Class::Restart
             | Class::Kernel
-            | Class::Taint
             | Class::Dump
             | Class::Mount
             | Class::User

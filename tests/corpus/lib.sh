@@ -61,3 +61,10 @@ EOF
     sed -e "s|^updates = .*|updates = \"listed\"\nlisted = [\"$name\"]\nexpect_updates = false\nscenarios = \"${scenarios:-$root/scenarios}\"|" \
         -e "s|\"images/roles/|\"roles/|" -e "s|\"images/|\"$root/images/|" "$root/patchgate.toml" > patchgate.toml
 }
+
+# table NAME LINE..: one more table of a lab that was planted. What is not to be waited for in full is said so, that a run of two
+# pairs of arms ends in a few minutes on emulated processors too.
+table() {
+    printf '\n[%s]\n' "$1" >> patchgate.toml
+    printf '%s\n' "${@:2}" >> patchgate.toml
+}

@@ -13,10 +13,14 @@ fn every_planted_lab_is_well_formed_and_has_one_package_pending() {
         ("breaks-after-reboot", "web", "web"),
         ("breaks-login", "ledgersmb", "accounting"),
         ("changes-rounding", "tryton", "erp"),
+        ("hangs-in-its-script", "web", "web"),
         ("harmless", "web", "web,database"),
         ("harmless", "database", "web,database"),
+        ("masks-the-agent", "web", "web"),
         ("opens-port", "web", "web"),
+        ("panics-at-boot", "web", "web"),
         ("slows-page", "web", "web"),
+        ("stops-after-a-minute", "web", "web"),
         ("stops-service", "web", "web"),
     ] {
         let folder = tempfile::tempdir().expect("folder");

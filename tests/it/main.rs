@@ -28,6 +28,7 @@ mod plan;
 mod proxy;
 mod queue;
 mod run_arm;
+mod run_blame;
 mod run_confirm;
 mod run_fake;
 mod run_hosts;

@@ -47,3 +47,11 @@ pub fn settle(patience: Duration) -> GuestCommand {
     command.timeout = patience + QUESTION;
     command
 }
+
+/// Lists the processes of these names and those below them, as a tree.
+pub fn processes(names: &[&str]) -> GuestCommand {
+    const TEXT: &str = include_str!("processes.sh");
+    let limit = Duration::from_secs(20);
+    let argv = [&["/bin/bash", "-c", TEXT, "patchgate"], names].concat();
+    bounded(what::PROCESSES, &argv, &[], limit)
+}

@@ -7,7 +7,9 @@ use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::System;
 use crate::guest::http::Request;
 use crate::guest::identity::{Answer, Identity, Place};
-use crate::guest::linux::{action, boot, command, http, identity, log, observe, probe, script, sql, timing};
+use crate::guest::linux::{
+    action, boot, command, console, http, identity, log, observe, probe, script, sql, timing,
+};
 use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
 use crate::model::observation::Observation;
@@ -36,6 +38,14 @@ impl System for Linux {
 
     fn reboot(&self) -> GuestCommand {
         boot::reboot()
+    }
+
+    fn dead<'c>(&self, console: &'c str) -> Option<&'c str> {
+        console::dead(console)
+    }
+
+    fn processes(&self, names: &[&str]) -> GuestCommand {
+        boot::processes(names)
     }
 
     fn is_timeout(&self, exit: Option<i32>) -> bool {

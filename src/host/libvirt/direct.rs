@@ -9,12 +9,16 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::host::libvirt::error::{damaged, from_message};
+use crate::host::libvirt::making::Halt;
 use crate::input::hex;
 use crate::model::name::VolumeName;
 use crate::port::LabError;
 
 /// What is read of a file at once.
 pub const CHUNK: usize = 1024 * 1024;
+
+/// What is copied of a file at once.
+const PIECE: u64 = 64 * 1024 * 1024;
 
 /// Opens a volume that libvirt has made, to write to it; nothing where this user may not.
 pub fn writable(folder: Option<&Path>, name: &VolumeName) -> Option<File> {
@@ -37,14 +41,21 @@ fn open(options: &mut OpenOptions, folder: &Path, name: &VolumeName) -> Option<F
 }
 
 /// Copies all of `source`, the file at `path`, to the begin of `target`; the SHA-256 of what arrived.
-pub fn copy(source: &File, target: &File, path: &Path) -> Result<String, LabError> {
+pub fn copy(source: &File, target: &File, path: &Path, halt: &Halt) -> Result<String, LabError> {
     let size = source
         .metadata()
         .map_err(|error| damaged(path, &error.to_string()))?
         .len();
-    let copied = io::copy(&mut source.take(size), &mut &*target).map_err(|error| unwritable(path, &error))?;
-    if copied != size {
-        return Err(damaged(path, "it became shorter while it was read"));
+    let mut left = size;
+    while left > 0 {
+        halt.check()?;
+        let piece = left.min(PIECE);
+        let copied =
+            io::copy(&mut source.take(piece), &mut &*target).map_err(|error| unwritable(path, &error))?;
+        if copied != piece {
+            return Err(damaged(path, "it became shorter while it was read"));
+        }
+        left -= piece;
     }
     hash(target).map_err(|error| unwritable(path, &error))
 }
@@ -83,7 +94,8 @@ mod tests {
         fs::write(&path, b"abc").expect("a source");
         fs::write(folder.path().join("target"), b"").expect("a target");
         let target = writable(Some(folder.path()), &name("target")).expect("it opens");
-        let digest = copy(&File::open(&path).expect("it opens"), &target, &path).expect("a copy");
+        let digest = File::open(&path).expect("it opens");
+        let digest = copy(&digest, &target, &path, &Halt::default()).expect("a copy");
         // FIPS 180-2, B.1.
         assert_eq!(
             digest,

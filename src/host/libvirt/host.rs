@@ -10,9 +10,11 @@ use crate::host::libvirt::capabilities::version;
 use crate::host::libvirt::error::doing;
 use crate::host::libvirt::folders::Folders;
 use crate::host::libvirt::link::{CALL_LIMIT, Link};
-use crate::model::name::PoolName;
+use crate::host::libvirt::making::{Halt, Making};
+use crate::model::name::VolumePath;
 use crate::model::outcome::Cause;
 use crate::model::plan::HostPlan;
+use crate::model::resource::Made;
 use crate::model::uri::HostUri;
 use crate::port::LabError;
 
@@ -26,6 +28,7 @@ pub struct LibvirtHost {
     version: String,
     chosen: String,
     folders: Arc<Folders>,
+    making: Making,
 }
 
 /// Connects to the host of a plan. `auto` takes the system daemon where it answers, else the session, which needs
@@ -76,6 +79,7 @@ impl LibvirtHost {
             version,
             chosen,
             folders: Arc::default(),
+            making: Making::default(),
         })
     }
 
@@ -99,27 +103,41 @@ impl LibvirtHost {
         &self.link
     }
 
-    /// Makes a call about a pool that is given the pool's folder, where that is on this machine.
-    pub async fn transfer<T, F>(&self, what: String, pool: &PoolName, work: F) -> Result<T, LabError>
+    /// Copies from or to a volume; the work is given its pool's folder, where that is on this machine, and is to end early
+    /// where nobody waits for it any more.
+    pub async fn transfer<T, F>(&self, what: String, volume: &VolumePath, work: F) -> Result<T, LabError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connect, Option<PathBuf>) -> Result<T, LabError> + Send + 'static,
+        F: FnOnce(&Connect, Option<PathBuf>, &Halt) -> Result<T, LabError> + Send + 'static,
     {
         let folders = self.is_local().then(|| self.folders.clone());
-        let pool = pool.clone();
+        let pool = volume.pool.clone();
+        let (busy, _waits) = self.making.begin(&Made::Volume(volume.clone()).name());
         self.link
             .call(what, PLACE_LIMIT, move |conn| {
-                work(conn, folders.and_then(|folders| folders.of(conn, &pool)))
+                let folder = folders.and_then(|folders| folders.of(conn, &pool));
+                work(conn, folder, busy.halt())
             })
             .await
     }
 
-    /// Makes a call that makes something.
-    pub async fn make<T, F>(&self, what: String, work: F) -> Result<T, LabError>
+    /// Makes a call that makes `made`.
+    pub async fn make<T, F>(&self, made: &Made, what: String, work: F) -> Result<T, LabError>
     where
         T: Send + 'static,
         F: FnOnce(&Connect) -> Result<T, LabError> + Send + 'static,
     {
-        self.link.call(what, CALL_LIMIT, work).await
+        let (busy, _waits) = self.making.begin(&made.name());
+        self.link
+            .call(what, CALL_LIMIT, move |conn| {
+                let _busy = busy;
+                work(conn)
+            })
+            .await
+    }
+
+    /// Waits until a thing is not being made any more, by a call that was given up, say.
+    pub async fn is_made(&self, made: &Made) -> Result<(), LabError> {
+        self.making.over(&made.name(), CALL_LIMIT).await
     }
 }

@@ -11,6 +11,7 @@ use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
 
 use crate::host::libvirt::error::{damaged, doing};
+use crate::host::libvirt::making::Halt;
 use crate::host::libvirt::pool::patient;
 use crate::host::libvirt::{direct, volume, xml};
 use crate::image::sparse::{BLOCK, Digest, for_each_block};
@@ -29,6 +30,7 @@ pub fn fetch(
     folder: Option<&Path>,
     path: &VolumePath,
     file: &Path,
+    halt: &Halt,
 ) -> Result<String, LabError> {
     let failed = |error: io::Error| {
         let message = format!("fetching volume {path} to {}: {error}", file.display());
@@ -39,6 +41,7 @@ pub fn fetch(
     let target = target.map_err(failed)?;
     let mut digest = Digest::default();
     let keep = |block: &[u8], at: u64| {
+        halt.check()?;
         if digest.add(block) {
             target.write_all_at(block, at).map_err(failed)?;
         }
@@ -148,8 +151,8 @@ pub fn place(
     conn: &Connect,
     folder: Option<&Path>,
     path: &VolumePath,
-    file: &Path,
-    digest: &str,
+    (file, digest): (&Path, &str),
+    halt: &Halt,
 ) -> Result<(), LabError> {
     let unreadable = |error: io::Error| damaged(file, &error.to_string());
     let source = system::file::open(file).map_err(|error| unreadable(error.into()))?;
@@ -157,7 +160,7 @@ pub fn place(
     let target = volume::create_owned(conn, path, size)?;
     let sent = match direct::writable(folder, &path.name) {
         // After an upload libvirt looks by itself at what has come, and learns the size of a disk.
-        Some(target) => write(&source, &target, file).and_then(|digest| {
+        Some(target) => write(&source, &target, (file, halt)).and_then(|digest| {
             let looking = || doing(format!("looking at what was copied to {path}"));
             let handle = conn
                 .lookup_storage_pool_by_name(path.pool.as_str())
@@ -165,7 +168,7 @@ pub fn place(
             patient(|| handle.refresh(0)).map_err(looking())?;
             Ok(digest)
         }),
-        None => send(conn, &target, &source, size, file),
+        None => send(conn, &target, &source, size, (file, halt)),
     };
     let placed = sent.and_then(|is| {
         if is == digest {
@@ -190,9 +193,10 @@ fn read(
     walk(source, |error| damaged(file, &error.to_string()), each)
 }
 
-fn write(source: &File, target: &File, file: &Path) -> Result<String, LabError> {
+fn write(source: &File, target: &File, (file, halt): (&Path, &Halt)) -> Result<String, LabError> {
     let mut digest = Digest::default();
     read(source, file, |block, at| {
+        halt.check()?;
         if digest.add(block) {
             let written = target.write_all_at(block, at);
             written.map_err(|error| direct::unwritable(file, &error))?;
@@ -207,7 +211,7 @@ fn send(
     target: &StorageVol,
     source: &File,
     size: u64,
-    file: &Path,
+    (file, halt): (&Path, &Halt),
 ) -> Result<String, LabError> {
     let mut digest = Digest::default();
     // Where the present run of blocks that are not zero began.
@@ -216,12 +220,12 @@ fn send(
         if digest.add(block) {
             begin.get_or_insert(at);
         } else if let Some(begin) = begin.take() {
-            upload(conn, target, source, begin..at, file)?;
+            upload(conn, target, source, begin..at, (file, halt))?;
         }
         Ok(())
     })?;
     if let Some(begin) = begin {
-        upload(conn, target, source, begin..size, file)?;
+        upload(conn, target, source, begin..size, (file, halt))?;
     }
     Ok(digest.finish())
 }
@@ -231,10 +235,10 @@ fn upload(
     target: &StorageVol,
     mut source: &File,
     place: Range<u64>,
-    file: &Path,
+    (file, halt): (&Path, &Halt),
 ) -> Result<(), LabError> {
     source
         .seek(SeekFrom::Start(place.start))
         .map_err(|error| damaged(file, &error.to_string()))?;
-    volume::upload(conn, target, &mut source, place, file).map(drop)
+    volume::upload(conn, target, &mut source, place, (file, halt)).map(drop)
 }

@@ -13,6 +13,7 @@ use virt::stream::Stream;
 use crate::host::libvirt::capabilities::owner;
 use crate::host::libvirt::direct::{self, CHUNK};
 use crate::host::libvirt::error::{damaged, doing, found, is_absent, lab_error};
+use crate::host::libvirt::making::Halt;
 use crate::host::libvirt::pool::patient;
 use crate::host::libvirt::xml::{Element, child, element, parse};
 use crate::input::hex;
@@ -70,8 +71,8 @@ pub fn place_image(
     conn: &Connect,
     folder: Option<&Path>,
     path: &VolumePath,
-    file: &Path,
-    sha256: &str,
+    (file, sha256): (&Path, &str),
+    halt: &Halt,
 ) -> Result<(), LabError> {
     let unreadable = |error: std::io::Error| {
         LabError::new(Cause::ImageDamaged, format!("image {}: {error}", file.display()))
@@ -85,8 +86,8 @@ pub fn place_image(
     let xml = describe(&path.name, size, Kind::RAW).render();
     let volume = StorageVol::create_xml(&handle, &xml, 0).map_err(placing())?;
     let copied = match direct::writable(folder, &path.name) {
-        Some(target) => direct::copy(&source, &target, file),
-        None => upload(conn, &volume, &mut source, 0..size, file),
+        Some(target) => direct::copy(&source, &target, file, halt),
+        None => upload(conn, &volume, &mut source, 0..size, (file, halt)),
     };
     let copied = copied.and_then(|digest| {
         if !digest.eq_ignore_ascii_case(sha256) {
@@ -154,7 +155,7 @@ pub fn place_bytes(conn: &Connect, path: &VolumePath, bytes: &[u8]) -> Result<()
         &volume,
         &mut &*bytes,
         0..size,
-        Path::new(path.name.as_str()),
+        (Path::new(path.name.as_str()), &Halt::default()),
     )
     .map(drop)
 }
@@ -165,7 +166,7 @@ pub fn upload(
     volume: &StorageVol,
     source: &mut dyn Read,
     place: Range<u64>,
-    file: &Path,
+    (file, halt): (&Path, &Halt),
 ) -> Result<String, LabError> {
     let size = place.end.saturating_sub(place.start);
     let sending = || doing(format!("copying image {}", file.display()));
@@ -175,6 +176,10 @@ pub fn upload(
     let mut buffer = vec![0; CHUNK];
     let mut left = size;
     while left > 0 {
+        if let Err(halted) = halt.check() {
+            let _ = stream.abort();
+            return Err(halted);
+        }
         let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
         let read = match source.read(&mut buffer[..want]) {
             Ok(0) => {

@@ -100,6 +100,17 @@ impl<'a> ArmRun<'a> {
         Ok(())
     }
 
+    /// What came of a copy to the host, which may take minutes and is given up where the run is asked to stop.
+    pub async fn copied<T>(&self, copy: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
+        tokio::select! {
+            biased;
+            () = self.context.setup.stop.cancelled() => {
+                Err(LabError::new(Cause::Interrupted, "the run was asked to stop"))
+            }
+            copied = copy => copied,
+        }
+    }
+
     /// Runs a stage, timed, unless the run is asked to stop before it begins.
     pub async fn stage<T>(
         &self,

@@ -88,7 +88,8 @@ impl<'a> ArmRun<'a> {
             let message = format!("image {} has no sealed disk", node.image.name);
             LabError::new(Cause::ImageDamaged, message)
         })?;
-        self.site.resources.base(&setup.run, &node.image, file).await
+        let placed = self.site.resources.base(&setup.run, &node.image, file);
+        self.copied(placed).await
     }
 
     /// A node's interface to the run's outlet, and the one to its cell.

@@ -3,7 +3,7 @@
 use crate::model::arm::Applies;
 use crate::model::event::Event;
 use crate::model::outcome::{Cause, Fault, Stage};
-use crate::model::update::UpdateSet;
+use crate::model::update::{PackageStates, UpdateSet};
 use crate::run::arm::ArmRun;
 use crate::run::life::isolate;
 use crate::run::life::updates::{self, Resolved};
@@ -34,9 +34,14 @@ impl ArmRun<'_> {
         .await
     }
 
-    /// Fetches and installs on every node its set; returns whether any node needs a reboot for it. Where the arm applies
-    /// nothing these are no stages.
-    pub async fn install(&self, nodes: &[Node<'_>], sets: &[UpdateSet]) -> Result<bool, Fault> {
+    /// Fetches and installs on every node its set; `before` is what the nodes had. Returns whether any node needs a reboot
+    /// for it. Where the arm applies nothing these are no stages.
+    pub async fn install(
+        &self,
+        nodes: &[Node<'_>],
+        sets: &[UpdateSet],
+        before: &[PackageStates],
+    ) -> Result<bool, Fault> {
         match self.plan.applies {
             Applies::Nothing => return Ok(false),
             Applies::Policy | Applies::Pinned(_) => {}
@@ -53,9 +58,9 @@ impl ArmRun<'_> {
         .await?;
         self.stage(Stage::Apply, async {
             let mut needed = false;
-            for (node, set) in nodes.iter().zip(sets) {
+            for (at, (node, set)) in nodes.iter().zip(sets).enumerate() {
                 if !set.is_empty() {
-                    updates::apply(node, set, deadlines).await?;
+                    updates::apply(node, set, before.get(at), deadlines).await?;
                 } else if self.context.setup.plan.reboot.is_always() {
                     continue;
                 }

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::sleep;
 
 use crate::guest::answer::Pending;
 use crate::guest::command::GuestCommand;
+use crate::input::clip;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::{Deadlines, UpdateMode, UpdatePolicy};
 use crate::model::update::{PackageStates, Unrehearsed, Update, UpdateSet, unrehearsed_words};
+use crate::port::ExecOutput;
 use crate::run::node::{Node, exit_words, output_text, tail};
 
 /// Has a node read its update sources.
@@ -206,24 +209,81 @@ pub async fn download(
     Err(fault)
 }
 
-/// Installs the set. The packages' state is the truth: an exit code alone is not believed.
-pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> Result<(), Fault> {
-    let updates = node.family.updates;
-    let output = node
-        .exec(Stage::Apply, &updates.apply(set, deadlines.apply.0))
-        .await?;
-    let states = packages(node, Stage::Apply).await?;
-    let unfinished: Vec<String> = states
-        .unfinished
-        .iter()
+/// How long before the end of its time an installation that goes on is looked at.
+const LAST_LOOK: Duration = Duration::from_secs(15);
+
+/// Runs an installation; with its output, where it takes nearly all its time, what runs of it then.
+async fn install(node: &Node<'_>, set: &UpdateSet, limit: Duration) -> Result<(ExecOutput, String), Fault> {
+    let command = node.family.updates.apply(set, limit);
+    let mut work = Box::pin(node.exec(Stage::Apply, &command));
+    tokio::select! {
+        output = &mut work => return Ok((output?, String::new())),
+        () = sleep(limit.saturating_sub(LAST_LOOK.min(limit / 4))) => {}
+    }
+    let words = node.family.updates.words();
+    let look = async {
+        let seen = node
+            .exec(
+                Stage::Apply,
+                &node.system().processes(&[words.manager, words.database]),
+            )
+            .await;
+        seen.map_or_else(
+            |_| String::new(),
+            |seen| String::from_utf8_lossy(&seen.stdout).into_owned(),
+        )
+    };
+    let (output, running) = tokio::join!(work, look);
+    Ok((output?, running))
+}
+
+/// Packages with their states, in words.
+fn in_words<'p>(packages: impl Iterator<Item = (&'p String, &'p String)>) -> String {
+    let words: Vec<String> = packages
         .map(|(name, state)| format!("{name} is `{state}`"))
         .collect();
+    words.join(", ")
+}
+
+/// Installs the set. The packages' state is the truth: an exit code alone is not believed. What was unfinished `before` is
+/// not the updates' doing.
+pub async fn apply(
+    node: &Node<'_>,
+    set: &UpdateSet,
+    before: Option<&PackageStates>,
+    deadlines: &Deadlines,
+) -> Result<(), Fault> {
+    let updates = node.family.updates;
+    let (output, running) = install(node, set, deadlines.apply.0).await?;
+    let states = packages(node, Stage::Apply).await?;
+    let unfinished = in_words(states.unfinished_since(before));
     if output.exit != Some(0) || !unfinished.is_empty() {
         let text = output_text(&output);
+        let old = before.map_or_else(String::new, |before| in_words(before.unfinished.iter()));
         let (cause, mut message) = if node.system().is_timeout(output.exit) {
+            let last = running
+                .lines()
+                .next_back()
+                .map(str::trim)
+                .filter(|line| !line.is_empty());
+            let last = last.map(|line| format!("; last running: {}", clip(line)));
             (
                 Cause::Deadline,
-                format!("the update set was not installed within {}", deadlines.apply),
+                format!(
+                    "the update set was not installed within {}{}",
+                    deadlines.apply,
+                    last.unwrap_or_default()
+                ),
+            )
+        } else if unfinished.is_empty() && !old.is_empty() {
+            (
+                Cause::BrokenBefore,
+                format!(
+                    "{} ended with exit code {}; in {}'s state before the updates: {old}",
+                    updates.words().manager,
+                    exit_words(output.exit),
+                    updates.words().database
+                ),
             )
         } else if let Some((cause, message)) = updates.blame(&text) {
             (cause, message)
@@ -236,10 +296,13 @@ pub async fn apply(node: &Node<'_>, set: &UpdateSet, deadlines: &Deadlines) -> R
         };
         if !unfinished.is_empty() {
             let database = updates.words().database;
-            message = format!("{message}; in {database}'s state: {}", unfinished.join(", "));
+            message = format!("{message}; in {database}'s state: {unfinished}");
         }
         let mut fault = node.fault(Stage::Apply, cause, message);
         fault.detail = tail(&text);
+        if node.system().is_timeout(output.exit) && !running.is_empty() {
+            fault.detail = format!("{}\n\nwhat ran of it then:\n{}", fault.detail, tail(&running));
+        }
         return Err(fault);
     }
     Ok(())

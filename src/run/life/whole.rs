@@ -2,6 +2,10 @@
 //! and which are left out.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +21,7 @@ use crate::run::arm::ArmRun;
 use crate::run::life::begin::Up;
 use crate::run::life::{isolate, observe, scenario};
 use crate::run::names;
-use crate::run::node::Node;
+use crate::run::node::{Node, fault};
 use crate::run::pair::Seat;
 use crate::run::reboot::Say;
 use crate::run::site::saved::Saved;
@@ -60,13 +64,31 @@ pub async fn run(arm: ArmRun<'_>, queued: Duration, seat: Option<Seat>, over: im
         Reboot::Agreed(side) => Some(arm.context.reboots.say(arm.index, side)),
         Reboot::Never | Reboot::Always => None,
     };
-    let result = arm.live(&mut made, Shared { seat, say }).await;
+    let life = Box::pin(arm.live(&mut made, Shared { seat, say }));
+    let result = unharmed(life).await;
     let whole = result.is_ok();
     let mut nodes = arm.nodes_of(&made);
     if !arm.end(result.map(drop), made, arm.plan.keeps(whole), over).await {
         nodes.clear();
     }
     Ended { whole, kept: nodes }
+}
+
+/// A life to its end; a defect of ours in it ends it as a fault, so that what it made is removed and its place given back.
+async fn unharmed<T>(mut life: Pin<Box<impl Future<Output = Result<T, Fault>>>>) -> Result<T, Fault> {
+    poll_fn(|cx| {
+        // After a panic it is never polled again.
+        let polled = catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
+        polled.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            let message = format!("the arm's task panicked: {}", text.unwrap_or_default());
+            let error = LabError::new(Cause::Internal, message)
+                .with_hint("this is a defect in patchgate: please report it");
+            Poll::Ready(Err(fault(Stage::Destroy, None, error)))
+        })
+    })
+    .await
 }
 
 /// The life of an arm that prepares a saved state.
@@ -111,7 +133,7 @@ impl ArmRun<'_> {
         if scenarios.is_empty() && !self.plan.looks {
             return Ok(None);
         }
-        let needed = self.install(&nodes, &sets).await?;
+        let needed = self.install(&nodes, &sets, &before).await?;
         let old_boots: Vec<String> = nodes.iter().map(Node::boot_id).collect();
         let rebooted = match self.plan.reboots {
             Reboot::Never => false,

@@ -87,9 +87,17 @@ pub fn keep(
         .keeping
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
+    let stop = arm.setup().stop.clone();
     tasks.spawn(async move {
-        if let Err(why) = keeping.await {
-            tracing::warn!("{why}");
+        tokio::select! {
+            biased;
+            // Who stops a run waits for no copy.
+            () = stop.cancelled() => {}
+            kept = keeping => {
+                if let Err(why) = kept {
+                    tracing::warn!("{why}");
+                }
+            }
         }
     });
 }

@@ -215,10 +215,9 @@ async fn place(
         ] {
             let path = VolumePath::new(&pool, volume);
             made.push(arm.site.resources.intend(Made::Volume(path.clone()))?);
-            arm.site
-                .host
-                .place_volume(&path, &folder.join(&part.file), &part.digest)
-                .await?;
+            let file = folder.join(&part.file);
+            let placed = arm.site.host.place_volume(&path, &file, &part.digest);
+            arm.copied(placed).await?;
         }
         nodes.push(SavedNode {
             files,

@@ -139,6 +139,26 @@ pub(super) fn counted(
     }
 }
 
+/// Whether a line of the kernel's says no more than that it was not given the processor: under a loaded host any guest's does.
+/// What a kernel that hangs by itself does to a server, its scenarios find.
+pub(super) fn tells_of_load(line: &str, change: &Change) -> bool {
+    /// The kernel's mark of a soft lockup (Documentation/admin-guide/tainted-kernels.rst).
+    const SOFT_LOCKUP: u64 = 1 << 14;
+    if let Change::Changed { from, to } = change
+        && let (Ok(from), Ok(to)) = (from.parse::<u64>(), to.parse::<u64>())
+    {
+        return from ^ to == SOFT_LOCKUP;
+    }
+    [
+        "soft lockup",
+        "blocked for more than",
+        "rcu_sched self-detected stall",
+        "rcu_preempt self-detected stall",
+    ]
+    .iter()
+    .any(|sign| line.contains(sign))
+}
+
 /// Whether the kernel got taint flags that it had not. What is no number counts.
 fn has_more_flags(from: &str, to: &str) -> bool {
     match (from.parse::<u64>(), to.parse::<u64>()) {

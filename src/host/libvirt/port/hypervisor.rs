@@ -36,6 +36,7 @@ impl Hypervisor for LibvirtHost {
         is_to_be_removed(resource, run, self.uri())?;
         let Resource { made, uri } = resource.clone();
         let run = run.clone();
+        self.is_made(&made).await?;
         self.link()
             .ask(format!("removing {resource}"), move |conn| match &made {
                 Made::Domain(name) => domain::remove(conn, name, &run),

@@ -10,6 +10,7 @@ use crate::host::libvirt::agent::DomainChannel;
 use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::{capabilities, describe, domain, saved};
 use crate::model::name::{DomainName, VolumeName};
+use crate::model::resource::Made;
 use crate::port::{GuestAgent, LabError, Machines, VmSpec, VmState};
 
 /// How long reading a console may take: it must not hold up the report of what went wrong.
@@ -32,7 +33,8 @@ impl Machines for LibvirtHost {
 
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {
         let spec = spec.clone();
-        self.make(format!("starting domain {}", spec.name), move |conn| {
+        let made = Made::Domain(spec.name.clone());
+        self.make(&made, format!("starting domain {}", spec.name), move |conn| {
             domain::create(conn, &spec)
         })
         .await
@@ -40,7 +42,8 @@ impl Machines for LibvirtHost {
 
     async fn pause(&self, domain: &DomainName) -> Result<(), LabError> {
         let name = domain.clone();
-        self.make(format!("pausing domain {name}"), move |conn| {
+        let made = Made::Domain(name.clone());
+        self.make(&made, format!("pausing domain {name}"), move |conn| {
             domain::pause(conn, &name)
         })
         .await
@@ -48,7 +51,8 @@ impl Machines for LibvirtHost {
 
     async fn resume(&self, domain: &DomainName) -> Result<(), LabError> {
         let name = domain.clone();
-        self.make(format!("resuming domain {name}"), move |conn| {
+        let made = Made::Domain(name.clone());
+        self.make(&made, format!("resuming domain {name}"), move |conn| {
             domain::resume(conn, &name)
         })
         .await
@@ -56,7 +60,8 @@ impl Machines for LibvirtHost {
 
     async fn save_state(&self, spec: &VmSpec, state: &VolumeName) -> Result<(), LabError> {
         let (spec, state) = (spec.clone(), state.clone());
-        self.make(format!("saving domain {}", spec.name), move |conn| {
+        let made = Made::Domain(spec.name.clone());
+        self.make(&made, format!("saving domain {}", spec.name), move |conn| {
             saved::save(conn, &spec, &state)
         })
         .await

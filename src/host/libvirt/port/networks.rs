@@ -8,6 +8,7 @@ use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::{filter, network};
 use crate::model::name::NetworkName;
 use crate::model::outcome::Cause;
+use crate::model::resource::Made;
 use crate::port::{FilterSpec, LabError, NetworkSpec, Networks, OutletInfo, OutletSpec};
 use crate::system::file;
 
@@ -54,9 +55,11 @@ impl Networks for LibvirtHost {
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), LabError> {
         needs_networks(self, &spec.name)?;
         let spec = spec.clone();
-        self.make(format!("making network {}", spec.name), move |conn| {
-            network::create(conn, &spec)
-        })
+        self.make(
+            &Made::Network(spec.name.clone()),
+            format!("making network {}", spec.name),
+            move |conn| network::create(conn, &spec),
+        )
         .await
     }
 
@@ -64,7 +67,8 @@ impl Networks for LibvirtHost {
         needs_networks(self, &spec.name)?;
         let spec = spec.clone();
         let local = self.is_local();
-        self.make(format!("making network {}", spec.name), move |conn| {
+        let made = Made::Network(spec.name.clone());
+        self.make(&made, format!("making network {}", spec.name), move |conn| {
             // Another machine's routes cannot be read; libvirt refuses the networks that are routed there.
             let routes = local
                 .then(|| file::read(Path::new(ROUTES), ROUTES_LIMIT).ok())
@@ -77,9 +81,11 @@ impl Networks for LibvirtHost {
 
     async fn create_filter(&self, spec: &FilterSpec) -> Result<(), LabError> {
         let spec = spec.clone();
-        self.make(format!("making filter {}", spec.name), move |conn| {
-            filter::create(conn, &spec)
-        })
+        self.make(
+            &Made::Filter(spec.name.clone()),
+            format!("making filter {}", spec.name),
+            move |conn| filter::create(conn, &spec),
+        )
         .await
     }
 }

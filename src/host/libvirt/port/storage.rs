@@ -7,13 +7,15 @@ use async_trait::async_trait;
 use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::{pool, transfer, volume};
 use crate::model::name::{PoolName, VolumePath};
+use crate::model::resource::Made;
 use crate::port::{Disk, LabError, Storage};
 
 #[async_trait]
 impl Storage for LibvirtHost {
     async fn create_pool(&self, pool: &PoolName) -> Result<(), LabError> {
         let (uri, pool) = (self.link().uri().clone(), pool.clone());
-        self.make(format!("making pool {pool}"), move |conn| {
+        let made = Made::Pool(pool.clone());
+        self.make(&made, format!("making pool {pool}"), move |conn| {
             pool::create(conn, &uri, &pool)
         })
         .await
@@ -22,15 +24,16 @@ impl Storage for LibvirtHost {
     async fn place_image(&self, volume: &VolumePath, file: &Path, sha256: &str) -> Result<(), LabError> {
         let (path, file, sha256) = (volume.clone(), file.to_owned(), sha256.to_owned());
         let what = format!("copying image {}", file.display());
-        self.transfer(what, &volume.pool, move |conn, folder| {
-            volume::place_image(conn, folder.as_deref(), &path, &file, &sha256)
+        self.transfer(what, volume, move |conn, folder, halt| {
+            volume::place_image(conn, folder.as_deref(), &path, (&file, &sha256), halt)
         })
         .await
     }
 
     async fn create_overlay(&self, pool: &PoolName, disk: &Disk) -> Result<(), LabError> {
         let (pool, disk) = (pool.clone(), disk.clone());
-        self.make(format!("making overlay {}", disk.volume), move |conn| {
+        let made = Made::Volume(VolumePath::new(&pool, &disk.volume));
+        self.make(&made, format!("making overlay {}", disk.volume), move |conn| {
             volume::create_overlay(conn, &pool, &disk)
         })
         .await
@@ -40,8 +43,8 @@ impl Storage for LibvirtHost {
         let (path, file) = (volume.clone(), file.to_owned());
         self.transfer(
             format!("fetching volume {volume}"),
-            &volume.pool,
-            move |conn, folder| transfer::fetch(conn, folder.as_deref(), &path, &file),
+            volume,
+            move |conn, folder, halt| transfer::fetch(conn, folder.as_deref(), &path, &file, halt),
         )
         .await
     }
@@ -49,8 +52,8 @@ impl Storage for LibvirtHost {
     async fn place_volume(&self, volume: &VolumePath, file: &Path, digest: &str) -> Result<(), LabError> {
         let (path, file, digest) = (volume.clone(), file.to_owned(), digest.to_owned());
         let what = format!("copying {}", file.display());
-        self.transfer(what, &volume.pool, move |conn, folder| {
-            transfer::place(conn, folder.as_deref(), &path, &file, &digest)
+        self.transfer(what, volume, move |conn, folder, halt| {
+            transfer::place(conn, folder.as_deref(), &path, (&file, &digest), halt)
         })
         .await
     }
