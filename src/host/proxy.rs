@@ -332,6 +332,13 @@ impl Ways {
                 refused.extend(["../", "%2e%2e/", "?a=b"].map(|way| format!("HEAD {at}{way}")));
             }
         }
+        // Squid's log, in which these are looked up, leaves out the usual port (RFC 3986, 6.2.3).
         refused
+            .into_iter()
+            .map(|asked| match asked.split_once(":80/") {
+                Some((host, path)) if host.starts_with("HEAD ") => format!("{host}/{path}"),
+                Some(_) | None => asked,
+            })
+            .collect()
     }
 }

@@ -34,6 +34,8 @@ fn a_good_update_opens_the_gate_on_clones_that_reach_nothing_else() {
     );
     let report = std::fs::read_to_string(lab.path().join("report.json")).expect("report");
     holds(&report, &["pg-good", "\"1.0\"", "\"2.0\""]);
+    // What patchgate itself tries is not told as if the clones did.
+    assert!(!stdout.contains("refused:"), "{stdout}");
     assert_eq!(world.arrived(), Vec::<String>::new());
     let again = lab.patchgate(&["gate", "latest"]);
     assert_eq!((again.status.code(), last_line(&again)), (Some(0), line));
