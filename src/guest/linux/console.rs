@@ -1,8 +1,8 @@
 //! What a Linux guest's console says of its end.
 
 /// What stands in a line of the console of a guest that does not run, or does not come up: the kernel's own last words, those
-/// of the initramfs and of systemd's emergency mode (sulogin(8)), and of what comes before the kernel.
-const SIGNS: [&str; 11] = [
+/// of the initramfs and of systemd's emergency mode (sulogin(8)).
+const SIGNS: [&str; 7] = [
     "Kernel panic - not syncing",
     "You are in emergency mode",
     "You are in rescue mode",
@@ -10,6 +10,10 @@ const SIGNS: [&str; 11] = [
     "Give root password for maintenance",
     "Press Enter for maintenance",
     "Dropping to a shell!",
+];
+
+/// What comes before the kernel says these where it finds nothing, and then may find it on the next disk.
+const BEFORE_THE_KERNEL: [&str; 4] = [
     "Entering rescue mode...",
     "grub rescue>",
     "No bootable device",
@@ -18,8 +22,16 @@ const SIGNS: [&str; 11] = [
 
 /// The last line of a console's end which says that the guest does not run.
 pub fn dead(console: &str) -> Option<&str> {
-    let mut lines = console.lines().rev().map(str::trim);
-    lines.find(|line| SIGNS.iter().any(|sign| line.contains(sign)))
+    let has = |line: &str, signs: &[&str]| signs.iter().any(|sign| line.contains(sign));
+    let mut lines = console.lines().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines
+        .next_back()
+        .filter(|line| has(line, &SIGNS) || has(line, &BEFORE_THE_KERNEL));
+    let told = |line: &&str| has(line, &SIGNS);
+    // The line in which a panic ends says no more than the one in which it begins, which the console may have lost.
+    let begins = |line: &&str| told(line) && !line.contains("---[ end Kernel panic");
+    let all = || lines.clone().chain(last);
+    all().rfind(begins).or_else(|| all().rfind(told)).or(last)
 }
 
 #[cfg(test)]
@@ -36,10 +48,17 @@ mod tests {
         ] {
             assert!(dead(console).is_some(), "{console}");
         }
+        let panic = "[    1.3] Kernel panic - not syncing: no init";
+        let whole = format!(
+            "{panic}\n[    1.4] CPU: 0\n[    1.5] ---[ end Kernel panic - not syncing: no init ]---\n"
+        );
+        assert_eq!(dead(&whole), Some(panic));
         for console in [
             "",
             "Debian GNU/Linux 12 web ttyS0\n\nweb login: ",
             "panic=10 on the command line\n",
+            "Boot failed: not a bootable disk\n\nBooting from Hard Disk 2...\n[    0.0] Linux version 6.1.0\n",
+            "No bootable device\nBooting from ROM..\n",
         ] {
             assert_eq!(dead(console), None, "{console}");
         }
