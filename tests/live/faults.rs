@@ -28,3 +28,26 @@ fn a_libvirtd_that_is_restarted_costs_nothing() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.ends_with(" cells=1/1 regressed=0 inconclusive=0"), "{said}");
 }
+
+#[test]
+fn a_qemu_that_is_killed_undecides_its_cell() {
+    let (code, said) = struck("apply", "kill -9 $(cat /run/libvirt/qemu/*-treatment-*.pid)");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains(" cells=0/1 regressed=0 "), "{said}");
+    assert!(said.contains("the host ended the VM"), "{said}");
+}
+
+/// It would close the gate if a fresh pair of arms showed it again.
+#[test]
+fn an_agent_that_dies_once_is_no_regression() {
+    let kill =
+        r#"{"execute":"guest-exec","arguments":{"path":"/bin/systemctl","arg":["stop","qemu-guest-agent"]}}"#;
+    let script = format!(
+        "virsh -q list --name | grep -e -treatment- | while read -r domain; do \
+         virsh -q qemu-agent-command \"$domain\" '{kill}' || true; done"
+    );
+    let (code, said) = struck("scenarios", &script);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("regressed=0"), "{said}");
+    assert!(said.contains("sporadic, in 1 of 2 pairs of arms"), "{said}");
+}

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use patchgate::model::id::RunId;
 use patchgate::record::state::State;
 
 use crate::packages;
@@ -20,6 +21,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 pub struct LiveLab {
     folder: tempfile::TempDir,
     before: BTreeSet<String>,
+    /// The runs that there were when the last one was started.
+    earlier: Mutex<Vec<RunId>>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -90,6 +93,7 @@ time = "{soak}"
         );
         let lab = Self {
             before: on_host(uri),
+            earlier: Mutex::default(),
             folder,
             _alone: alone,
         };
@@ -120,6 +124,11 @@ time = "{soak}"
         fs::write(path, text).expect("a scenario");
     }
 
+    fn remember_runs(&self) {
+        let runs = self.state().runs().unwrap_or_default();
+        *self.earlier.lock().unwrap_or_else(PoisonError::into_inner) = runs;
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_patchgate"));
         command
@@ -138,6 +147,7 @@ time = "{soak}"
 
     /// Starts patchgate in the lab's folder, in mounts of its own after a script of bash's.
     pub fn start_in(&self, mounts: &str, args: &[&str]) -> Child {
+        self.remember_runs();
         let command = self.command(args);
         let mut within = Command::new("unshare");
         within
@@ -156,6 +166,7 @@ time = "{soak}"
 
     /// Starts patchgate in the lab's folder.
     pub fn start(&self, args: &[&str]) -> Child {
+        self.remember_runs();
         self.command(args)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -163,10 +174,12 @@ time = "{soak}"
             .expect("patchgate starts")
     }
 
-    /// The newest run's journal, empty while there is none.
+    /// The journal of the run that was started last, empty while there is none.
     pub fn journal(&self) -> String {
         let state = self.state();
+        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = state.runs().expect("runs").pop();
+        let newest = newest.filter(|run| !earlier.contains(run));
         newest
             .and_then(|run| fs::read_to_string(state.journal(&run)).ok())
             .unwrap_or_default()
