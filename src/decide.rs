@@ -2,8 +2,9 @@
 
 pub mod history;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use crate::gate::outdated::SKEW;
 use crate::gate::{self, Decision};
 use crate::model::id::RunId;
 use crate::record::journal::{self, JournalError, Loaded};
@@ -49,9 +50,6 @@ pub enum DecideError {
         now: Timestamp,
     },
 }
-
-/// How much later than by this machine's clock a run may have begun.
-const SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 impl DecideError {
     /// What to do about it.

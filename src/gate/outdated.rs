@@ -14,7 +14,7 @@ const NAMED: usize = 12;
 /// From what age on a run's is worth telling: mirrors have new updates every day.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How much later than by this machine's clock a run may have begun.
-const SKEW: SignedDuration = SignedDuration::from_mins(10);
+pub const SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 /// Why a run that was planned as `was` says nothing of a lab whose whole plan `is` now; nothing where it does.
 pub fn changed(was: &Plan, is: &Plan) -> Option<Reason> {

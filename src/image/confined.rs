@@ -144,6 +144,6 @@ mod tests {
         }
         confined.take().expect("taken");
         let own = confined.folder.join("own").metadata().expect("it is there");
-        assert_eq!(own.uid(), rustix::process::geteuid().as_raw());
+        assert_eq!(own.uid(), crate::system::user::id());
     }
 }

@@ -24,9 +24,16 @@ impl Resumed {
     /// finished too, as far as each was the next; the others are for the other run. Where its host was lost nothing is trusted,
     /// good or bad.
     pub fn of(run: &RunId, plan: &Plan, records: &[Record]) -> Self {
-        let ids = plan.cells.iter().map(|cell| &cell.id);
-        let finished = ids.filter_map(|cell| Some((cell, end(cell, records)?)));
-        let finished: BTreeMap<&CellId, u64> = finished.collect();
+        let mut own: BTreeMap<&CellId, Vec<&Record>> = BTreeMap::new();
+        for record in records {
+            if let Some(cell) = record.cell() {
+                own.entry(cell).or_default().push(record);
+            }
+        }
+        let ends = own
+            .iter()
+            .filter_map(|(&cell, own)| Some((cell, end(cell, own)?)));
+        let finished: BTreeMap<&CellId, u64> = ends.collect();
         let is_kept = |record: &&Record| {
             let end = record.cell().and_then(|cell| finished.get(cell));
             end.is_some_and(|&end| record.seq < end)
@@ -42,23 +49,25 @@ impl Resumed {
         }
     }
 
-    /// How many pairs of a cell's arms are taken over.
-    pub fn pairs(&self, cell: &CellId) -> u32 {
-        let begins = |event: &Event| matches!(event, Event::CellConfirming { cell: of, .. } if of == cell);
-        let fresh = self.records.iter().filter(|record| begins(&record.event));
-        u32::try_from(fresh.count()).unwrap_or(u32::MAX).saturating_add(1)
+    /// How many pairs of each cell's arms are taken over.
+    pub fn pairs(&self) -> BTreeMap<&CellId, u32> {
+        let mut pairs: BTreeMap<&CellId, u32> = self.cells.iter().map(|cell| (cell, 1)).collect();
+        for record in &self.records {
+            if let Event::CellConfirming { cell, .. } = &record.event
+                && let Some(pairs) = pairs.get_mut(cell)
+            {
+                *pairs = pairs.saturating_add(1);
+            }
+        }
+        pairs
     }
 }
 
-/// Before which record the finished pairs of a cell's arms end; nothing where the first is not finished.
-fn end(cell: &CellId, records: &[Record]) -> Option<u64> {
-    let own: Vec<&Record> = records
-        .iter()
-        .filter(|record| record.cell() == Some(cell))
-        .collect();
+/// Before which of a cell's own records the finished pairs of its arms end; nothing where the first is not finished.
+fn end(cell: &CellId, own: &[&Record]) -> Option<u64> {
     let confirms = |record: &&Record| matches!(record.event, Event::CellConfirming { .. });
     let mut end = None;
-    let mut rest = own.as_slice();
+    let mut rest = own;
     for nth in 1.. {
         let next = rest.iter().position(confirms);
         let (pair, others) = rest.split_at(next.unwrap_or(rest.len()));

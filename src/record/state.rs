@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::id::RunId;
 use crate::record::journal;
-use crate::system::file;
+use crate::system::{file, user};
 
 /// What means a lab's newest run.
 pub const LATEST: &str = "latest";
@@ -322,7 +322,7 @@ pub fn own(path: &Path) -> Result<(), StateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(not(error.to_string())),
     };
-    let caller = rustix::process::geteuid().as_raw();
+    let caller = user::id();
     if !about.is_dir() {
         Err(not("it is no folder".to_owned()))
     } else if about.uid() != caller {

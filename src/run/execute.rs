@@ -131,15 +131,12 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
     for event in iter::once(planned)
         .chain(chosen)
         .chain(setup.absent.iter().cloned())
+        .chain(resumed)
     {
         let record = journal.append((setup.now)(), None, event)?;
         setup.observer.record(&record);
     }
-    // They are known already to whoever looks on.
-    for event in resumed {
-        let record = journal.append((setup.now)(), None, event)?;
-        setup.observer.record(&record);
-    }
+    // Whoever looks on is told of the cells, and not of all that was recorded of them.
     let mut known = Vec::new();
     for record in setup.resumed.iter().flat_map(|resumed| &resumed.records) {
         known.push(journal.write(record.at, record.arm.clone(), record.event.clone())?);

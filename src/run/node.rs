@@ -122,6 +122,14 @@ impl<'a> Node<'a> {
         fault(stage, Some(&self.plan.role), LabError::new(cause, message))
     }
 
+    /// The same, with the end of what was said: of a command's output, or on the console.
+    pub fn told_fault(&self, stage: Stage, cause: Cause, message: impl Into<String>, said: &str) -> Fault {
+        Fault {
+            detail: tail(said),
+            ..self.fault(stage, cause, message)
+        }
+    }
+
     /// Waits until the agent answers in another boot than `old`, and its services have settled.
     pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
         let _wait = self.guests.wait();
@@ -203,12 +211,8 @@ impl<'a> Node<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let line = self.system().dead(new_of(&console, &before))?;
-        let mut fault = self.fault(
-            stage,
-            Cause::BootBroken,
-            format!("its console says: {}", clip(line)),
-        );
-        fault.detail = tail(&console);
+        let message = format!("its console says: {}", clip(line));
+        let mut fault = self.told_fault(stage, Cause::BootBroken, message, &console);
         fault.hint = Some("look at the end of the console".into());
         Some(fault)
     }
@@ -303,7 +307,7 @@ impl<'a> Node<'a> {
         if output.exit == Some(0) {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let mut fault = self.fault(
+        Err(self.told_fault(
             stage,
             Cause::GuestProtocol,
             format!(
@@ -311,9 +315,8 @@ impl<'a> Node<'a> {
                 command.what,
                 exit_words(output.exit)
             ),
-        );
-        fault.detail = tail(&output_text(&output));
-        Err(fault)
+            &output_text(&output),
+        ))
     }
 
     /// Asks the guest to reboot itself and waits until it is back.
@@ -327,16 +330,15 @@ impl<'a> Node<'a> {
             Ok(output) if output.exit == Some(0) => {}
             Err(AgentError::Silent(_)) => {}
             Ok(output) => {
-                let mut fault = self.fault(
+                return Err(self.told_fault(
                     stage,
                     Cause::GuestProtocol,
                     format!(
                         "the guest refused to reboot, with exit code {}",
                         exit_words(output.exit)
                     ),
-                );
-                fault.detail = tail(&output_text(&output));
-                return Err(fault);
+                    &output_text(&output),
+                ));
             }
             Err(error) => {
                 return Err(self.fault(stage, Cause::AgentLost, format!("to ask for a reboot: {error}")));

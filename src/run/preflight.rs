@@ -82,9 +82,10 @@ pub async fn preflight(setup: &Setup) -> Result<Capacities, LabError> {
 fn queue(setup: &Setup, needs: Vec<CellNeeds>, rooms: &[Room]) -> Queue {
     let mut queue = Queue::new(needs, rooms, setup.jobs.unwrap_or(usize::MAX));
     if let Some(resumed) = &setup.resumed {
-        for cell in &resumed.cells {
-            if let Some(index) = setup.plan.cells.iter().position(|planned| planned.id == *cell) {
-                queue.leave_out(index, resumed.pairs(cell));
+        let finished = resumed.pairs();
+        for (index, cell) in setup.plan.cells.iter().enumerate() {
+            if let Some(&pairs) = finished.get(&cell.id) {
+                queue.leave_out(index, pairs);
             }
         }
     }

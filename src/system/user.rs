@@ -4,3 +4,8 @@
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// That user's number, by which files belong to it.
+pub fn id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

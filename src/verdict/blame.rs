@@ -60,33 +60,8 @@ pub(super) fn by_updates(fault: &Fault) -> Option<Closing> {
 
 /// Whether a single sight of it can be proof, where the plan confirms nothing: of an arm that went silent it is none.
 pub(super) fn is_proof(fault: &Fault) -> bool {
-    match fault.cause {
-        Cause::UpdateFailed | Cause::SetNotInstalled | Cause::BootBroken => true,
-        Cause::AgentSilent
-        | Cause::AgentLost
-        | Cause::AgentForbids
-        | Cause::RebootTimeout
-        | Cause::GuestStopped
-        | Cause::GuestProtocol
-        | Cause::Deadline
-        | Cause::BrokenBefore
-        | Cause::VmKilled
-        | Cause::HostMemory
-        | Cause::HostDisk
-        | Cause::GuestDisk
-        | Cause::GuestHook
-        | Cause::HostLost
-        | Cause::HostRefused
-        | Cause::NotIsolated
-        | Cause::ImageDamaged
-        | Cause::MirrorUnreachable
-        | Cause::ResolveFailed
-        | Cause::NoUpdates
-        | Cause::SeedFailed
-        | Cause::ScenarioInvalid
-        | Cause::NotMeasured
-        | Cause::NotConfirmed
-        | Cause::Interrupted
-        | Cause::Internal => false,
-    }
+    matches!(
+        fault.cause,
+        Cause::UpdateFailed | Cause::SetNotInstalled | Cause::BootBroken
+    )
 }

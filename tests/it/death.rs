@@ -20,7 +20,8 @@ use patchgate::record::state::RunDir;
 use patchgate::run;
 use patchgate::session::resume::Resume;
 
-use crate::testkit::lab::{Lab, Quiet, exit};
+use crate::testkit::guests::broken_by_updates;
+use crate::testkit::lab::{Lab, Quiet};
 
 /// Looks on until a record, and keeps what stands on the disk then. The host takes nothing from there on, so that what the
 /// process still does is undone.
@@ -77,18 +78,17 @@ async fn a_run_that_dies_at_any_record_can_be_cleaned_up_and_opens_no_gate() {
     dies(Lab::default, Gate::Open).await;
 }
 
+/// A lab whose updates break its scenario, which is confirmed.
+fn confirming() -> Lab {
+    let mut lab = Lab::default();
+    lab.plan.confirm = Confirm::default();
+    lab.script(broken_by_updates());
+    lab
+}
+
 #[tokio::test(start_paused = true)]
 async fn nor_does_one_that_dies_while_something_is_confirmed() {
-    let lab = || {
-        let mut lab = Lab::default();
-        lab.plan.confirm = Confirm::default();
-        lab.script(GuestScript {
-            steps: Arc::new(|call| exit(i32::from(call.updated), "")),
-            ..GuestScript::default()
-        });
-        lab
-    };
-    dies(lab, Gate::Closed).await;
+    dies(confirming, Gate::Closed).await;
 }
 
 /// Lets a run die at each of its records; a whole one has that gate.
@@ -197,17 +197,11 @@ async fn a_run_that_died_is_gone_on_with_from_the_cells_that_it_had_finished() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finding_is_taken_over_and_not_tried_again() {
-    let broken = |lab: &Lab| {
-        lab.script(GuestScript {
-            steps: Arc::new(|call| exit(i32::from(call.updated), "")),
-            ..GuestScript::default()
-        });
-    };
     let lab = Lab::default();
-    broken(&lab);
+    lab.script(broken_by_updates());
     let (_, records) = dies_at(&lab, usize::MAX).await;
     let lab = Lab::default();
-    broken(&lab);
+    lab.script(broken_by_updates());
     let (cells, decided) = goes_on(&lab, records - 1, |lab| lab.script(GuestScript::default())).await;
     assert_eq!(cells.len(), 1);
     assert_eq!(decided.decision.gate, Gate::Closed);
@@ -215,15 +209,7 @@ async fn a_finding_is_taken_over_and_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_run_was_to_confirm_is_confirmed_by_the_one_that_goes_on() {
-    let lab = || {
-        let mut lab = Lab::default();
-        lab.plan.confirm = Confirm::default();
-        lab.script(GuestScript {
-            steps: Arc::new(|call| exit(i32::from(call.updated), "")),
-            ..GuestScript::default()
-        });
-        lab
-    };
+    let lab = confirming;
     let (_, records) = dies_at(&lab(), usize::MAX).await;
     let mut gates = BTreeSet::new();
     for at in (1..records).step_by(4).chain([records - 1]) {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use patchgate::step::results::{self, Read};
 
+use crate::testkit::guests::names;
+
 /// A file, and what is to be said of it; nothing where it passes.
 const CASES: &[(&str, &str)] = &[
     // The Test Anything Protocol, version 14, and those before it.
@@ -104,17 +106,6 @@ fn each_file_is_read_as_its_harness_means_it() {
 #[test]
 fn every_file_of_the_folder_has_its_case() {
     let mut named: Vec<String> = CASES.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let entries = std::fs::read_dir(folder()).expect("the folder");
-    let mut files: Vec<String> = entries
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
     named.sort();
-    files.sort();
-    assert_eq!(named, files);
+    assert_eq!(named, names(&folder()));
 }

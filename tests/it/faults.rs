@@ -22,6 +22,7 @@ use patchgate::run::{self, RunError};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::testkit::guests::broken_by_updates;
 use crate::testkit::lab::{End, Lab, Quiet, exit};
 
 /// Longer than any run of these labs may take.
@@ -252,10 +253,7 @@ async fn a_jumping_clock_decides_nothing() {
     end.left_nothing();
     assert!(end.reports().contains("OPEN"));
     let lab = Lab::default().with_clock(jumping);
-    lab.script(GuestScript {
-        steps: Arc::new(|call| exit(i32::from(call.updated), "")),
-        ..GuestScript::default()
-    });
+    lab.script(broken_by_updates());
     lab.run().await.line("CLOSED");
 }
 

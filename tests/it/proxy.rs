@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::testkit::guests::names;
+
 /// A folder that squid's user can get into.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -181,17 +183,5 @@ async fn squid_writes_nowhere_but_in_its_cache() {
     let folder = folder();
     let proxy = launch(folder.path(), &[]).await.expect("a proxy");
     proxy.stop().await;
-    let dir = folder.path().join("proxy/0");
-    let mut names: Vec<String> = fs::read_dir(&dir)
-        .expect("a folder")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    assert_eq!(names, ["cache", "squid.conf"]);
+    assert_eq!(names(&folder.path().join("proxy/0")), ["cache", "squid.conf"]);
 }

@@ -11,6 +11,7 @@ use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::policy::{CloneMode, Confirm};
 use patchgate::verdict::Verdict;
 
+use crate::testkit::guests::broken_by_updates;
 use crate::testkit::lab::{End, Lab, exit};
 
 const ONCE: Confirm = Confirm { again: 1, pairs: 1 };
@@ -129,13 +130,7 @@ async fn a_host_that_dies_anywhere_takes_no_evidence_with_it() {
     let breaks = || {
         let lab = lab(ONCE).with_cells(2).with_host("fake:///other");
         for fake in std::iter::once(&lab.fake).chain(&lab.others) {
-            fake.script(
-                "web",
-                GuestScript {
-                    steps: Arc::new(|call| exit(i32::from(call.updated), "")),
-                    ..GuestScript::default()
-                },
-            );
+            fake.script("web", broken_by_updates());
         }
         lab
     };

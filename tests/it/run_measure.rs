@@ -10,6 +10,7 @@ use patchgate::port::Capacity;
 use patchgate::units::Mib;
 use patchgate::verdict::Verdict;
 
+use crate::testkit::guests::broken_by_updates;
 use crate::testkit::lab::{Lab, exit};
 
 /// Ten milliseconds and some noise, that no two samples share.
@@ -165,12 +166,7 @@ async fn samples_that_fail_fail_the_step_and_are_not_taken_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn what_failed_in_an_arm_is_not_sampled() {
-    let end = lab(GuestScript {
-        steps: Arc::new(|call| exit(i32::from(call.updated), "")),
-        ..GuestScript::default()
-    })
-    .run()
-    .await;
+    let end = lab(broken_by_updates()).run().await;
     assert_eq!(end.verdict(), Verdict::Regressed);
     assert!(end.reason().contains("exit code is 1"), "{}", end.reason());
     assert_eq!(end.sampled(), []);

@@ -1,26 +1,11 @@
 //! What is new in treatment: answers that were cut, tests that fail beside old failures, and answers that take too long.
 
-use std::sync::Arc;
-
-use patchgate::fake::{GuestScript, StepCall};
+use patchgate::fake::StepCall;
 use patchgate::model::id::Arm;
-use patchgate::port::ExecOutput;
 use patchgate::verdict::Verdict;
 
-use crate::testkit::lab::{End, Lab, exit};
-
-/// Runs a scenario on a guest that answers like this.
-async fn run(text: &str, answers: impl Fn(&StepCall<'_>) -> ExecOutput + Send + Sync + 'static) -> End {
-    run_in(Lab::default().with_scenario(text), answers).await
-}
-
-async fn run_in(lab: Lab, answers: impl Fn(&StepCall<'_>) -> ExecOutput + Send + Sync + 'static) -> End {
-    lab.script(GuestScript {
-        steps: Arc::new(answers),
-        ..GuestScript::default()
-    });
-    lab.run().await
-}
+use crate::testkit::guests::{run, run_in};
+use crate::testkit::lab::{Lab, exit};
 
 #[tokio::test(start_paused = true)]
 async fn a_test_that_its_script_ran_again_until_it_passed_is_flaky() {

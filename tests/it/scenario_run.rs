@@ -11,20 +11,8 @@ use patchgate::model::results::SubOutcome;
 use patchgate::port::ExecOutput;
 use patchgate::verdict::Verdict;
 
+use crate::testkit::guests::{run, run_in};
 use crate::testkit::lab::{End, Lab, exit};
-
-/// Runs a scenario on a guest that answers like this.
-async fn run(text: &str, answers: impl Fn(&StepCall<'_>) -> ExecOutput + Send + Sync + 'static) -> End {
-    run_in(Lab::default().with_scenario(text), answers).await
-}
-
-async fn run_in(lab: Lab, answers: impl Fn(&StepCall<'_>) -> ExecOutput + Send + Sync + 'static) -> End {
-    lab.script(GuestScript {
-        steps: Arc::new(answers),
-        ..GuestScript::default()
-    });
-    lab.run().await
-}
 
 fn stdin(command: &GuestCommand) -> String {
     String::from_utf8(command.stdin.clone().unwrap_or_default()).expect("UTF-8")

@@ -1,6 +1,7 @@
 //! What the tests of whole runs are made of: one builder of plans, one of journals, one lab on the fake hypervisor.
 
 pub mod cli;
+pub mod guests;
 pub mod lab;
 pub mod looks;
 pub mod parts;

@@ -130,9 +130,15 @@ time = "{soak}"
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_patchgate"));
+        let mut command = self.here(env!("CARGO_BIN_EXE_patchgate"));
+        command.args(args);
         command
-            .args(args)
+    }
+
+    /// A program in the lab's folder, with the lab's state and nobody's settings.
+    fn here(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.path())
             .env("PATCHGATE_STATE", self.path().join("state"))
             .env_remove("PATCHGATE_LAB")
@@ -148,20 +154,14 @@ time = "{soak}"
     /// Starts patchgate in the lab's folder, in mounts of its own after a script of bash's.
     pub fn start_in(&self, mounts: &str, args: &[&str]) -> Child {
         self.remember_runs();
-        let command = self.command(args);
-        let mut within = Command::new("unshare");
-        within
+        self.here("unshare")
             .args(["--mount", "bash", "-euc", &format!("{mounts}\nexec \"$@\"")])
-            .arg("mounts")
-            .arg(command.get_program())
-            .args(command.get_args())
-            .current_dir(self.path())
-            .env("PATCHGATE_STATE", self.path().join("state"))
-            .env_remove("PATCHGATE_LAB")
-            .stdin(Stdio::null())
+            .args(["mounts", env!("CARGO_BIN_EXE_patchgate")])
+            .args(args)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        within.spawn().expect("unshare starts")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("unshare starts")
     }
 
     /// Starts patchgate in the lab's folder.

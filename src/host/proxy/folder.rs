@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use crate::system::file;
+use crate::system::{file, user};
 
 /// The user that Debian's squid runs as; squid refuses to run as root.
 pub const USER: &str = "proxy";
@@ -54,7 +54,7 @@ fn ours(dir: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let found = fs::symlink_metadata(dir)?;
-    let is_ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    let is_ours = found.uid() == user::id() && found.mode() & 0o022 == 0;
     if !found.is_dir() || !is_ours {
         let message = format!("{} is no folder that belongs to this user alone", dir.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
@@ -64,12 +64,8 @@ fn ours(dir: &Path) -> io::Result<()> {
 
 /// Makes sure of squid's own folder, in one of ours.
 fn cache(dir: &Path) -> io::Result<()> {
-    let its = if rustix::process::geteuid().is_root() {
-        Some(ids()?)
-    } else {
-        None
-    };
-    let owner = its.map_or(rustix::process::geteuid().as_raw(), |(uid, _)| uid);
+    let its = if user::is_root() { Some(ids()?) } else { None };
+    let owner = its.map_or(user::id(), |(uid, _)| uid);
     match fs::symlink_metadata(dir) {
         Ok(found) if found.is_dir() && found.uid() == owner => return Ok(()),
         Ok(_) => remove(dir)?,
@@ -138,7 +134,7 @@ mod tests {
         );
         assert_eq!(
             fs::symlink_metadata(&outside).expect("untouched").uid(),
-            rustix::process::geteuid().as_raw()
+            user::id()
         );
         fs::set_permissions(&base, Permissions::from_mode(0o777)).expect("permissions");
         let refused = slot(&base).expect_err("anybody may write there");

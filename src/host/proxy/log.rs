@@ -114,8 +114,8 @@ fn add(traffic: &mut Traffic, probed: &[String], line: &str) {
     }
     let bytes = |field: &str| field.parse::<u64>().unwrap_or(0);
     if status.contains("DENIED") {
-        let shown: String = format!("{method} {url}").chars().take(REFUSED_LENGTH).collect();
         let whole = format!("{method} {url}");
+        let shown: String = whole.chars().take(REFUSED_LENGTH).collect();
         let is_ours = url.starts_with(crate::guest::probe::UNLISTED) || probed.contains(&whole);
         if !is_ours && traffic.refused.len() < REFUSED_LIMIT && !traffic.refused.contains(&shown) {
             traffic.refused.push(shown);

@@ -46,16 +46,12 @@ impl<'a> Lines<'a> {
             source,
         };
         let file = file::open(path).map_err(|error| fail(error.into()))?;
-        let metadata = file.metadata().map_err(fail)?;
-        let whole = |problem: String| JournalError::File {
-            path: path.to_owned(),
-            problem,
-        };
-        let size = metadata.len();
+        let size = file.metadata().map_err(fail)?.len();
         if size > FILE_LIMIT {
-            return Err(whole(format!(
-                "the journal has {size} bytes; at most {FILE_LIMIT} are read"
-            )));
+            return Err(JournalError::File {
+                path: path.to_owned(),
+                problem: format!("the journal has {size} bytes; at most {FILE_LIMIT} are read"),
+            });
         }
         Ok(Self {
             path,

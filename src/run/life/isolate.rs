@@ -1,34 +1,39 @@
 //! That an arm's nodes reach their update sources and nothing else.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 use crate::guest::probe::{self, Probe};
 use crate::model::event::Event;
 use crate::model::outcome::{Cause, Fault, Stage};
+use crate::port::Forbidden;
 use crate::run::arm::ArmRun;
 use crate::run::node::Node;
 use crate::run::site::outlet::Outlet;
 
-/// The update sources. A source is what is below its address, so these end in a slash.
-fn sources(arm: &ArmRun<'_>) -> Vec<String> {
+/// What is tried through a proxy: what must be out of reach, and every update source.
+fn probe(proxy: SocketAddrV4, forbidden: Forbidden, arm: &ArmRun<'_>) -> Probe {
+    let shown = |addresses: &[SocketAddr]| -> Vec<String> {
+        let address = |at: &SocketAddr| format!("{}/{}", at.ip(), at.port());
+        addresses.iter().map(address).collect()
+    };
     let sources = arm.setup().plan.network.sources.iter();
-    sources
-        .map(|source| format!("{}/", source.trim_end_matches('/')))
-        .collect()
+    Probe {
+        proxy: (proxy.ip().to_string(), proxy.port()),
+        // A source is what is below its address, so these end in a slash.
+        sources: sources
+            .map(|source| format!("{}/", source.trim_end_matches('/')))
+            .collect(),
+        refused: forbidden.refused,
+        tcp: shown(&forbidden.tcp),
+        udp: shown(&forbidden.udp),
+        name: forbidden.name,
+    }
 }
 
 /// Shows from inside a node that every update source answers, now.
 pub async fn sources_answer(outlet: &Outlet, arm: &ArmRun<'_>, node: &Node<'_>) -> Result<(), Fault> {
     let Some(proxy) = &outlet.proxy else { return Ok(()) };
-    let address = proxy.address();
-    let probe = Probe {
-        proxy: (address.ip().to_string(), address.port()),
-        sources: sources(arm),
-        refused: Vec::new(),
-        tcp: Vec::new(),
-        udp: Vec::new(),
-        name: None,
-    };
+    let probe = probe(proxy.address(), Forbidden::default(), arm);
     let output = node.ask(Stage::Resolve, &node.system().probe(&probe)).await?;
     match probe::judge(&probe, &output) {
         Some((cause, message)) => Err(node.fault(Stage::Resolve, cause, message)),
@@ -39,20 +44,7 @@ pub async fn sources_answer(outlet: &Outlet, arm: &ArmRun<'_>, node: &Node<'_>) 
 /// Shows from inside every node that it reaches its update sources and nothing else.
 pub async fn prove(outlet: &Outlet, arm: &ArmRun<'_>, nodes: &[Node<'_>]) -> Result<(), Fault> {
     let Some(proxy) = &outlet.proxy else { return Ok(()) };
-    let forbidden = proxy.forbidden();
-    let shown = |addresses: &[SocketAddr]| -> Vec<String> {
-        let address = |at: &SocketAddr| format!("{}/{}", at.ip(), at.port());
-        addresses.iter().map(address).collect()
-    };
-    let address = proxy.address();
-    let probe = Probe {
-        proxy: (address.ip().to_string(), address.port()),
-        sources: sources(arm),
-        refused: forbidden.refused,
-        tcp: shown(&forbidden.tcp),
-        udp: shown(&forbidden.udp),
-        name: forbidden.name,
-    };
+    let probe = probe(proxy.address(), proxy.forbidden(), arm);
     for node in nodes {
         let output = node.ask(Stage::Isolate, &node.system().probe(&probe)).await?;
         let breach = proxy.breaches().into_iter().next().map(|breach| {

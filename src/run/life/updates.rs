@@ -24,19 +24,13 @@ pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>
     if output.exit != Some(0) || !errors.is_empty() {
         let text = output_text(&output);
         if let Some((cause, message)) = updates.blame(&text) {
-            let mut fault = node.fault(Stage::Resolve, cause, message);
-            fault.detail = tail(&text);
-            return Err(fault);
+            return Err(node.told_fault(Stage::Resolve, cause, message, &text));
         }
-        let mut fault = node.fault(
-            Stage::Resolve,
-            Cause::MirrorUnreachable,
-            errors.first().cloned().unwrap_or_else(|| {
-                let refresh = updates.words().refresh;
-                format!("{refresh} ended with exit code {}", exit_words(output.exit))
-            }),
-        );
-        fault.detail = tail(&text);
+        let message = errors.first().cloned().unwrap_or_else(|| {
+            let refresh = updates.words().refresh;
+            format!("{refresh} ended with exit code {}", exit_words(output.exit))
+        });
+        let mut fault = node.told_fault(Stage::Resolve, Cause::MirrorUnreachable, message, &text);
         fault.hint =
             Some("is the mirror of the image's sources up, and can this host reach it? An isolated clone may ask for what the \
                   image's recipe and `sources` below [network] list, and nothing else".into());
@@ -162,7 +156,7 @@ async fn simulated(node: &Node<'_>, command: &GuestCommand) -> Result<String, Fa
     let updates = node.family.updates;
     let output = node.exec(Stage::Resolve, command).await?;
     if output.exit != Some(0) {
-        let mut fault = node.fault(
+        return Err(node.told_fault(
             Stage::Resolve,
             Cause::ResolveFailed,
             format!(
@@ -171,9 +165,8 @@ async fn simulated(node: &Node<'_>, command: &GuestCommand) -> Result<String, Fa
                 updates.words().manager,
                 exit_words(output.exit)
             ),
-        );
-        fault.detail = tail(&output_text(&output));
-        return Err(fault);
+            &output_text(&output),
+        ));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -190,10 +183,9 @@ pub async fn download(
     if output.exit == Some(0) {
         return Ok(());
     }
-    if let Some((cause, message)) = node.family.updates.blame(&output_text(&output)) {
-        let mut fault = node.fault(Stage::Download, cause, message);
-        fault.detail = tail(&output_text(&output));
-        return Err(fault);
+    let text = output_text(&output);
+    if let Some((cause, message)) = node.family.updates.blame(&text) {
+        return Err(node.told_fault(Stage::Download, cause, message, &text));
     }
     let what = if node.system().is_timeout(output.exit) {
         format!("the update set was not fetched within {}", deadlines.download)
@@ -203,8 +195,7 @@ pub async fn download(
             exit_words(output.exit)
         )
     };
-    let mut fault = node.fault(Stage::Download, Cause::MirrorUnreachable, what);
-    fault.detail = tail(&output_text(&output));
+    let mut fault = node.told_fault(Stage::Download, Cause::MirrorUnreachable, what, &text);
     fault.hint = Some("is the mirror up, and is there room on the guest's disk?".into());
     Err(fault)
 }
@@ -298,8 +289,7 @@ pub async fn apply(
             let database = updates.words().database;
             message = format!("{message}; in {database}'s state: {unfinished}");
         }
-        let mut fault = node.fault(Stage::Apply, cause, message);
-        fault.detail = tail(&text);
+        let mut fault = node.told_fault(Stage::Apply, cause, message, &text);
         if node.system().is_timeout(output.exit) && !running.is_empty() {
             fault.detail = format!("{}\n\nwhat ran of it then:\n{}", fault.detail, tail(&running));
         }

@@ -400,12 +400,12 @@ impl Queue {
 
     /// A cell of which both arms are over, once for each try.
     pub fn through(&mut self) -> Option<usize> {
-        let waits = |index: usize| self.waiting.iter().any(|waiting| waiting.cell == index);
-        let through = |index: &usize| {
-            let cell = &self.cells[*index];
-            !cell.told && cell.running == 0 && !waits(*index)
-        };
-        let index = (0..self.cells.len()).find(through)?;
+        let mut waits = vec![false; self.cells.len()];
+        for waiting in &self.waiting {
+            waits[waiting.cell] = true;
+        }
+        let mut cells = self.cells.iter().zip(waits);
+        let index = cells.position(|(cell, waits)| !cell.told && cell.running == 0 && !waits)?;
         self.cells[index].told = true;
         Some(index)
     }

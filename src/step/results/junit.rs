@@ -190,14 +190,10 @@ fn ending(word: &str) -> Ending {
 
 #[cfg(test)]
 mod tests {
-    use crate::step::results::read::finish;
-
     use super::*;
 
     fn junit(text: &str) -> Read {
-        let mut found = Read::default();
-        read(text, &mut found);
-        finish(found)
+        crate::step::results::junit(&[("", text)])
     }
 
     #[test]

@@ -284,15 +284,11 @@ fn is_directive(text: &str, ok: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::results::tally;
-    use crate::step::results::read::finish;
-
     use super::*;
+    use crate::model::results::tally;
 
     fn tap(text: &str) -> Read {
-        let mut found = Read::default();
-        read(text, &mut found);
-        finish(found)
+        crate::step::results::tap(&[("", text)])
     }
 
     #[test]

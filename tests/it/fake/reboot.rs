@@ -1,8 +1,6 @@
 //! `reboot = "when-needed"`: both arms of a cell do the same, and what the treatment arm finds decides.
 
-use std::sync::Arc;
-
-use patchgate::fake::{Agent, Apply, GuestScript, StepCall};
+use patchgate::fake::{Agent, Apply, GuestScript};
 use patchgate::model::event::Event;
 use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::outcome::Cause;
@@ -10,7 +8,8 @@ use patchgate::model::policy::RebootPolicy;
 use patchgate::model::update::Update;
 use patchgate::verdict::Verdict;
 
-use crate::testkit::lab::{End, Lab, exit};
+use crate::testkit::guests::broken_by_updates;
+use crate::testkit::lab::{End, Lab};
 
 const STALE: &str = "running 6.1.0\nnext 6.1.0\nstale x /usr/lib/libpcre2-8.so.0\nend\n";
 
@@ -132,10 +131,7 @@ async fn a_cell_with_measured_steps_is_spared_in_both_arms_too() {
 #[tokio::test(start_paused = true)]
 async fn what_breaks_without_a_reboot_closes_the_gate() {
     let lab1 = lab();
-    lab1.script(GuestScript {
-        steps: Arc::new(|call: &StepCall<'_>| exit(i32::from(call.updated), "")),
-        ..GuestScript::default()
-    });
+    lab1.script(broken_by_updates());
     let end = lab1.run().await;
     end.line("CLOSED");
     assert_eq!(end.verdict(), Verdict::Regressed);
