@@ -9,7 +9,7 @@ use crate::cli::args::Format;
 use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
 use crate::guest::families::Families;
-use crate::input::finding::{Finding, Severity, draw};
+use crate::input::finding::{Finding, Severity, draw_all};
 use crate::lab::file::Lab;
 use crate::lab::open;
 use crate::lab::survey::Survey;
@@ -60,11 +60,7 @@ pub fn run(
 }
 
 fn text(survey: &Survey<'_>, colour: bool) -> String {
-    let mut text: String = survey
-        .findings
-        .iter()
-        .map(|finding| draw(finding, colour) + "\n")
-        .collect();
+    let mut text = draw_all(&survey.findings, colour, "\n");
     text.push_str(&survey.summary());
     text.push('\n');
     text

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::args::Colour;
 use crate::cli::error::UserError;
 use crate::decide::Decided;
-use crate::input::finding::draw;
+use crate::input::finding::draw_all;
 use crate::input::safe;
 use crate::report::Summary;
 use crate::report::render::{Format, render};
@@ -94,13 +94,9 @@ fn write_file(path: &Path, text: &str) -> Result<(), UserError> {
 
 /// Prints an error with its findings and its remedy.
 pub fn error(error: &UserError, colour: bool) {
-    let mut text: String = error
-        .findings
-        .iter()
-        .map(|finding| draw(finding, colour))
-        .collect();
-    // Only the first line of a message begins at the left, where a line of the gate's would.
-    let inside = |text: &str| text.trim_end().replace('\n', "\n       ");
+    let mut text = draw_all(&error.findings, colour, "");
+    // Only the first line of a message begins at the left, where a line of the gate's would. What it quotes has no colours.
+    let inside = |text: &str| safe::lines(text).replace('\n', "\n       ");
     text.extend(["error: ", &inside(&error.to_string()), "\n"]);
     if let Some(hint) = &error.hint {
         text.extend([" hint: ", &inside(hint), "\n"]);

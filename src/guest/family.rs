@@ -47,6 +47,15 @@ impl Family {
     }
 }
 
+/// A guest that does not run, as its console says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dead<'c> {
+    /// The line that says it.
+    pub line: &'c str,
+    /// Whether that is for want of the host's time, whatever runs in the guest.
+    pub starved: bool,
+}
+
 /// What an OS itself says.
 pub trait System: Debug + Send + Sync {
     /// Asks for what names a boot and is new at every boot.
@@ -65,8 +74,8 @@ pub trait System: Debug + Send + Sync {
     /// Asks for a reboot, and answers before it begins.
     fn reboot(&self) -> GuestCommand;
 
-    /// The line of a console's end which says that the guest does not run, or does not come up.
-    fn dead<'c>(&self, console: &'c str) -> Option<&'c str>;
+    /// What a console's end says of a guest that does not run, or does not come up.
+    fn dead<'c>(&self, console: &'c str) -> Option<Dead<'c>>;
 
     /// Lists the processes of these names and those below them, each with its command line, the deepest last.
     fn processes(&self, names: &[&str]) -> GuestCommand;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
+use crate::input::safe;
+
 /// An input file with its text, shared by every finding in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -156,7 +158,7 @@ impl Diagnostic for Finding {
 #[derive(Debug)]
 struct Drawn<'a> {
     finding: &'a Finding,
-    source: Option<NamedSource<String>>,
+    source: Option<NamedSource<Arc<str>>>,
 }
 
 impl fmt::Display for Drawn<'_> {
@@ -191,8 +193,32 @@ impl Diagnostic for Drawn<'_> {
     }
 }
 
-/// Draws a finding with its snippet; `colour` for a terminal.
+/// Findings that are drawn; nobody reads more, and a file can have as many as it has bytes.
+const SHOWN: usize = 50;
+
+/// Draws findings one after the other, of many the first; `after` stands behind each.
+pub fn draw_all(findings: &[Finding], colour: bool, after: &str) -> String {
+    let shown = findings.len().min(SHOWN);
+    let mut text: String = findings[..shown]
+        .iter()
+        .map(|finding| draw(finding, colour) + after)
+        .collect();
+    if findings.len() > shown {
+        text.push_str(&format!(
+            "and {} more, which are not shown\n{after}",
+            findings.len() - shown
+        ));
+    }
+    text
+}
+
+/// Draws a finding with its snippet; `colour` for a terminal. What it quotes has no colours of its own.
 pub fn draw(finding: &Finding, colour: bool) -> String {
+    let finding = &Finding {
+        message: safe::lines(&finding.message),
+        hint: finding.hint.as_deref().map(safe::lines),
+        ..finding.clone()
+    };
     let drawn = Drawn {
         finding,
         source: finding
@@ -200,10 +226,7 @@ pub fn draw(finding: &Finding, colour: bool) -> String {
             .as_ref()
             .filter(|place| is_drawable(place))
             .map(|place| {
-                NamedSource::new(
-                    place.source.path.display().to_string(),
-                    place.source.text.to_string(),
-                )
+                NamedSource::new(place.source.path.display().to_string(), place.source.text.clone())
             }),
     };
     let theme = if colour {
@@ -233,6 +256,32 @@ mod tests {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         assert!(!drawn.contains('\x1b'), "{drawn}");
+    }
+
+    #[test]
+    fn of_very_many_findings_the_first_are_drawn_and_the_rest_is_counted() {
+        let source = Source::new(Path::new("lab.toml"), "x = 1\n".repeat(40_000));
+        let findings: Vec<Finding> = (0..40_000)
+            .map(|at| Finding::error(&source, at * 6..at * 6 + 1, format!("unknown key {at}")))
+            .collect();
+        let drawn = draw_all(&findings, false, "");
+        assert!(drawn.contains("unknown key 49") && !drawn.contains("unknown key 50"));
+        assert!(
+            drawn.ends_with("and 39950 more, which are not shown\n"),
+            "{drawn}"
+        );
+        assert!(!draw_all(&findings[..50], false, "").contains("more"));
+    }
+
+    #[test]
+    fn what_a_finding_quotes_steers_no_terminal() {
+        let source = Source::new(Path::new("lab.toml"), "x = 1\n");
+        let finding = Finding::error(&source, 0..1, "key `\u{1b}[31mred`\nand more").with_hint("\u{9b}8m");
+        let drawn = draw(&finding, true);
+        assert!(
+            drawn.contains("\\u{1b}[31mred") && drawn.contains("\\u{9b}8m"),
+            "{drawn}"
+        );
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub fn whole(text: &str) -> String {
     safe
 }
 
+/// The lines of a text, each as [`whole`].
+pub fn lines(text: &str) -> String {
+    let lines: Vec<String> = text.trim_end().split('\n').map(whole).collect();
+    lines.join("\n")
+}
+
 fn push(safe: &mut String, c: char) {
     match c {
         '\n' => safe.push_str("\\n"),
@@ -70,8 +76,13 @@ fn colour(text: &str) -> Option<usize> {
         let number: Option<u8> = parameter.parse().ok();
         number.is_some_and(|number| matches!(number, 0..=4 | 22..=24 | 30..=37 | 39 | 90..=97))
     };
-    let known = parameters.starts_with("38;") || parameters.split(';').all(shows);
-    (known && parameters.len() < 20 && rest.starts_with('m')).then_some(2 + end + 1)
+    let number = |parameter: &str| parameter.parse::<u8>().is_ok();
+    let known = match parameters.split(';').collect::<Vec<_>>()[..] {
+        ["38", "5", one] => number(one),
+        ["38", "2", red, green, blue] => [red, green, blue].into_iter().all(number),
+        ref each => each.iter().all(|parameter| shows(parameter)),
+    };
+    (known && rest.starts_with('m')).then_some(2 + end + 1)
 }
 
 /// A JSON document in which every character that could steer a terminal or hide what is there is escaped; there are such
@@ -226,6 +237,10 @@ mod tests {
             ("a\n\tb\n", "a\n\tb\n"),
             ("\u{1b}[1;31mred\u{1b}[0m", "\u{1b}[1;31mred\u{1b}[0m"),
             ("\u{1b}[38;2;8;8;8mgrey", "\u{1b}[38;2;8;8;8mgrey"),
+            ("\u{1b}[38;5;208morange", "\u{1b}[38;5;208morange"),
+            ("\u{1b}[38;5;0;8mhidden", "\\u{1b}[38;5;0;8mhidden"),
+            ("\u{1b}[38;2;1;1;1;8mhidden", "\\u{1b}[38;2;1;1;1;8mhidden"),
+            ("\u{1b}[38;8mhidden", "\\u{1b}[38;8mhidden"),
             ("\u{1b}[8mhidden", "\\u{1b}[8mhidden"),
             ("\u{1b}[1;8mhidden", "\\u{1b}[1;8mhidden"),
             ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),

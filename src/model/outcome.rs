@@ -108,6 +108,8 @@ pub enum Cause {
     GuestDisk,
     /// A hook that the guest's own package manager is set up with failed.
     GuestHook,
+    /// The host gave the guest so little time that its kernel gave up.
+    HostBusy,
     /// The host does not answer any more.
     HostLost,
     /// libvirt refused or failed.
@@ -160,6 +162,7 @@ impl Cause {
             | Self::HostDisk
             | Self::GuestDisk
             | Self::GuestHook
+            | Self::HostBusy
             | Self::HostLost
             | Self::HostRefused
             | Self::NotIsolated
@@ -177,7 +180,12 @@ impl Cause {
     /// Whether it is the host's own, so that whatever went on there at the time cannot be believed.
     pub fn is_of_the_host(self) -> bool {
         match self {
-            Self::HostMemory | Self::HostDisk | Self::HostLost | Self::HostRefused | Self::VmKilled => true,
+            Self::HostMemory
+            | Self::HostDisk
+            | Self::HostBusy
+            | Self::HostLost
+            | Self::HostRefused
+            | Self::VmKilled => true,
             Self::AgentSilent
             | Self::AgentLost
             | Self::AgentForbids
@@ -222,6 +230,7 @@ impl Cause {
             Self::HostDisk => "the host's disk is full",
             Self::GuestDisk => "the guest's disk is full",
             Self::GuestHook => "a hook of the guest's own package manager failed",
+            Self::HostBusy => "the host is too busy",
             Self::HostLost => "the host was lost",
             Self::HostRefused => "libvirt refused",
             Self::NotIsolated => "a clone is not cut off from the world",

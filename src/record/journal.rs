@@ -5,6 +5,7 @@ mod error;
 mod fits;
 mod lines;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::event::{Event, Record};
-use crate::model::id::{ArmId, RunId};
+use crate::model::id::{ArmId, CellId, RunId};
 use crate::model::plan::Plan;
 use crate::record::journal::chain::Chain;
 use crate::record::journal::lines::Lines;
@@ -224,6 +225,7 @@ pub fn read(path: &Path) -> Result<Loaded, JournalError> {
     let (run, version, plan) = (run.clone(), version.clone(), (**plan).clone());
     let mut records = vec![first];
     let mut ended = false;
+    let mut confirming: BTreeMap<CellId, u32> = BTreeMap::new();
     while let Some(record) = lines.next()? {
         if ended {
             return Err(lines.wrong(BEHIND));
@@ -232,6 +234,17 @@ pub fn read(path: &Path) -> Result<Loaded, JournalError> {
             return Err(lines.wrong("a second plan in one journal"));
         }
         fits::fits(&plan, &record).map_err(|problem| lines.wrong(format!("the record {problem}")))?;
+        if let Event::CellConfirming { cell, .. } = &record.event {
+            let pairs = confirming.entry(cell.clone()).or_default();
+            *pairs += 1;
+            if *pairs > plan.confirm.pairs {
+                let problem = format!(
+                    "tells of pair {pairs} that confirms {cell}, and the plan has {}",
+                    plan.confirm.pairs
+                );
+                return Err(lines.wrong(format!("the record {problem}")));
+            }
+        }
         ended = matches!(record.event, Event::Finished { .. });
         records.push(record);
     }

@@ -54,6 +54,12 @@ pub enum StateError {
         /// Why not.
         source: io::Error,
     },
+    /// A run that is kept began later than now by far.
+    #[error("{}: this run began later than now, so the clock was set back", path.display())]
+    Later {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// That VMs are left on purpose cannot be written down.
     #[error("{}: {source}", path.display())]
     NotKept {
@@ -108,6 +114,7 @@ impl StateError {
             Self::NotMade { .. } => Some(
                 "check the folder's permissions and free space, or set PATCHGATE_STATE to another".to_owned(),
             ),
+            Self::Later { .. } => Some("set the clock right, or move that folder away".to_owned()),
             Self::NoRun { .. } => Some(START.to_owned()),
             Self::Unknown { newest, .. } if newest.is_empty() => {
                 Some(format!("there is no run yet; {START}"))

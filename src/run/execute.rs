@@ -154,11 +154,13 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
     let news = Arc::new(Notify::new());
     let site = |host| Site::new(&setup.run, host, &ledger, &news);
     let sites = setup.hosts.iter().map(site).collect();
+    let resumed = setup.resumed.as_ref().map_or(&[][..], |resumed| &resumed.records);
+    let pinned = Pinned::known(&setup.plan, resumed);
     let context = Arc::new(Context {
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
         reboots: Reboots::of(&setup.plan),
-        pinned: Pinned::default(),
+        pinned,
         setup,
         events,
         sites,

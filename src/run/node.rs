@@ -1,6 +1,6 @@
 //! One VM in the hands of its arm: questions with deadlines, and every failure named with its cause.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -48,9 +48,16 @@ pub struct Node<'a> {
     /// Its arm's.
     guests: GuestTime,
     /// Changes with every boot; a scenario may reboot a node that others look at.
-    boot_id: Mutex<String>,
+    boot: Mutex<Boot>,
     /// The end of its console before its last reboot: what stands there is of another boot.
     console: Mutex<String>,
+}
+
+/// What is known of a boot.
+#[derive(Default)]
+struct Boot {
+    id: String,
+    answered: Option<Instant>,
 }
 
 /// A fault of a node in a stage.
@@ -100,21 +107,23 @@ impl<'a> Node<'a> {
             domain,
             agent,
             guests,
-            boot_id: Mutex::default(),
+            boot: Mutex::default(),
             console: Mutex::default(),
         }
     }
 
     /// The id of its present boot.
     pub fn boot_id(&self) -> String {
-        self.boot_id
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.boot().id.clone()
     }
 
-    fn set_boot_id(&self, id: String) {
-        *self.boot_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
+    /// When its agent first answered from its present boot.
+    pub fn answered(&self) -> Option<Instant> {
+        self.boot().answered
+    }
+
+    fn boot(&self) -> MutexGuard<'_, Boot> {
+        self.boot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A fault of this node.
@@ -139,7 +148,10 @@ impl<'a> Node<'a> {
             if self.agent.ping(PING.min(deadline.0)).await.is_ok() {
                 match self.ask_boot_id(stage).await {
                     Ok(id) if Some(id.as_str()) != old => {
-                        self.set_boot_id(id);
+                        *self.boot() = Boot {
+                            id,
+                            answered: Some(Instant::now()),
+                        };
                         break;
                     }
                     // No patience changes how an agent is set up.
@@ -172,7 +184,7 @@ impl<'a> Node<'a> {
     /// Reads the id of its present boot again.
     pub async fn reread_boot_id(&self, stage: Stage) -> Result<(), Fault> {
         let id = self.ask_boot_id(stage).await?;
-        self.set_boot_id(id);
+        self.boot().id = id;
         Ok(())
     }
 
@@ -210,10 +222,19 @@ impl<'a> Node<'a> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let line = self.system().dead(new_of(&console, &before))?;
-        let message = format!("its console says: {}", clip(line));
-        let mut fault = self.told_fault(stage, Cause::BootBroken, message, &console);
-        fault.hint = Some("look at the end of the console".into());
+        let dead = self.system().dead(new_of(&console, &before))?;
+        let (cause, hint) = if dead.starved {
+            (
+                Cause::HostBusy,
+                "the host had no time for the guest: let fewer arms run at once (--jobs, or `vcpus` of [[host]]), or put \
+                 `no_timer_check` on the guest's kernel command line",
+            )
+        } else {
+            (Cause::BootBroken, "look at the end of the console")
+        };
+        let message = format!("its console says: {}", clip(dead.line));
+        let mut fault = self.told_fault(stage, cause, message, &console);
+        fault.hint = Some(hint.into());
         Some(fault)
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::model::event::{Event, Record};
+use crate::model::plan::Plan;
 use crate::model::update::{Update, UpdateSet};
 
 /// What was pinned in this run, and by which node, by the SHA-256 of the image that it is for. The policy is the run's. No
@@ -11,6 +13,23 @@ use crate::model::update::{Update, UpdateSet};
 pub struct Pinned(Mutex<BTreeMap<String, (String, UpdateSet)>>);
 
 impl Pinned {
+    /// What was pinned already in a run that this one goes on from: a cell that it runs anew must not be given other updates than
+    /// those that it takes over have shown.
+    pub fn known(plan: &Plan, records: &[Record]) -> Self {
+        let pinned = Self::default();
+        for record in records {
+            let (Event::Resolved { role, set, .. }, Some(arm)) = (&record.event, &record.arm) else {
+                continue;
+            };
+            let node = plan.cell(&arm.cell).and_then(|cell| cell.node(role));
+            if let Some(image) = node.and_then(|node| node.image.sha256.as_ref()) {
+                // Where they do not agree among themselves, that was told in that run.
+                let _ = pinned.agree(image, &format!("{role} of {arm}"), set);
+            }
+        }
+        pinned
+    }
+
     /// Takes a node's set for an image; in what it differs from that of another node, where it does.
     pub fn agree(&self, image: &str, node: &str, set: &UpdateSet) -> Result<(), String> {
         let mut pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ use crate::record::journal::{self, JournalError};
 use crate::record::resume::Resumed;
 use crate::record::state::{RunDir, State, StateError};
 use crate::run::{self, Capacities, RunError, Setup, Trial};
-use crate::session::begin::{new_id, now};
+use crate::session::begin::{next_id, now};
 use crate::session::hosts::{self, HostsError};
 use crate::session::inputs::Kit;
 use crate::session::outcome::Outcome;
@@ -90,7 +90,7 @@ impl Ready {
         observer: Arc<dyn Observer>,
         choices: Choices,
     ) -> Result<Self, SessionError> {
-        let run = new_id();
+        let run = next_id(&state)?;
         let (hosts, absent) = hosts::open(&kit.plan, &run).await?;
         let setup = Setup {
             run,

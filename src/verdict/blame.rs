@@ -42,6 +42,7 @@ pub(super) fn by_updates(fault: &Fault) -> Option<Closing> {
         | Cause::HostDisk
         | Cause::GuestDisk
         | Cause::GuestHook
+        | Cause::HostBusy
         | Cause::HostLost
         | Cause::HostRefused
         | Cause::NotIsolated

@@ -25,4 +25,4 @@ service 1.0 '/bin/sleep infinity'
 service 2.0 '/bin/sleep 60'
 plant shop-audit web
 # Its minute has begun when the guest agent answers, which comes after it.
-table soak 'time = "65s"'
+table soak 'time = "61s"'

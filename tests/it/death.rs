@@ -208,6 +208,30 @@ async fn a_finding_is_taken_over_and_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn cells_that_are_taken_over_and_cells_that_are_run_anew_have_the_same_updates() {
+    let newer = || {
+        let mut script = GuestScript::default();
+        script.pending[0].to = Some("1.22.1-9+deb12u2".to_owned());
+        script
+    };
+    let lab = || Lab::default().with_cells(2).with_jobs(2);
+    let (_, records) = dies_at(&lab(), usize::MAX).await;
+    let mut seen = BTreeSet::new();
+    for at in (1..records).step_by(5).chain([records - 1]) {
+        let (cells, decided) = goes_on(&lab(), at, |lab| lab.script(newer())).await;
+        let decision = &decided.decision;
+        let told = decision
+            .reasons
+            .iter()
+            .any(|reason| reason.text.contains("other updates are pending on it"));
+        assert_eq!(cells.len() == 1, told, "dead at {at}: {:?}", decision.reasons);
+        assert_eq!(cells.len() == 1, decision.gate != Gate::Open, "dead at {at}");
+        seen.insert(cells.len());
+    }
+    assert!(seen.contains(&1), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_dead_run_was_to_confirm_is_confirmed_by_the_one_that_goes_on() {
     let lab = confirming;
     let (_, records) = dies_at(&lab(), usize::MAX).await;

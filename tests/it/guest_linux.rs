@@ -391,3 +391,25 @@ fn a_program_that_is_replaced_while_it_runs_asks_for_a_reboot() {
     );
     assert_eq!(hints.lines().next_back(), Some("end"));
 }
+
+#[test]
+fn what_a_program_writes_itself_while_it_runs_asks_for_no_reboot() {
+    // A DHCP client writes its own pid file after it has begun, and has its name in its command line.
+    let own = tempfile::Builder::new().tempfile_in("/tmp").expect("a file");
+    let mut program = Command::new("tail")
+        .arg("-f")
+        .arg(own.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    // Beginnings are known to the second.
+    std::thread::sleep(Duration::from_secs(3));
+    std::fs::write(own.path(), "4711\n").expect("written");
+    let output = perform(&Apt.reboot_hints(), "/usr/bin:/bin");
+    program.kill().expect("it ends");
+    program.wait().expect("it ended");
+    let hints = text(&output.stdout);
+    let name = own.path().display().to_string();
+    assert!(!hints.contains(&name), "{hints}");
+    assert_eq!(hints.lines().next_back(), Some("end"));
+}

@@ -18,7 +18,11 @@ while read -r pid exe; do
   read -r -a fields <<< "${line##*) }"
   start=$((btime + ${fields[19]:-0} / ticks))
   for arg in "${args[@]}"; do
-    case $arg in /*) oldest began "$arg" "$start" ;; esac
+    case $arg in
+      # What programs write themselves while they run.
+      /run/*|/var/run/*|/var/lock/*|/var/log/*|/var/tmp/*|/tmp/*|/dev/*|/proc/*|/sys/*) ;;
+      /*) oldest began "$arg" "$start" ;;
+    esac
   done
   exe=${exe% (deleted)}
   case ${exe##*/} in

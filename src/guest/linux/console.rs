@@ -1,5 +1,7 @@
 //! What a Linux guest's console says of its end.
 
+use crate::guest::family::Dead;
+
 /// What stands in a line of the console of a guest that does not run, or does not come up: the kernel's own last words, those
 /// of the initramfs and of systemd's emergency mode (sulogin(8)).
 const SIGNS: [&str; 7] = [
@@ -20,8 +22,19 @@ const BEFORE_THE_KERNEL: [&str; 4] = [
     "Boot failed: not a bootable disk",
 ];
 
+/// The kernel's last words where its timer has not ticked a few times while it looked: on an emulated processor for want of
+/// the host's time. `no_timer_check` on its command line keeps it from looking
+/// (<https://www.kernel.org/doc/html/latest/admin-guide/kernel-parameters.html>).
+const STARVED: &str = "IO-APIC + timer doesn't work";
+
 /// The last line of a console's end which says that the guest does not run.
-pub fn dead(console: &str) -> Option<&str> {
+pub fn dead(console: &str) -> Option<Dead<'_>> {
+    let line = dead_line(console)?;
+    let starved = line.contains(STARVED);
+    Some(Dead { line, starved })
+}
+
+fn dead_line(console: &str) -> Option<&str> {
     let has = |line: &str, signs: &[&str]| signs.iter().any(|sign| line.contains(sign));
     let mut lines = console.lines().map(str::trim).filter(|line| !line.is_empty());
     let last = lines
@@ -52,7 +65,16 @@ mod tests {
         let whole = format!(
             "{panic}\n[    1.4] CPU: 0\n[    1.5] ---[ end Kernel panic - not syncing: no init ]---\n"
         );
-        assert_eq!(dead(&whole), Some(panic));
+        assert_eq!(
+            dead(&whole).map(|dead| (dead.line, dead.starved)),
+            Some((panic, false))
+        );
+        let starved =
+            "[    0.07] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug";
+        assert_eq!(
+            dead(starved).map(|dead| (dead.line, dead.starved)),
+            Some((starved, true))
+        );
         for console in [
             "",
             "Debian GNU/Linux 12 web ttyS0\n\nweb login: ",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::guest::answer::{FileState, ResultsFile, ServiceState};
 use crate::guest::command::{GuestCommand, ParseError};
-use crate::guest::family::System;
+use crate::guest::family::{Dead, System};
 use crate::guest::http::Request;
 use crate::guest::identity::{Answer, Identity, Place};
 use crate::guest::linux::{
@@ -40,7 +40,7 @@ impl System for Linux {
         boot::reboot()
     }
 
-    fn dead<'c>(&self, console: &'c str) -> Option<&'c str> {
+    fn dead<'c>(&self, console: &'c str) -> Option<Dead<'c>> {
         console::dead(console)
     }
 

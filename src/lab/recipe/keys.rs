@@ -69,7 +69,7 @@ pub static OS: Table = Table {
                 Shape::Text,
                 "The kernel's command line, beside its root file system.",
             )
-            .usually("\"console=ttyS0 quiet net.ifnames=0\""),
+            .usually("\"console=ttyS0 quiet net.ifnames=0 no_timer_check\""),
         ],
         &CHANGES,
     ],

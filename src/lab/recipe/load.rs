@@ -29,7 +29,7 @@ const TEXT_LIMIT: usize = 1024 * 1024;
 const DISK_RANGE: (Mib, Mib) = (Mib(1024), Mib(64 * 1024));
 
 /// The kernel's command line of a recipe that does not say: a console for the log, and eth0 on every machine type.
-const KERNEL: &str = "console=ttyS0 quiet net.ifnames=0";
+const KERNEL: &str = "console=ttyS0 quiet net.ifnames=0 no_timer_check";
 
 /// Reads an OS recipe.
 ///

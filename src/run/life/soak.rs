@@ -12,7 +12,8 @@ use crate::units::Period;
 
 impl ArmRun<'_> {
     /// Waits until the soak is over, which began at `since`, looks at every node, and runs the scenarios `again` that the plan
-    /// wants to pass then, too. Both sides of a cell wait for as long, each from its own reboot.
+    /// wants to pass then, too. Both sides of a cell wait for as long, each from the first answer of its last node after the
+    /// reboot.
     pub async fn soak(
         &self,
         nodes: &[Node<'_>],

@@ -142,7 +142,9 @@ impl ArmRun<'_> {
                 self.stage(Stage::Reboot, reboot).await?
             }
         };
-        let since = Instant::now();
+        // All that starts with a system has begun by the time that its agent answers.
+        let answered = nodes.iter().filter_map(Node::answered).max();
+        let since = answered.filter(|_| rebooted).unwrap_or_else(Instant::now);
         if self.plan.looks {
             let look = self.look(&nodes, &sets, &before, &old_boots, rebooted);
             self.stage(Stage::Prove, look).await?;

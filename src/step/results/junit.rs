@@ -9,6 +9,9 @@ use crate::model::results::{SubOutcome, SubResult};
 use crate::step::results::plain::{plain, with_references};
 use crate::step::results::read::{Read, clip};
 
+/// How deep a case may stand; writers that have a suite for each block of a test stay far below.
+const DEPTH: usize = 100;
+
 /// Reads one text.
 pub(super) fn read(text: &str, read: &mut Read) {
     let text = plain(&with_references(text));
@@ -36,6 +39,10 @@ pub(super) fn read(text: &str, read: &mut Read) {
     }
     let mut inside: HashMap<NodeId, Inside> = HashMap::new();
     for node in document.descendants().filter(|node| is(*node, &["testcase"])) {
+        if node.ancestors().nth(DEPTH).is_some() {
+            let problem = format!("the results are nested more than {DEPTH} deep");
+            return read.failures.push(problem);
+        }
         let result = case(node);
         for suite in node.ancestors().filter(|node| is_suite(*node)) {
             let inside = inside.entry(suite.id()).or_default();
@@ -62,7 +69,8 @@ struct Inside {
 }
 
 fn is(node: Node<'_, '_>, names: &[&str]) -> bool {
-    node.is_element() && names.contains(&node.tag_name().name())
+    let name = node.tag_name().name();
+    node.is_element() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn is_suite(node: Node<'_, '_>) -> bool {
@@ -132,11 +140,16 @@ fn outcome(case: Node<'_, '_>) -> (SubOutcome, String) {
         let text = node.attribute("message").filter(|text| !text.is_empty());
         clip(text.or(node.text()).unwrap_or_default())
     };
-    if let Some(node) = find(&["failure", "error"]) {
+    if let Some(node) = find(&["failure", "error", "failed", "errored"]) {
         return (SubOutcome::Failed, message(node));
     }
-    let said = ["status", "result"].map(|name| case.attribute(name).unwrap_or_default());
-    let ends = said.map(ending);
+    let said = ["status", "result", "success", "executed"]
+        .map(|name| case.attribute(name).unwrap_or_default().trim());
+    let mut ends = said.map(ending);
+    // NUnit's: one that was not executed is none that failed.
+    if ends[3] == Ending::Failed {
+        ends[3] = Ending::Skipped;
+    }
     if let Some(at) = ends.iter().position(|end| *end == Ending::Failed) {
         return (SubOutcome::Failed, format!("its status is {}", clip(said[at])));
     }
@@ -172,14 +185,17 @@ enum Ending {
 
 /// What a word of a case's own status means, where a writer has one.
 fn ending(word: &str) -> Ending {
+    if word.is_empty() {
+        return Ending::Passed;
+    }
     let word: String = word
         .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
         .collect();
     match word.as_str() {
-        "" | "run" | "ran" | "executed" | "complete" | "completed" | "done" | "finished" | "pass"
-        | "passed" | "success" | "succeeded" | "successful" | "ok" | "true" => Ending::Passed,
+        "run" | "ran" | "executed" | "complete" | "completed" | "done" | "finished" | "pass" | "passed"
+        | "success" | "succeeded" | "successful" | "ok" | "true" => Ending::Passed,
         "notrun" | "skip" | "skipped" | "suppressed" | "disabled" | "ignored" | "untested" | "pending"
         | "inactive" | "inconclusive" | "undefined" | "todo" => Ending::Skipped,
         "fail" | "failed" | "failure" | "error" | "errored" | "broken" | "hookerror" | "cleanuperror"
@@ -225,6 +241,24 @@ mod tests {
     }
 
     #[test]
+    fn results_that_are_nested_without_end_are_refused_soon() {
+        let nested = |suites: usize| {
+            let case = "<testcase name='a'/>".repeat(1000);
+            format!(
+                "{}{case}{}",
+                "<testsuite>".repeat(suites),
+                "</testsuite>".repeat(suites)
+            )
+        };
+        assert_eq!(junit(&nested(20)).failures, Vec::<String>::new());
+        let read = junit(&nested(2000));
+        assert!(
+            read.failures.iter().any(|failure| failure.contains("deep")),
+            "{read:?}"
+        );
+    }
+
+    #[test]
     fn junit_that_proves_nothing_fails() {
         for (xml, says) in [
             ("", "not XML"),
@@ -254,6 +288,30 @@ mod tests {
             (
                 "<testsuite><testcase name='a' status='exploded'/></testsuite>",
                 "exploded, which is not known",
+            ),
+            (
+                "<testsuite><testcase name='a' status='\u{5931}\u{6557}'/></testsuite>",
+                "which is not known",
+            ),
+            (
+                "<testsuite><testcase name='a' result='\u{2717}'/></testsuite>",
+                "which is not known",
+            ),
+            (
+                "<testsuite><testcase name='a' success='False'/></testsuite>",
+                "test `a` failed",
+            ),
+            (
+                "<testsuite><testcase name='a' executed='False'/></testsuite>",
+                "every test was skipped",
+            ),
+            (
+                "<testsuite><testcase name='a'><failed/></testcase></testsuite>",
+                "test `a` failed",
+            ),
+            (
+                "<testsuite><testcase name='a'><Failure/></testcase></testsuite>",
+                "test `a` failed",
             ),
             (
                 "<!DOCTYPE a [<!ENTITY x 'y'>]><testsuite><testcase name='&x;'/></testsuite>",

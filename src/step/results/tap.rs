@@ -11,14 +11,9 @@ pub(super) fn read(text: &str, read: &mut Read) {
     let text = plain(text);
     // The specification wants every kind of line's end taken for one.
     let lines: Vec<&str> = text.split(['\n', '\r']).collect();
-    let result = lines.windows(2).find_map(|pair| {
-        pair[0]
-            .starts_with("Files=")
-            .then(|| pair[1].strip_prefix("Result: "))
-            .flatten()
-    });
-    if let Some(result) = result {
-        return prove(&lines, result.trim(), read);
+    let is_page = |pair: &[&str]| pair[0].starts_with("Files=") && pair[1].starts_with(PROVE_SAYS);
+    if lines.windows(2).any(is_page) {
+        return prove(&lines, read);
     }
     let mut stream = Stream::default();
     for line in lines {
@@ -27,15 +22,17 @@ pub(super) fn read(text: &str, read: &mut Read) {
     stream.end(None, read);
 }
 
-/// What prove shows: of each file a line of its own, its TAP where it was asked for, and its word on it.
-fn prove(lines: &[&str], result: &str, read: &mut Read) {
+/// How prove begins its word on all files.
+const PROVE_SAYS: &str = "Result: ";
+
+/// What prove shows: of each file a line of its own, its TAP where it was asked for, and its word on it. A script may call it
+/// more than once, and write TAP of its own around it.
+fn prove(lines: &[&str], read: &mut Read) {
     let mut stream = Stream::default();
     let mut file: Option<&str> = None;
     for line in lines {
         if let Some((next, word)) = prove_file(line) {
-            if let Some(file) = file.take() {
-                std::mem::take(&mut stream).end(Some(file), read);
-            }
+            std::mem::take(&mut stream).close(file.take(), read);
             if word.is_empty() {
                 file = Some(next);
             } else {
@@ -50,18 +47,17 @@ fn prove(lines: &[&str], result: &str, read: &mut Read) {
                 });
             }
         } else if line.starts_with("Files=") {
-            break;
-        } else if !(line.trim_end() == "ok" && stream.is_whole()) {
+            std::mem::take(&mut stream).close(file.take(), read);
+        } else if let Some(result) = line.strip_prefix(PROVE_SAYS) {
+            if result.trim() != "PASS" {
+                read.failures.push(format!("prove says {}", clip(result.trim())));
+            }
+        } else if !(line.trim_end() == "ok" && (stream.is_whole() || stream.is_empty())) {
             // A bare `ok` behind a whole plan is prove's own.
             stream.line(line);
         }
     }
-    if let Some(file) = file {
-        stream.end(Some(file), read);
-    }
-    if result != "PASS" {
-        read.failures.push(format!("prove says {}", clip(result)));
-    }
+    stream.close(file, read);
 }
 
 /// `t/books.t ..`, and what prove says of it on the same line where it shows no TAP.
@@ -94,6 +90,18 @@ impl Stream {
         self.plan
             .as_ref()
             .is_some_and(|(count, _, _)| *count == self.results.len())
+    }
+
+    /// Whether nothing of a test is in it.
+    fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.failures.is_empty() && self.plans == 0
+    }
+
+    /// Ends what may be no stream at all: text around prove's page, of no file.
+    fn close(self, file: Option<&str>, read: &mut Read) {
+        if file.is_some() || !self.is_empty() {
+            self.end(file, read);
+        }
     }
 
     fn line(&mut self, line: &str) {
@@ -361,5 +369,33 @@ mod tests {
             assert_eq!(tap(text).failures, Vec::<String>::new(), "{text}");
         }
         assert_eq!(tap("okay then\nokra\n1..1\nok 1\n").results.len(), 1);
+    }
+
+    #[test]
+    fn nothing_around_a_page_of_prove_is_passed_over() {
+        let page = "t/a.t .. ok\nAll tests successful.\nFiles=1, Tests=2,  0 wallclock secs\nResult: PASS\n";
+        let failed = "t/b.t .. Failed 1/2 subtests\nFiles=1, Tests=2,  0 wallclock secs\nResult: FAIL\n";
+        assert_eq!(tap(page).failures, Vec::<String>::new());
+        assert_eq!(
+            tap(&format!("starting\n{page}done\nok\n")).failures,
+            Vec::<String>::new()
+        );
+        let before = page.find("Files=").expect("it is there");
+        for (text, says) in [
+            (format!("{page}{failed}"), "prove says FAIL"),
+            (format!("1..2\nok 1\nnot ok 2 - own\n{page}"), "test `own` failed"),
+            (format!("{page}1..1\nnot ok 1 - after\n"), "test `after` failed"),
+            (format!("{page}Bail out! no database\n"), "bailed out"),
+            (
+                format!("{}1..1\nnot ok 1 - within\n{}", &page[..before], &page[before..]),
+                "test `within` failed",
+            ),
+        ] {
+            let read = tap(&text);
+            assert!(
+                read.failures.iter().any(|failure| failure.contains(says)),
+                "{text}: {read:?}"
+            );
+        }
     }
 }

@@ -426,3 +426,20 @@ fn where_control_fell_too_it_is_not_the_updates_doing() {
     assert_eq!(decision.gate, Gate::Undecided);
     assert_eq!(judgement.cells[0].suspects[0].standing, Standing::Unconfirmed);
 }
+
+#[test]
+fn more_fresh_pairs_than_the_plan_has_are_damage() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (plan, pairs_told, is_whole) in [
+        (ONCE, 2, true),
+        (ONCE, 3, false),
+        (TWO_OF_THREE, 4, true),
+        (TWO_OF_THREE, 5, false),
+        (Confirm::OFF, 2, false),
+    ] {
+        let path = folder.path().join(format!("{}-{pairs_told}.jsonl", plan.pairs));
+        pairs(plan, &vec![REGRESSES; pairs_told]).write(&path);
+        let read = patchgate::record::journal::read(&path);
+        assert_eq!(read.is_ok(), is_whole, "{plan:?} {pairs_told}: {:?}", read.err());
+    }
+}
