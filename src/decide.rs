@@ -8,6 +8,7 @@ use crate::gate::outdated::SKEW;
 use crate::gate::{self, Decision};
 use crate::model::id::RunId;
 use crate::record::journal::{self, JournalError, Loaded};
+use crate::record::own::NotOwn;
 use crate::record::state::{self, State};
 use crate::verdict::{self, Judgement};
 
@@ -30,6 +31,9 @@ pub enum DecideError {
     /// It is none.
     #[error("{0} tried scenarios without updates: it has no gate")]
     Trial(RunId),
+    /// Somebody else could have written what is in its folder.
+    #[error(transparent)]
+    NotOwn(#[from] NotOwn),
     /// Its journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -42,7 +46,7 @@ pub enum DecideError {
         recorded: RunId,
     },
     /// By its id it has not begun yet, so what is newer than it is not known.
-    #[error("run {run} is from the future: it is {now}")]
+    #[error("run {run} is from the future: it is {}", now.strftime("%Y-%m-%d %H:%M:%S UTC"))]
     Future {
         /// The run.
         run: RunId,
@@ -56,6 +60,7 @@ impl DecideError {
     pub fn hint(&self) -> String {
         match self {
             Self::Trial(_) => "`patchgate history` lists the runs".to_owned(),
+            Self::NotOwn(error) => error.hint(),
             Self::Journal(error) => error.remedy(),
             Self::Misplaced { recorded, .. } => {
                 format!("it decides nothing here; name the folder {recorded} again, or remove it")
@@ -72,7 +77,7 @@ impl Decided {
     /// Reads a run's journal and decides by it alone; `now` is the time by this machine's clock.
     ///
     /// # Errors
-    /// It is that of a trial or of another run, is from the future, or cannot be read.
+    /// It is that of a trial or of another run, is from the future, is not the caller's own, or cannot be read.
     pub fn load(state: &State, run: &RunId, now: Timestamp) -> Result<Self, DecideError> {
         if state.is_trial(run) {
             return Err(DecideError::Trial(run.clone()));
@@ -83,6 +88,7 @@ impl Decided {
             let run = run.clone();
             return Err(DecideError::Future { run, now });
         }
+        state.own(run)?;
         let journal = journal::read(&state.journal(run))?;
         if journal.run != *run {
             return Err(DecideError::Misplaced {
@@ -91,6 +97,11 @@ impl Decided {
             });
         }
         Ok(Self::of(journal, live))
+    }
+
+    /// When the first of what it tells was recorded: what was taken over of another run is older than this one.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.journal.records.iter().map(|record| record.at).min()
     }
 
     /// The same run, decided for the cells that it has, whatever it leaves out of the lab.

@@ -3,6 +3,7 @@
 pub mod durations;
 pub mod journal;
 pub mod ledger;
+pub mod own;
 pub mod resume;
 pub mod share;
 pub mod state;

@@ -1,6 +1,7 @@
-//! What patchgate asks of the machine that it runs on: files that somebody else may have written, child processes, and who calls
-//! it.
+//! What patchgate asks of the machine that it runs on: files that somebody else may have written, those that the user wants
+//! written, child processes, and who calls it.
 
 pub mod child;
 pub mod file;
+pub mod output;
 pub mod user;

@@ -10,7 +10,9 @@ use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
 use crate::guest::families::Families;
 use crate::input::finding::{Finding, Severity, draw_all};
+use crate::input::safe;
 use crate::lab::file::Lab;
+use crate::lab::load::FILE_NAME;
 use crate::lab::open;
 use crate::lab::survey::Survey;
 
@@ -38,8 +40,14 @@ pub fn run(
 ) -> Result<(String, u8), UserError> {
     let families = Families::default();
     let mut survey = Survey::new(&families, recipes);
+    let mut elsewhere = None;
     if args.paths.is_empty() {
-        survey.lab(&open::find(lab)?);
+        let path = open::find(lab)?;
+        survey.lab(&path);
+        // It may not be the lab that was thought of.
+        let here = std::env::current_dir().and_then(|folder| folder.join(FILE_NAME).canonicalize());
+        let meant = path.canonicalize();
+        elsewhere = Some(path).filter(|_| !matches!((here, meant), (Ok(here), Ok(meant)) if here == meant));
     }
     for path in &args.paths {
         survey.path(path);
@@ -50,7 +58,7 @@ pub fn run(
         exit_code::USAGE
     };
     let text = match args.format {
-        Format::Text => text(&survey, colour),
+        Format::Text => text(&survey, elsewhere.as_deref(), colour),
         Format::Json => {
             let rows: Vec<Row<'_>> = survey.findings.iter().map(Row::of).collect();
             print::json("the findings", &rows)?
@@ -59,9 +67,14 @@ pub fn run(
     Ok((text, exit))
 }
 
-fn text(survey: &Survey<'_>, colour: bool) -> String {
+/// The findings and their number; `lab` is the lab file where it is not the one of the current folder.
+fn text(survey: &Survey<'_>, lab: Option<&Path>, colour: bool) -> String {
     let mut text = draw_all(&survey.findings, colour, "\n");
     text.push_str(&survey.summary());
+    if let Some(lab) = lab {
+        text += "; the lab file is ";
+        text += &safe::line(&lab.display().to_string());
+    }
     text.push('\n');
     text
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
+use crate::input::words::count;
 use crate::model::plan::HostPlan;
 use crate::record::state::State;
 use crate::session::clean::{Wish, clean};
@@ -36,11 +37,20 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
     } else {
         "removed"
     };
+    let mut unknown = String::new();
+    for (number, noun, what) in [
+        (swept.unread, "list", "not read"),
+        (swept.unseen, "host", "not looked at"),
+    ] {
+        if number > 0 {
+            unknown += &format!(", {} {what}", count(number, noun));
+        }
+    }
     print::say(&format!(
-        "clean: {} {verb}, {} could not be removed",
+        "clean: {} {verb}, {} could not be removed{unknown}",
         swept.removed, swept.unremoved
     ));
-    Ok(if swept.unremoved == 0 {
+    Ok(if swept.is_whole() {
         exit_code::OPEN
     } else {
         exit_code::UNDECIDED

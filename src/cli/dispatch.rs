@@ -33,7 +33,7 @@ const EVERY_VERB: &str = "Options of every verb";
 #[derive(Debug, Parser)]
 #[command(name = "patchgate", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
-    /// The lab file; by default patchgate.toml here or in the nearest folder above.
+    /// The lab file or its folder; by default patchgate.toml here or in the nearest folder above.
     #[arg(long, global = true, value_name = "FILE", env = "PATCHGATE_LAB", help_heading = EVERY_VERB)]
     lab: Option<PathBuf>,
     /// When to use colour.
@@ -175,7 +175,13 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
         Command::Gate(args) => gate_now(&args, lab, colour),
         Command::Report(args) => {
             let name = lab::name_for(&args.run, lab)?;
-            report::run(&args, &State::open()?, name.as_deref(), colour)
+            report::run(
+                &args,
+                &State::open()?,
+                name.as_deref(),
+                &|| lab::planned(lab),
+                colour,
+            )
         }
         Command::History(args) => {
             // Without a lab file that is named, every run of the user's.
@@ -208,7 +214,11 @@ fn gate_now(args: &gate::GateArgs, lab: Option<&Path>, colour: Colour) -> Result
     };
     let now = gate::Now {
         time: jiff::Timestamp::now(),
-        plan: plan.as_ref(),
+        against: match &plan {
+            Some(plan) => gate::Against::Lab(plan),
+            None if args.replay => gate::Against::Journal,
+            None => gate::Against::Nothing,
+        },
         lab: name.as_deref(),
     };
     gate::run(args, &state, &now, colour)

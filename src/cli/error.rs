@@ -31,6 +31,8 @@ pub struct UserError {
     pub findings: Vec<Finding>,
     /// The process's exit code.
     pub exit: u8,
+    /// What standard output ends with nevertheless, after the error: a script reads the gate there.
+    pub closing: Option<String>,
 }
 
 impl UserError {
@@ -41,6 +43,7 @@ impl UserError {
             hint: None,
             findings: Vec::new(),
             exit: exit_code::USAGE,
+            closing: None,
         }
     }
 
@@ -69,6 +72,13 @@ impl UserError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error, after which standard output ends with this.
+    #[must_use]
+    pub fn with_closing(mut self, closing: impl Into<String>) -> Self {
+        self.closing = Some(closing.into());
         self
     }
 
@@ -183,9 +193,10 @@ impl From<DecideError> for UserError {
     fn from(error: DecideError) -> Self {
         let exit = match error {
             DecideError::Trial(_) => exit_code::USAGE,
-            DecideError::Journal(_) | DecideError::Misplaced { .. } | DecideError::Future { .. } => {
-                exit_code::UNDECIDED
-            }
+            DecideError::NotOwn(_)
+            | DecideError::Journal(_)
+            | DecideError::Misplaced { .. }
+            | DecideError::Future { .. } => exit_code::UNDECIDED,
         };
         Self::usage(error.to_string())
             .with_hint(error.hint())

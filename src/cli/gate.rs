@@ -11,6 +11,7 @@ use crate::cli::exit_code;
 use crate::cli::print::{print, style};
 use crate::decide::{DecideError, Decided};
 use crate::gate::{Decision, outdated};
+use crate::model::id::RunId;
 use crate::model::plan::Plan;
 use crate::record::state::State;
 use crate::report::{Summary, json, text};
@@ -35,13 +36,24 @@ pub struct GateArgs {
     pub replay: bool,
 }
 
+/// The lab that a run is held against.
+#[derive(Debug)]
+pub enum Against<'a> {
+    /// The whole plan of the lab as it is now.
+    Lab(&'a Plan),
+    /// There is none about.
+    Nothing,
+    /// None is asked for: the journal alone decides.
+    Journal,
+}
+
 /// What a run is held against.
 #[derive(Debug)]
 pub struct Now<'a> {
     /// The time by this machine's clock.
     pub time: Timestamp,
-    /// The whole plan of the lab as it is now, where there is one about.
-    pub plan: Option<&'a Plan>,
+    /// The lab as it is now.
+    pub against: Against<'a>,
     /// The lab whose newest run `latest` is.
     pub lab: Option<&'a str>,
 }
@@ -52,26 +64,20 @@ pub fn run(args: &GateArgs, state: &State, now: &Now<'_>, colour: Colour) -> Res
     let mut decided = match Decided::load(state, &run, now.time) {
         Ok(decided) => decided,
         Err(error @ DecideError::Trial(_)) => return Err(error.into()),
-        // A script that reads the last line, or the document, is told like one that reads the exit code.
-        Err(error) => {
-            let decision = Decision::of_nothing(&error.to_string(), &error.hint());
-            print(&match args.format {
-                Format::Text => decision.line(&run) + "\n",
-                Format::Json => json::gate(&run, &decision)
-                    .map_err(|error| UserError::usage(format!("cannot print the decision: {error}")))?,
-            })?;
-            return Err(error.into());
-        }
+        Err(error) => return Err(undecided(&run, error, args.format)),
     };
     if args.partial {
         decided = decided.in_part();
     }
-    let changed = now
-        .plan
-        .and_then(|plan| outdated::changed(&decided.journal.plan, plan));
+    let changed = match now.against {
+        Against::Lab(plan) => outdated::changed(&decided.journal.plan, plan),
+        Against::Nothing => Some(outdated::unheld()),
+        Against::Journal => None,
+    };
     // What was taken over of another run is older than this one.
-    let began = decided.journal.records.iter().map(|record| record.at).min();
-    let aged = began.and_then(|began| outdated::aged(began, now.time, args.max_age));
+    let aged = decided
+        .began()
+        .and_then(|began| outdated::aged(began, now.time, args.max_age));
     decided.decision = decided.decision.with(changed.into_iter().chain(aged));
     let summary = Summary::of(&decided);
     print(&match args.format {
@@ -82,13 +88,24 @@ pub fn run(args: &GateArgs, state: &State, now: &Now<'_>, colour: Colour) -> Res
     Ok(exit_code::of_gate(decided.decision.gate))
 }
 
+/// The error of a run of which nothing can be decided. A script that reads the last line, or the document, is told like one
+/// that reads the exit code.
+pub fn undecided(run: &RunId, error: DecideError, format: Format) -> UserError {
+    let decision = Decision::of_nothing(&error.to_string(), &error.hint());
+    let closing = match format {
+        Format::Text => decision.line(run) + "\n",
+        // Then the error and the exit code tell alone.
+        Format::Json => json::gate(run, &decision).unwrap_or_default(),
+    };
+    UserError::from(error).with_closing(closing)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::measure::Performance;
     use crate::model::drift::DriftPolicy;
     use crate::model::event::{Event, FORMAT};
-    use crate::model::id::RunId;
     use crate::model::plan::HostPlan;
     use crate::model::policy::NetworkPolicy;
     use crate::record::journal::Journal;
@@ -104,7 +121,7 @@ mod tests {
 
     const NOW: Now<'static> = Now {
         time: Timestamp::constant(1_767_225_600, 0),
-        plan: None,
+        against: Against::Journal,
         lab: None,
     };
 
@@ -186,5 +203,7 @@ mod tests {
         let error = run(&args, &state, &NOW, Colour::Never).expect_err("damaged");
         assert_eq!(error.exit, exit_code::UNDECIDED);
         assert!(error.message.contains("journal.jsonl:1: not a record"), "{error}");
+        let line = format!("gate: UNDECIDED run={run_id} cells=0/0 regressed=0 inconclusive=0\n");
+        assert_eq!(error.closing, Some(line));
     }
 }

@@ -13,6 +13,7 @@ use crate::guest::families::Families;
 use crate::image::catalogue::{ImageDef, Store, image_name, named, needed};
 use crate::image::import::{Import, KNOWN_OS, closest_os, import, lab_lines};
 use crate::image::manifest::Sealed;
+use crate::image::store::Listing;
 use crate::input::words::count;
 use crate::lab::file::Lab;
 use crate::lab::open;
@@ -131,6 +132,7 @@ pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
             &store,
         ),
         ImageCommand::Remove { name: Some(name), .. } => {
+            is_there(&store, &name)?;
             run_remove(&store, &|sealed| sealed.manifest.name == name, &name)
         }
         ImageCommand::Remove { name: None, .. } => {
@@ -223,13 +225,7 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
     let listing = store.list().map_err(|error| {
         UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
     })?;
-    if let Some(name) = names
-        .iter()
-        .find(|name| !listing.sealed.iter().any(|sealed| sealed.manifest.name == **name))
-    {
-        return Err(UserError::usage(format!("image {name} is not in the store"))
-            .with_hint("see `patchgate image list`"));
-    }
+    names.iter().try_for_each(|name| is_listed(&listing, name))?;
     if listing.sealed.is_empty() && listing.damaged.is_empty() {
         print::say("no image in the store");
     }
@@ -256,6 +252,21 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
         Err(UserError::usage(damaged.join("\n"))
             .with_hint("build it anew with `patchgate image build --rebuild NAME`, or import it anew"))
     }
+}
+
+/// Refuses a name that no image of the store has.
+fn is_there(store: &Store, name: &str) -> Result<(), UserError> {
+    let listing = store.list().map_err(|error| {
+        UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
+    })?;
+    is_listed(&listing, name)
+}
+
+fn is_listed(listing: &Listing, name: &str) -> Result<(), UserError> {
+    if listing.sealed.iter().any(|sealed| sealed.manifest.name == name) {
+        return Ok(());
+    }
+    Err(UserError::usage(format!("image {name} is not in the store")).with_hint("see `patchgate image list`"))
 }
 
 fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
@@ -296,7 +307,7 @@ fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
         ));
     }
     print::print(&format!(
-        "\nFor the lab file:\n\n{}\n",
+        "\nFor the lab file; where it has [image.\"{name}\"] already, `imported` goes there in place of its `build`:\n\n{}\n",
         lab_lines(&sealed, &wanted.file)
     ))?;
     Ok(exit_code::OPEN)

@@ -37,7 +37,7 @@ pub fn name_for(run: &str, given: Option<&Path>) -> Result<Option<String>, UserE
 pub fn planned(given: Option<&Path>) -> Result<Option<Plan>, UserError> {
     let path = about(given)?;
     Ok(path
-        .map(|path| Inputs::load(&path, None))
+        .map(|path| Inputs::look(&path, None))
         .transpose()?
         .map(|inputs| inputs.plan))
 }

@@ -27,7 +27,7 @@ pub struct PlanArgs {
 
 /// Prints the plan in the form that was asked for, with the time that it is expected to take.
 pub fn run(args: &PlanArgs, lab: Option<&Path>) -> Result<(), UserError> {
-    let inputs = Inputs::load(&open::find(lab)?, args.select.as_deref())?;
+    let inputs = Inputs::look(&open::find(lab)?, args.select.as_deref())?;
     let plan = &inputs.plan;
     let expected = predict(plan, &expected(&plan.lab));
     let text = match args.format {

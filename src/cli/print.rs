@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::cli::args::Colour;
 use crate::cli::error::UserError;
-use crate::decide::Decided;
 use crate::input::finding::draw_all;
 use crate::input::safe;
 use crate::report::Summary;
 use crate::report::render::{Format, render};
 use crate::report::text::Style;
+use crate::system::output::{self, OutputError};
 
 /// Columns where the terminal does not say how many it has.
 const DEFAULT_WIDTH: usize = 120;
@@ -58,41 +58,30 @@ pub fn style(colour: Colour) -> Style {
 }
 
 /// Prints the report of a run.
-pub fn report(decided: &Decided, format: Format, colour: Colour) -> Result<(), UserError> {
-    print(&render(&Summary::of(decided), format, style(colour))?)
+pub fn report(summary: &Summary<'_>, format: Format, colour: Colour) -> Result<(), UserError> {
+    print(&render(summary, format, style(colour))?)
 }
 
 /// Writes the report of a run to a file, without colour.
-pub fn report_to(path: &Path, decided: &Decided, format: Format) -> Result<(), UserError> {
+pub fn report_to(path: &Path, summary: &Summary<'_>, format: Format) -> Result<(), UserError> {
     let style = Style {
         width: DEFAULT_WIDTH,
         colour: false,
     };
-    write_file(path, &render(&Summary::of(decided), format, style)?)
+    let text = render(summary, format, style)?;
+    output::write(path, &text).map_err(|error| unwritten(path, &error))
 }
 
-/// Replaces a file whole: a reader sees the old one or the new one.
-fn write_file(path: &Path, text: &str) -> Result<(), UserError> {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".patchgate-report-")
-            // As any new file: the user's mask takes away from it.
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error| {
-        UserError::usage(format!("{}: cannot write the report: {error}", path.display()))
-            .with_hint("name a file in a folder that exists and that you may write to")
-    })
+/// Refuses a file for a report that cannot be written, before there is a report.
+pub fn can_write(path: &Path) -> Result<(), UserError> {
+    output::check(path).map_err(|error| unwritten(path, &error))
 }
 
-/// Prints an error with its findings and its remedy.
+fn unwritten(path: &Path, error: &OutputError) -> UserError {
+    UserError::usage(format!("report {} {error}", path.display())).with_hint(error.hint())
+}
+
+/// Prints an error with its findings and its remedy, and then what standard output ends with nevertheless.
 pub fn error(error: &UserError, colour: bool) {
     let mut text = draw_all(&error.findings, colour, "");
     // Only the first line of a message begins at the left, where a line of the gate's would. What it quotes has no colours.
@@ -103,22 +92,8 @@ pub fn error(error: &UserError, colour: bool) {
     }
     // There is nowhere else to tell it.
     let _ = io::stderr().write_all(safe::document(&text).as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_replaces_the_file_whole() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("report.json");
-        std::fs::write(&path, "old and longer than the new").expect("old");
-        write_file(&path, "new").expect("new");
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "new");
-        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
-
-        let error = write_file(&folder.path().join("no/folder"), "x").expect_err("no folder");
-        assert!(error.message.contains("no/folder"), "{error}");
+    if let Some(closing) = &error.closing {
+        // The exit code tells the same.
+        let _ = print(closing);
     }
 }

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::cli::args::{Colour, ReportFormat};
 use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
 use crate::decide::Decided;
+use crate::gate::outdated;
+use crate::model::plan::Plan;
 use crate::record::state::State;
+use crate::report::Summary;
 use crate::report::render::Format;
 use crate::session::begin::now;
 
@@ -29,19 +33,42 @@ pub struct ReportArgs {
     pub partial: bool,
 }
 
-/// Writes the report; 0 where it was written, whatever the gate.
-pub fn run(args: &ReportArgs, state: &State, lab: Option<&str>, colour: Colour) -> Result<u8, UserError> {
+/// Writes the report; 0 where it was written, whatever the gate. `plan` gives the whole plan of the lab as it is now.
+pub fn run(
+    args: &ReportArgs,
+    state: &State,
+    lab: Option<&str>,
+    plan: &dyn Fn() -> Result<Option<Plan>, UserError>,
+    colour: Colour,
+) -> Result<u8, UserError> {
     let run = state.resolve(&args.run, lab)?;
-    let mut decided = Decided::load(state, &run, now())?;
+    let now = now();
+    let mut decided = Decided::load(state, &run, now)?;
     if args.partial {
         decided = decided.in_part();
     }
     let format = form(args);
+    let mut summary = Summary::of(&decided);
+    summary.since = since(&decided, plan(), now);
     match &args.output {
-        Some(path) => print::report_to(path, &decided, format)?,
-        None => print::report(&decided, format, colour)?,
+        Some(path) => print::report_to(path, &summary, format)?,
+        None => print::report(&summary, format, colour)?,
     }
     Ok(exit_code::OPEN)
+}
+
+/// What has come since a run was made, for the report, which tells its decision and makes no other.
+fn since(decided: &Decided, plan: Result<Option<Plan>, UserError>, now: Timestamp) -> Vec<String> {
+    let lab = match plan {
+        Ok(Some(plan)) => outdated::changed(&decided.journal.plan, &plan).map(|reason| reason.text),
+        Ok(None) => Some(outdated::unheld().text),
+        Err(error) if error.findings.is_empty() => {
+            Some(format!("the lab here cannot be compared with it: {error}"))
+        }
+        Err(_) => Some("the lab here cannot be compared with it: `patchgate check` tells why".to_owned()),
+    };
+    let age = decided.began().and_then(|began| outdated::aged(began, now, None));
+    age.map(|reason| reason.text).into_iter().chain(lab).collect()
 }
 
 /// The form that is asked for.
@@ -84,7 +111,7 @@ mod tests {
             output: None,
             partial: false,
         };
-        let error = run(&args, &state, None, Colour::Never).expect_err("no run");
+        let error = run(&args, &state, None, &|| Ok(None), Colour::Never).expect_err("no run");
         assert_eq!(error.exit, exit_code::USAGE);
         assert_eq!(error.message, "no run yet");
         assert_eq!(error.hint.as_deref(), Some("start one with `patchgate run`"));

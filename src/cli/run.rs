@@ -5,21 +5,23 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::args::{Colour, ReportFormat};
+use crate::cli::args::{self, Colour, ReportFormat};
 use crate::cli::error::UserError;
 use crate::cli::interrupt::abandon;
 use crate::cli::progress::Progress;
-use crate::cli::{exit_code, prepare, print};
+use crate::cli::{exit_code, gate, prepare, print};
 use crate::decide::Decided;
 use crate::input::words::count;
 use crate::lab::open;
 use crate::port::Observer;
 use crate::record::durations;
 use crate::record::state::{State, is_kept};
+use crate::report::Summary;
 use crate::report::plan;
 use crate::report::render::Format;
 use crate::session::begin::now;
 use crate::session::clean::{News, Wish, clean};
+use crate::session::inputs::Inputs;
 use crate::session::ready::{Choices, Ready};
 use crate::session::resume::Resume;
 
@@ -69,12 +71,17 @@ pub enum Keep {
 /// Runs the verb.
 pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8, UserError> {
     let report_format = args.report.as_deref().map(Format::of_file).transpose()?;
+    // Not after hours.
+    args.report.as_deref().map(print::can_write).transpose()?;
     let lab_file = open::find(lab)?;
     let state = State::open()?;
     let resume = match &args.resume {
         Some(run) => Some(Resume::load(&state, &state.resolve(run, None)?, now())?),
         None => None,
     };
+    if let Some(resume) = &resume {
+        resume.held_by(&Inputs::look(&lab_file, None)?.plan)?;
+    }
     let select = resume
         .as_ref()
         .map(Resume::selection)
@@ -121,21 +128,102 @@ pub async fn run(args: RunArgs, lab: Option<&Path>, colour: Colour) -> Result<u8
     if ended.kept {
         progress.notice(&format!("VMs are kept; `patchgate clean {run}` removes them"));
     }
-    let mut decided = Decided::load(&state, &run, now())?;
+    let mut decided = Decided::load(&state, &run, now())
+        .map_err(|error| gate::undecided(&run, error, args.gate_format()))?;
     if args.partial {
         decided = decided.in_part();
     }
-    if let (Some(file), Some(format)) = (&args.report, report_format) {
-        print::report_to(file, &decided, format)?;
-        progress.notice(&format!("report written to {}", file.display()));
+    let file = args.report.as_deref().zip(report_format);
+    tell(&decided, file, args.format, colour)
+}
+
+impl RunArgs {
+    /// How standard output ends where nothing can be decided.
+    fn gate_format(&self) -> args::Format {
+        match self.format {
+            ReportFormat::Text | ReportFormat::Junit | ReportFormat::Markdown => args::Format::Text,
+            ReportFormat::Json => args::Format::Json,
+        }
     }
-    print::report(&decided, args.format.into(), colour)?;
-    match args.format {
+}
+
+/// Writes and prints the report of a run that is over. A file that cannot be written takes away neither report nor gate.
+fn tell(
+    decided: &Decided,
+    file: Option<(&Path, Format)>,
+    format: ReportFormat,
+    colour: Colour,
+) -> Result<u8, UserError> {
+    let summary = Summary::of(decided);
+    if let Some((path, format)) = file {
+        match print::report_to(path, &summary, format) {
+            Ok(()) => print::note(&format!("report written to {}", path.display())),
+            Err(error) => {
+                let remedy = format!("`patchgate report {} -o FILE` writes it elsewhere", summary.run);
+                print::note(&format!("warning: {error}; {remedy}"));
+            }
+        }
+    }
+    print::report(&summary, format.into(), colour)?;
+    match format {
         ReportFormat::Text => {}
         // Standard output holds the one document; a person still sees the line.
         ReportFormat::Json | ReportFormat::Junit | ReportFormat::Markdown => {
-            print::note(&decided.decision.line(&run));
+            print::note(&decided.decision.line(summary.run));
         }
     }
     Ok(exit_code::of_gate(decided.decision.gate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Gate;
+    use crate::model::event::{Event, FORMAT};
+    use crate::record::journal::{self, Journal};
+
+    /// A run that promised nothing: its gate is not open.
+    fn decided(folder: &Path) -> Decided {
+        let plan = serde_json::from_value(serde_json::json!({
+            "lab": "hq", "updates": { "mode": "all", "expect_updates": true }, "clone": "cold",
+            "confirm": { "again": 1, "pairs": 1 }, "network": crate::model::policy::NetworkPolicy::default(),
+            "performance": crate::measure::Performance::default(), "drift": crate::model::drift::DriftPolicy::default(),
+            "hosts": [], "cells": [], "scenarios": {}, "inputs": {}, "digest": "d",
+        }));
+        let plan: crate::model::plan::Plan = plan.expect("a plan");
+        let path = folder.join("journal.jsonl");
+        let planned = Event::Planned {
+            format: FORMAT,
+            run: "20251123-140912-7c1f".parse().expect("id"),
+            version: "0.1.0".to_owned(),
+            plan: Box::new(plan.sealed().expect("a digest")),
+        };
+        let mut journal = Journal::create(&path).expect("journal");
+        journal.append(now(), None, planned).expect("append");
+        Decided::of(journal::read(&path).expect("a journal"), false)
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_takes_the_gate_from_nobody() {
+        let folder = tempfile::tempdir().expect("folder");
+        let decided = decided(folder.path());
+        assert_eq!(decided.decision.gate, Gate::Undecided);
+        let written = folder.path().join("report.md");
+        for path in [folder.path().join("gone/report.md"), written.clone()] {
+            let file = Some((path.as_path(), Format::Markdown));
+            let exit = tell(&decided, file, ReportFormat::Text, Colour::Never).expect("told");
+            assert_eq!(exit, exit_code::UNDECIDED, "{}", path.display());
+        }
+        assert!(written.is_file());
+        let full = folder.path().join("full.txt");
+        std::os::unix::fs::symlink("/dev/full", &full).expect("link");
+        let exit = tell(
+            &decided,
+            Some((full.as_path(), Format::Text)),
+            ReportFormat::Json,
+            Colour::Never,
+        )
+        .expect("told");
+        assert_eq!(exit, exit_code::UNDECIDED);
+    }
 }

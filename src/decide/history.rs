@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::decide::Decided;
-use crate::gate::Gate;
+use crate::gate::{Gate, outdated};
 use crate::model::id::RunId;
 use crate::record::journal;
-use crate::record::state::{State, StateError};
+use crate::record::ledger::Ledger;
+use crate::record::state::{RESOURCES, State, StateError};
 
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,7 +20,7 @@ pub enum Standing {
     Running,
     /// It was stopped, and cleaned up.
     Interrupted,
-    /// Its process ended without ending the run; it may have left something behind.
+    /// Its process ended without ending the run.
     Died,
 }
 
@@ -55,6 +56,10 @@ pub struct Content {
     pub inconclusive: usize,
     /// From the first record to the last.
     pub wall_millis: u64,
+    /// Whether its list of resources has something that may still be there, or cannot be read; of a run that died.
+    pub left: bool,
+    /// Whether it began more than a day ago: updates have come since.
+    pub old: bool,
 }
 
 /// Every run, of one lab or of any, the newest first. One whose journal cannot be read has the reason, and may be of any lab;
@@ -68,11 +73,10 @@ pub fn rows(state: &State, lab: Option<&str>, now: Timestamp) -> Result<Vec<Row>
         .filter_map(|run| match Decided::load(state, &run, now) {
             Ok(decided) => {
                 let wanted = lab.is_none_or(|lab| *lab == decided.journal.plan.lab);
-                wanted.then(|| row(run, &decided))
+                wanted.then(|| row(state, run, &decided, now))
             }
             Err(error) => {
-                let of = journal::lab(&state.journal(&run));
-                let wanted = lab.is_none_or(|lab| of.map_or(true, |of| lab == of));
+                let wanted = lab.is_none_or(|lab| state.lab(&run).is_none_or(|of| lab == of));
                 wanted.then(|| Row {
                     run,
                     error: Some(error.to_string()),
@@ -83,7 +87,7 @@ pub fn rows(state: &State, lab: Option<&str>, now: Timestamp) -> Result<Vec<Row>
         .collect())
 }
 
-fn row(run: RunId, decided: &Decided) -> Row {
+fn row(state: &State, run: RunId, decided: &Decided, now: Timestamp) -> Row {
     let counts = decided.decision.counts;
     let standing = match (decided.judgement.finished, decided.live) {
         (true, _) if decided.judgement.interrupted.is_some() => Standing::Interrupted,
@@ -91,6 +95,8 @@ fn row(run: RunId, decided: &Decided) -> Row {
         (false, true) => Standing::Running,
         (false, false) => Standing::Died,
     };
+    let left = || Ledger::left(&state.run_dir(&run).join(RESOURCES)).map_or(true, |left| !left.is_empty());
+    let left = standing == Standing::Died && left();
     Row {
         run,
         error: None,
@@ -104,6 +110,8 @@ fn row(run: RunId, decided: &Decided) -> Row {
             inconclusive: counts.inconclusive,
             wall_millis: u64::try_from(journal::wall(&decided.journal.records).as_millis())
                 .unwrap_or(u64::MAX),
+            left,
+            old: decided.began().is_some_and(|began| outdated::is_old(began, now)),
         }),
     }
 }

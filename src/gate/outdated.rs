@@ -37,6 +37,15 @@ pub fn changed(was: &Plan, is: &Plan) -> Option<Reason> {
     ))
 }
 
+/// That there is no lab to hold a run against: whether it still tells of one is not known.
+pub fn unheld() -> Reason {
+    Reason::of_run(
+        Severity::Undecides,
+        "there is no lab file here to compare the run with",
+        "go to the lab's folder or name its file with --lab FILE; or ask with --replay for what the run showed when it was made",
+    )
+}
+
 /// Whether an input is an image that the lab has not built.
 fn is_unbuilt(plan: &Plan, input: &str) -> bool {
     let mut nodes = plan.cells.iter().flat_map(|cell| &cell.nodes);
@@ -96,21 +105,45 @@ pub fn aged(began: Timestamp, now: Timestamp, most: Option<Duration>) -> Option<
     }
     let most = most.map(|most| SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX));
     match most {
-        Some(most) if age > most => Some(Reason::of_run(
-            Severity::Undecides,
-            format!(
-                "the run is {} old, and at most {} are asked for",
-                words(age),
-                words(most)
-            ),
-            REMEDY,
-        )),
-        Some(_) | None if age > DAY => Some(Reason::of_run(
+        Some(most) if age > most => Some(Reason::of_run(Severity::Undecides, beyond(age, most), REMEDY)),
+        Some(_) | None if is_old(began, now) => Some(Reason::of_run(
             Severity::Notes,
             format!("the run is {} old", words(age)),
             REMEDY,
         )),
         Some(_) | None => None,
+    }
+}
+
+/// Whether a run is so old that its age is worth telling.
+pub fn is_old(began: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(began) > DAY
+}
+
+/// That an age is beyond what is asked for, so exactly that the two read differently.
+fn beyond(age: SignedDuration, most: SignedDuration) -> String {
+    let (mut old, mut asked) = (words(age), words(most));
+    if old == asked {
+        (old, asked) = (exactly(age), exactly(most));
+    }
+    format!("the run is {old} old, and at most {asked} are asked for")
+}
+
+fn exactly(age: SignedDuration) -> String {
+    let seconds = age.as_secs();
+    let parts = [
+        (seconds / (24 * 60 * 60), "d"),
+        (seconds / (60 * 60) % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, unit)| format!("{count} {unit}")).collect();
+    // Less than a second over.
+    if age.subsec_nanos() > 0 {
+        format!("more than {}", parts.join(" "))
+    } else {
+        parts.join(" ")
     }
 }
 
@@ -150,6 +183,20 @@ mod tests {
                 "the run is 3 h old, and at most 2 h are asked for".to_owned()
             ))
         );
+        let seconds = |age: i64, millis: i64| {
+            let old = SignedDuration::from_secs(age) + SignedDuration::from_millis(millis);
+            let most = Some(Duration::from_secs(90 * 60));
+            aged(at(1000), at(1000) + old, most).map(|reason| reason.text)
+        };
+        assert_eq!(
+            seconds(90 * 60 + 20, 0).as_deref(),
+            Some("the run is 1 h 30 min 20 s old, and at most 1 h 30 min are asked for")
+        );
+        assert_eq!(
+            seconds(90 * 60, 1).as_deref(),
+            Some("the run is more than 1 h 30 min old, and at most 1 h 30 min are asked for")
+        );
+        assert_eq!(seconds(90 * 60, 0), None);
         assert_eq!(
             told(-1, Some(2)).map(|(severity, _)| severity),
             Some(Severity::Undecides)

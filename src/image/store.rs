@@ -36,8 +36,13 @@ pub struct Listing {
 }
 
 impl Store {
-    /// The store of this user: `PATCHGATE_IMAGES`, else `patchgate/images` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// The store of this user, which is made where it is missing.
     pub fn open() -> io::Result<Self> {
+        Self::at(&Self::named()?.dir)
+    }
+
+    /// The store of this user, be it there or not: `PATCHGATE_IMAGES`, else `patchgate/images` in `XDG_CACHE_HOME` or `~/.cache`.
+    pub fn named() -> io::Result<Self> {
         let set = |name: &str| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -47,12 +52,14 @@ impl Store {
             .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("patchgate/images")))
             .or_else(|| set("HOME").map(|home| home.join(".cache/patchgate/images")))
             .ok_or_else(|| io::Error::other("none of PATCHGATE_IMAGES, XDG_CACHE_HOME and HOME is set"))?;
-        Self::at(&std::path::absolute(dir)?)
+        let dir = std::path::absolute(dir)?;
+        Ok(Self { dir })
     }
 
     /// The store in that folder, which is made where it is missing.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(dir.join(LOCKS))?;
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
+        fs::create_dir_all(dir.join(LOCKS)).map_err(named)?;
         Ok(Self { dir: dir.to_owned() })
     }
 
@@ -69,7 +76,12 @@ impl Store {
     /// Every image, sealed or damaged.
     pub fn list(&self) -> io::Result<Listing> {
         let mut listing = Listing::default();
-        for entry in fs::read_dir(&self.dir)? {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
             let entry = entry?;
             if entry.file_name().as_encoded_bytes().starts_with(b".") || !entry.file_type()?.is_dir() {
                 continue;

@@ -155,9 +155,11 @@ impl Key {
 
     /// A value that would be right, as TOML.
     pub fn example(&self) -> String {
-        match self.examples.first() {
-            Some(example) => (*example).to_owned(),
-            None => self.shape.example(),
+        match (self.examples.first(), self.usual) {
+            (Some(example), _) => (*example).to_owned(),
+            // Who takes the example over as it is changes nothing.
+            (None, Usual::Value(usual)) => usual.to_owned(),
+            (None, Usual::Words(_) | Usual::Nothing) => self.shape.example(),
         }
     }
 
@@ -299,7 +301,10 @@ mod tests {
         about: "What is outside.",
         groups: &[
             &[Key::required("size", Shape::Whole(1, 9), "Its OS versions, one each.").such_as(&["3", "4"])],
-            &[Key::optional("inner", Shape::Map(&Shape::Table(&INNER)), "More.")],
+            &[
+                Key::optional("inner", Shape::Map(&Shape::Table(&INNER)), "More."),
+                Key::optional("again", Shape::Whole(0, 4), "How often.").usually("1"),
+            ],
         ],
         elsewhere: &[],
     };
@@ -309,11 +314,12 @@ mod tests {
         assert_eq!(OUTER.key("size").like(), "size = 3 or size = 4");
         assert_eq!(OUTER.key("size").meaning(), "its OS versions, one each");
         assert_eq!(INNER.key("b").like(), "b = true");
+        assert_eq!(OUTER.key("again").like(), "again = 1", "what holds in any case");
     }
 
     #[test]
     fn a_table_knows_its_keys_and_all_tables_below() {
-        assert_eq!(OUTER.names(), ["size", "inner"]);
+        assert_eq!(OUTER.names(), ["size", "inner", "again"]);
         assert_eq!(INNER.one_of(), ["a", "b"]);
         let names: Vec<&str> = OUTER.all().iter().map(|table| table.name).collect();
         assert_eq!(names, ["inner", "outer"]);

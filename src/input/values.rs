@@ -164,8 +164,12 @@ impl Reader<'_> {
             self.missing_like(section, key, &example);
         }
         let texts = self.texts(section, key);
+        // A list of which every entry is wrong has been told already.
+        let is_empty = section
+            .get(key)
+            .is_some_and(|value| matches!(value.get_ref(), DeValue::Array(array) if array.is_empty()));
         if let Some(texts) = &texts
-            && texts.get_ref().is_empty()
+            && is_empty
         {
             self.hinted(
                 texts.span(),

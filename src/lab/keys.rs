@@ -137,7 +137,8 @@ pub static LAB: Table = Table {
             Shape::Whole(1, 4),
             "Out of how many fresh pairs of arms, at most.",
         )
-        .unless_given("as many as `confirm`"),
+        .unless_given("as many as `confirm`")
+        .such_as(&["2"]),
         Key::optional("scenarios", Shape::Path, "The folder of the departments' scenarios.")
             .usually("\"scenarios\"")
             .such_as(&["\"scenarios\""]),
@@ -205,7 +206,8 @@ pub static HOST: Table = Table {
             Shape::Whole(1, 65_536),
             "vCPUs that clones may use at once.",
         )
-        .unless_given("the host's CPUs"),
+        .unless_given("the host's CPUs")
+        .such_as(&["8"]),
     ]],
     elsewhere: &[("cpus", "it is called `vcpus`")],
 };
@@ -364,7 +366,7 @@ pub static DEADLINES: Table = Table {
 };
 
 const fn deadline(name: &'static str, about: &'static str) -> Key {
-    Key::optional(name, Shape::Span, about).such_as(&["\"10m\""])
+    Key::optional(name, Shape::Span, about)
 }
 
 /// `[performance]`

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::guest::families::Families;
 use crate::input::finding::Finding;
 use crate::lab::build::{ImageChoice, build_selected};
+use crate::lab::disk;
 use crate::lab::file::Lab;
 use crate::lab::load::{self, FILE_NAME};
 use crate::lab::scenario::files::Contents;
@@ -14,6 +15,7 @@ use crate::lab::select::Selection;
 use crate::lab::survey::Survey;
 use crate::model::plan::Plan;
 use crate::model::scenario::Scenario;
+use crate::system::file::FileError;
 
 /// Why a lab cannot be used as it was asked for; nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,14 @@ pub enum Refused {
     /// There is no lab file.
     #[error("no {FILE_NAME} in {} or a folder above it", .0.display())]
     NoLab(PathBuf),
+    /// What is called like a lab file is none, and the one of a folder above is not meant.
+    #[error("{}: {problem}, so there is no lab file to be used", path.display())]
+    NoFile {
+        /// What is called so.
+        path: PathBuf,
+        /// What it is instead.
+        problem: String,
+    },
     /// The lab file itself is wrong.
     #[error("{}: cannot be used as a lab file; nothing was started", path.display())]
     NotALab {
@@ -57,6 +67,9 @@ impl Refused {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoLab(_) => Some("`patchgate init` writes one; run patchgate in the lab's folder"),
+            Self::NoFile { .. } => {
+                Some("put the lab file there, or take it away; or name the one that is meant with --lab")
+            }
             Self::NotALab { .. } => Some("`patchgate check` lints the whole lab"),
             Self::Nowhere(_) | Self::Wrong { .. } | Self::NotPlanned { .. } => None,
         }
@@ -68,7 +81,7 @@ impl Refused {
             Self::NotALab { findings, .. }
             | Self::Wrong { findings, .. }
             | Self::NotPlanned { findings, .. } => findings,
-            Self::Nowhere(_) | Self::NoLab(_) => &[],
+            Self::Nowhere(_) | Self::NoLab(_) | Self::NoFile { .. } => &[],
         }
     }
 }
@@ -79,18 +92,25 @@ impl Refused {
 /// None is given, and there is none.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, Refused> {
     match given {
+        // A lab's folder stands for the file in it.
+        Some(path) if path.is_dir() => Ok(path.join(FILE_NAME)),
         Some(path) => Ok(path.to_owned()),
         None => find_in(&std::env::current_dir().map_err(Refused::Nowhere)?),
     }
 }
 
-/// The lab file of a folder or of the nearest of its parents that has one.
+/// The lab file of a folder or of the nearest of its parents that has one. What is called so and is no file, or cannot be looked
+/// at, is not passed over: the lab above it is another.
 fn find_in(folder: &Path) -> Result<PathBuf, Refused> {
-    folder
-        .ancestors()
-        .map(|folder| folder.join(FILE_NAME))
-        .find(|path| path.is_file())
-        .ok_or_else(|| Refused::NoLab(folder.to_owned()))
+    for path in folder.ancestors().map(|folder| folder.join(FILE_NAME)) {
+        let problem = match disk::is_file(&path) {
+            Ok(()) => return Ok(path),
+            Err(FileError::Missing) => continue,
+            Err(error) => error.to_string(),
+        };
+        return Err(Refused::NoFile { path, problem });
+    }
+    Err(Refused::NoLab(folder.to_owned()))
 }
 
 /// A lab that was found right, with its scenarios.
@@ -156,5 +176,36 @@ impl Checked {
             path: self.lab.source.path.clone(),
             findings,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_is_called_like_a_lab_file_and_is_none_hides_no_other() {
+        let folder = tempfile::tempdir().expect("folder");
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).expect("folder");
+        let (outer, path) = (folder.path().join(FILE_NAME), inner.join(FILE_NAME));
+        fs::write(&outer, "").expect("write");
+        assert_eq!(find_in(&inner).expect("the one above"), outer);
+        fs::create_dir(&path).expect("folder");
+        let told = |why: &str| {
+            let error = find_in(&inner).expect_err(why).to_string();
+            let named = format!("{}: {why}", path.display());
+            assert!(error.starts_with(&named), "{error}");
+        };
+        told("is not a file");
+        fs::remove_dir(&path).expect("remove");
+        symlink("nowhere", &path).expect("link");
+        told("is a link to what is not there");
+        fs::remove_file(&path).expect("remove");
+        symlink("../patchgate.toml", &path).expect("link");
+        assert_eq!(find_in(&inner).expect("a link to a file"), path);
     }
 }

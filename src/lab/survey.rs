@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::guest::families::Families;
-use crate::input::finding::Finding;
+use crate::input::finding::{Finding, Severity};
 use crate::input::read::unplaced;
 use crate::input::words::count;
 use crate::lab::build::outlook;
@@ -15,6 +15,7 @@ use crate::lab::load::{self, FILE_NAME};
 use crate::lab::recipe::{self, load_os, load_role};
 use crate::lab::scenario::keys::SCENARIO;
 use crate::lab::scenario::load::{Loaded, load_department, load_dir, load_file};
+use crate::system::file::FileError;
 
 /// What was looked at, and what was found.
 pub struct Survey<'a> {
@@ -42,7 +43,8 @@ impl<'a> Survey<'a> {
         if path.is_dir() {
             let lab_file = path.join(FILE_NAME);
             let files = toml_files(path);
-            if lab_file.is_file() {
+            // What is called so and is none is told, and not passed over.
+            if !matches!(disk::is_file(&lab_file), Err(FileError::Missing)) {
                 self.lab(&lab_file);
             } else if files.iter().any(|file| Recipe::of(file).is_some()) {
                 for file in &files {
@@ -53,14 +55,26 @@ impl<'a> Survey<'a> {
             } else {
                 self.scenarios(load_department(path), path);
             }
+        } else if let Err(error) = disk::is_file(path) {
+            self.refuse(path, &error.to_string());
         } else if is_lab_file(path) {
             self.lab(path);
         } else if let Some(recipe) = Recipe::of(path) {
             self.files += 1;
             self.findings.extend(recipe.findings(path));
-        } else {
+        } else if is_toml(path) {
             self.scenarios(load_file(path), path);
+        } else {
+            self.refuse(
+                path,
+                "is no lab file, recipe or scenario; what scenarios are in is called .toml",
+            );
         }
+    }
+
+    fn refuse(&mut self, path: &Path, problem: &str) {
+        let finding = unplaced(format!("{}: {problem}", path.display()));
+        self.findings.push(finding.with_hint(WANTED));
     }
 
     /// Looks at a lab and all that it names. The lab is there where its file is right.
@@ -87,17 +101,19 @@ impl<'a> Survey<'a> {
         if let (0, Ok(scenarios)) = (tally(&linted).0, loaded.scenarios()) {
             self.findings.extend(outlook(&lab, &scenarios));
         }
+        let recipes = (self.recipes)(&lab)
+            .into_iter()
+            .filter(|finding| !is_echo(finding, &linted));
+        let recipes: Vec<Finding> = recipes.collect();
         self.findings.extend(linted);
-        self.findings.extend((self.recipes)(&lab));
+        self.findings.extend(recipes);
         self.findings.extend(loaded.findings.iter().cloned());
         Some((lab, loaded))
     }
 
     fn scenarios(&mut self, loaded: Loaded, path: &Path) {
         if loaded.read == 0 && loaded.findings.is_empty() {
-            let finding = unplaced(format!("{}: has no lab file and no scenario", path.display()));
-            self.findings
-                .push(finding.with_hint("name a lab file, a scenario, a recipe, or a folder of them"));
+            self.refuse(path, "has no lab file and no scenario");
         }
         self.files += loaded.read;
         self.findings.extend(loaded.findings);
@@ -127,6 +143,23 @@ impl<'a> Survey<'a> {
     }
 }
 
+/// Whether what keeps an image from being defined is told of the same place already, as an error of the lab file's.
+fn is_echo(finding: &Finding, told: &[Finding]) -> bool {
+    let at = |finding: &Finding| {
+        let place = finding.place.as_ref()?;
+        Some((place.source.path.clone(), place.span.start))
+    };
+    let errors = told.iter().filter(|told| told.severity == Severity::Error);
+    at(finding).is_some_and(|place| errors.filter_map(at).any(|told| told == place))
+}
+
+/// What can be looked at.
+const WANTED: &str = "name a lab file, a scenario, a recipe, or a folder of them";
+
+fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
 /// The recipes that a lab names, each once.
 fn recipe_paths(lab: &Lab) -> BTreeSet<&Path> {
     let builds = lab.file.image.values().filter_map(|image| image.build.as_ref());
@@ -139,10 +172,9 @@ fn recipe_paths(lab: &Lab) -> BTreeSet<&Path> {
 
 /// The TOML files of a folder, in their order.
 fn toml_files(folder: &Path) -> BTreeSet<PathBuf> {
-    let is_toml =
-        |path: &PathBuf| path.is_file() && path.extension().is_some_and(|extension| extension == "toml");
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(is_toml).collect()
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| path.is_file() && is_toml(path)).collect()
 }
 
 /// What a recipe is of.

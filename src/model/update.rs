@@ -27,6 +27,13 @@ pub struct Update {
     pub kernel: bool,
 }
 
+/// The architectures that a package may be of, as package managers write them: dpkg's release architectures
+/// (<https://www.debian.org/ports/>), and rpm's names for the same.
+pub const ARCHITECTURES: [&str; 19] = [
+    "all", "amd64", "arm64", "armel", "armhf", "i386", "mips64el", "mipsel", "ppc64el", "riscv64", "s390x",
+    "aarch64", "armv7hl", "i586", "i686", "noarch", "ppc64le", "x86_64", "loong64",
+];
+
 /// What stands for every architecture: with dpkg, and with rpm.
 const ANY: [&str; 2] = ["all", "noarch"];
 

@@ -22,7 +22,8 @@ const LIMIT: u64 = 32 * 1024 * 1024;
 pub fn expected(state: &State, lab: &str) -> Expected {
     let mut expected = Expected::default();
     let newest = state.runs().unwrap_or_default().into_iter().rev();
-    let journals = newest.map(|run| state.journal(&run));
+    let own = newest.filter(|run| state.own(run).is_ok());
+    let journals = own.map(|run| state.journal(&run));
     let small = journals.filter(|path| path.metadata().is_ok_and(|metadata| metadata.len() <= LIMIT));
     let of_lab = small.filter(|path| journal::lab(path).is_ok_and(|of| of == lab));
     for path in of_lab.take(RUNS) {

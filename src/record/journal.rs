@@ -8,6 +8,7 @@ mod lines;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ impl Journal {
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
+            // Whatever the user's mask is: what others can write to is not taken for a run's.
+            .mode(0o600)
             .open(path)
             .map_err(fail("create"))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

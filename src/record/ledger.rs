@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ impl Ledger {
             .read(true)
             .append(true)
             .create(true)
+            // As the journal's.
+            .mode(0o600)
             .open(path)
             .map_err(fail("open"))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

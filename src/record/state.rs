@@ -2,12 +2,13 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::id::RunId;
 use crate::record::journal;
-use crate::system::{file, user};
+use crate::record::own::{self, NotOwn};
+use crate::system::file;
 
 /// What means a lab's newest run.
 pub const LATEST: &str = "latest";
@@ -39,13 +40,8 @@ pub enum StateError {
         source: io::Error,
     },
     /// Somebody else could have written what is in it, and it says what is removed and what is decided.
-    #[error("{}: not taken for a folder of runs: {problem}", path.display())]
-    NotOurs {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        problem: String,
-    },
+    #[error("{}: not taken for a folder of runs: {}", .0.path.display(), .0.problem)]
+    NotOurs(#[from] NotOwn),
     /// A new run's folder cannot be made.
     #[error("{}: cannot make the run's folder: {source}", path.display())]
     NotMade {
@@ -106,11 +102,7 @@ impl StateError {
         const START: &str = "start one with `patchgate run`";
         match self {
             Self::NoPlace => Some("set PATCHGATE_STATE to a folder of yours".to_owned()),
-            Self::NotOurs { path, .. } => Some(format!(
-                "it must belong to whoever calls patchgate and be writable by nobody else: `chmod go-w {}`, or set \
-                 PATCHGATE_STATE to a folder of yours",
-                path.display()
-            )),
+            Self::NotOurs(error) => Some(error.hint()),
             Self::NotMade { .. } => Some(
                 "check the folder's permissions and free space, or set PATCHGATE_STATE to another".to_owned(),
             ),
@@ -197,8 +189,8 @@ impl State {
     fn checked(self) -> Result<Self, StateError> {
         // The folder itself may be a link of the user's own; what is in it may not.
         let root = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
-        own(&root)?;
-        own(&root.join(RUNS))?;
+        own::folder(&root)?;
+        own::folder(&root.join(RUNS))?;
         Ok(self)
     }
 
@@ -231,6 +223,21 @@ impl State {
     /// The journal of a run.
     pub fn journal(&self, run: &RunId) -> PathBuf {
         self.run_dir(run).join(JOURNAL)
+    }
+
+    /// Whether a run's folder and its journal, as far as they are there, are the caller's own.
+    ///
+    /// # Errors
+    /// Somebody else could have written what they say.
+    pub fn own(&self, run: &RunId) -> Result<(), NotOwn> {
+        own::folder(&self.run_dir(run))?;
+        own::file(&self.journal(run))
+    }
+
+    /// The lab that a run is of; nothing where that cannot be told, or somebody else could have written it.
+    pub fn lab(&self, run: &RunId) -> Option<String> {
+        self.own(run).ok()?;
+        journal::lab(&self.journal(run)).ok()
     }
 
     /// Whether an id is that of a trial of scenarios, which shares runs' folders so that `clean` finds what it left. What has
@@ -286,8 +293,7 @@ impl State {
     /// must not answer in its place.
     pub fn latest(&self, lab: Option<&str>) -> Result<Option<RunId>, StateError> {
         let mut runs = self.runs()?.into_iter().rev().filter(|run| !self.is_trial(run));
-        Ok(runs
-            .find(|run| lab.is_none_or(|lab| journal::lab(&self.journal(run)).map_or(true, |of| lab == of))))
+        Ok(runs.find(|run| lab.is_none_or(|lab| self.lab(run).is_none_or(|of| lab == of))))
     }
 
     /// The run that a text means: `latest`, an id, or a prefix that only one id has.
@@ -315,38 +321,6 @@ impl State {
     }
 }
 
-/// Whether a folder is the caller's own and nobody else can write to it. One that is not there is nobody's.
-///
-/// # Errors
-/// It is not.
-pub fn own(path: &Path) -> Result<(), StateError> {
-    let not = |problem: String| StateError::NotOurs {
-        path: path.to_owned(),
-        problem,
-    };
-    let about = match path.symlink_metadata() {
-        Ok(about) => about,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(not(error.to_string())),
-    };
-    let caller = user::id();
-    if !about.is_dir() {
-        Err(not("it is no folder".to_owned()))
-    } else if about.uid() != caller {
-        Err(not(format!(
-            "it belongs to user {}, and patchgate is called by {caller}",
-            about.uid()
-        )))
-    } else if about.mode() & 0o022 != 0 {
-        Err(not(format!(
-            "others may write to it (mode {:04o})",
-            about.mode() & 0o7777
-        )))
-    } else {
-        Ok(())
-    }
-}
-
 /// Whether a run left VMs on purpose.
 pub fn is_kept(run_dir: &Path) -> bool {
     run_dir.join(KEPT).exists()
@@ -363,7 +337,8 @@ pub fn forget_kept(run_dir: &Path) {
 pub fn is_live(run_dir: &Path) -> bool {
     let lock = match file::open(&run_dir.join(LOCK)) {
         Ok(lock) => lock,
-        Err(file::FileError::Missing) => return false,
+        // A file in the place of its folder is no run.
+        Err(file::FileError::Missing | file::FileError::NotAFolder) => return false,
         Err(_) => return true,
     };
     match lock.try_lock_shared() {

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use crate::decide::history::{Row, Standing};
+use crate::decide::history::{Content, Row, Standing};
 use crate::gate::Gate;
 use crate::input::safe::line as safe_line;
 use crate::report::table::{self, Paint};
 use crate::report::words::length;
 
-fn words(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Finished => "finished",
-        Standing::Running => "running",
-        Standing::Interrupted => "interrupted",
-        Standing::Died => "died; `patchgate clean` removes what it left",
+fn words(content: &Content) -> &'static str {
+    match (content.standing, content.left) {
+        (Standing::Finished, _) => "finished",
+        (Standing::Running, _) => "running",
+        (Standing::Interrupted, _) => "interrupted",
+        (Standing::Died, true) => "died; `patchgate clean` removes what it left",
+        (Standing::Died, false) => "died; its list has nothing that it left",
     }
 }
 
@@ -23,7 +24,7 @@ pub fn text(rows: &[Row], colour: bool) -> String {
         return "no run yet; start one with `patchgate run`\n".to_owned();
     }
     let plain = |text: String| (text, Paint::Plain);
-    let rows: Vec<_> = rows
+    let table: Vec<_> = rows
         .iter()
         .map(|row| {
             let Some(content) = &row.content else {
@@ -48,7 +49,7 @@ pub fn text(rows: &[Row], colour: bool) -> String {
                 plain(content.regressed.to_string()),
                 plain(content.inconclusive.to_string()),
                 plain(length(Duration::from_millis(content.wall_millis))),
-                plain(words(content.standing).to_owned()),
+                plain(words(content).to_owned()),
             ]
         })
         .collect();
@@ -62,7 +63,18 @@ pub fn text(rows: &[Row], colour: bool) -> String {
         "took",
         "standing",
     ];
-    table::draw(&header, &rows, colour)
+    let mut text = table::draw(&header, &table, colour);
+    let is_old_and_open = |row: &Row| {
+        let content = row.content.as_ref();
+        content.is_some_and(|content| content.old && content.gate == Gate::Open)
+    };
+    if rows.iter().any(is_old_and_open) {
+        text.push_str(
+            "\nOPEN is what a run has shown of its own time, and some of these are older than a day; `patchgate gate RUN` holds \
+             one against the lab as it is now\n",
+        );
+    }
+    text
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ struct Report<'a> {
     line: String,
     counts: Counts,
     reasons: &'a [Reason],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    since: &'a [String],
     finished: bool,
     interrupted: Option<&'a str>,
     truncated: bool,
@@ -198,6 +200,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
         line: summary.decision.line(summary.run),
         counts: summary.decision.counts,
         reasons: &summary.decision.reasons,
+        since: &summary.since,
         finished: judgement.finished,
         interrupted: judgement.interrupted.as_deref(),
         truncated: summary.truncated,

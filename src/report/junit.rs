@@ -76,6 +76,9 @@ fn gate(summary: &Summary<'_>) -> TestSuite {
         .set_time(summary.wall())
         .set_system_out(line.as_str());
     let mut suite = TestSuite::new("patchgate");
+    if let Some(as_of) = summary.as_of() {
+        suite.add_property(("note", safe::whole(&as_of).as_str()));
+    }
     suite.add_test_case(case);
     suite
 }

@@ -45,6 +45,9 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
     if let Some(reboots) = summary.reboots() {
         writeln!(out, "{}.\n", safe::md(&capital(&reboots)))?;
     }
+    if let Some(as_of) = summary.as_of() {
+        writeln!(out, "**Note:** {}.\n", safe::md(&as_of))?;
+    }
     if summary.truncated {
         writeln!(out, "The journal's last line was torn and is left out.\n")?;
     }

@@ -37,7 +37,10 @@ pub fn about(time: Duration, known: usize, cells: usize) -> String {
     let basis = if known == cells {
         "as the last runs took".to_owned()
     } else {
-        format!("by the last runs of {known} of {}", count(cells, "cell"))
+        format!(
+            "by the last runs of {known} of {}; of the others as much is expected as of these on average",
+            count(cells, "cell")
+        )
     };
     format!("about {}, {basis}", length(time))
 }
@@ -46,7 +49,9 @@ impl Prediction {
     /// In words.
     pub fn text(&self) -> String {
         match self.seconds {
-            _ if self.known_cells == 0 => "not known yet: none of these cells ever ran to its end".to_owned(),
+            _ if self.known_cells == 0 => {
+                "not known yet: none of these cells came to its end in one of the last runs".to_owned()
+            }
             None => "not known: no host can hold every cell".to_owned(),
             Some(seconds) => {
                 let text = about(Duration::from_secs(seconds), self.known_cells, self.cells);

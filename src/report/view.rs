@@ -31,6 +31,8 @@ pub struct Summary<'a> {
     pub judgement: &'a Judgement,
     /// The gate and why.
     pub decision: &'a Decision,
+    /// What has come since the run was made; nothing where that was not asked.
+    pub since: Vec<String>,
     /// What was seen of each node after the reboot, the last of several.
     observed: BTreeMap<(&'a CellId, Arm, &'a str), &'a Observation>,
 }
@@ -60,8 +62,21 @@ impl<'a> Summary<'a> {
             truncated: journal.truncated,
             judgement,
             decision,
+            since: Vec::new(),
             observed: observed(&journal.records),
         }
+    }
+
+    /// That the decision is that of the run's own time, and what has come since; nothing where nothing has.
+    pub(super) fn as_of(&self) -> Option<String> {
+        if self.since.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "decided as of the run; since: {}. `patchgate gate {}` holds it against the lab as it is now",
+            self.since.join("; "),
+            self.run
+        ))
     }
 
     /// From the first record to the last.

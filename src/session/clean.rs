@@ -14,6 +14,7 @@ use crate::model::resource::Resource;
 use crate::model::uri::HostUri;
 use crate::port::{LabError, Marked, foreign};
 use crate::record::ledger::Ledger;
+use crate::record::own;
 use crate::record::state::{self, State, StateError};
 use crate::run::clean_up;
 
@@ -95,7 +96,11 @@ impl fmt::Display for News<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alive(run) => write!(f, "run {run} is alive; it is left alone"),
-            Self::NotRead { run, error } => write!(f, "what run {run} left cannot be told: {error}"),
+            Self::NotRead { run, error } => write!(
+                f,
+                "what run {run} left cannot be told: {error}; `patchgate clean --all` removes what carries its mark on the lab's \
+                 hosts"
+            ),
             Self::Kept { run, count } => write!(
                 f,
                 "run {run} kept {count} resources on purpose; `patchgate clean {run}` removes them"
@@ -120,12 +125,23 @@ pub struct Swept {
     pub removed: usize,
     /// What could not be.
     pub unremoved: usize,
+    /// Runs of which cannot be told what they left.
+    pub unread: usize,
+    /// Hosts that could not be looked at, so that nothing is known of what is there.
+    pub unseen: usize,
 }
 
 impl Swept {
     fn add(&mut self, other: Self) {
         self.removed += other.removed;
         self.unremoved += other.unremoved;
+        self.unread += other.unread;
+        self.unseen += other.unseen;
+    }
+
+    /// Whether all that was to be removed was, or would be, as far as every host was looked at.
+    pub fn is_whole(&self) -> bool {
+        self.unremoved == 0 && self.unread == 0 && self.unseen == 0
     }
 }
 
@@ -190,7 +206,8 @@ impl Clean<'_> {
             return Swept::default();
         }
         let ledger = dir.join(state::RESOURCES);
-        let told: Result<Vec<Resource>, Box<dyn std::error::Error + Send + Sync>> = state::own(&dir)
+        let told: Result<Vec<Resource>, Box<dyn std::error::Error + Send + Sync>> = own::folder(&dir)
+            .and_then(|()| own::file(&ledger))
             .map_err(Into::into)
             .and_then(|()| Ledger::left(&ledger).map_err(Into::into));
         let left = match told {
@@ -202,8 +219,8 @@ impl Clean<'_> {
                     error: &error.to_string(),
                 });
                 return Swept {
-                    removed: 0,
-                    unremoved: 1,
+                    unread: 1,
+                    ..Swept::default()
                 };
             }
         };
@@ -295,6 +312,7 @@ impl Clean<'_> {
     /// Removes what carries patchgate's mark on a host and stands in no ledger here: the state folder was lost, or belongs to
     /// somebody else.
     async fn marked(&mut self) -> Swept {
+        let mut swept = Swept::default();
         for HostPlan { uri, .. } in self.known {
             if self.hosts.keys().any(|known| known.as_str() == uri) {
                 continue;
@@ -303,7 +321,10 @@ impl Clean<'_> {
                 Ok(host) => {
                     self.hosts.insert(host.uri().clone(), host);
                 }
-                Err(error) => (self.tell)(&News::NotLookedAt { uri, error: &error }),
+                Err(error) => {
+                    swept.unseen += 1;
+                    (self.tell)(&News::NotLookedAt { uri, error: &error });
+                }
             }
         }
         let mut traces: BTreeMap<RunId, Vec<Resource>> = BTreeMap::new();
@@ -312,6 +333,7 @@ impl Clean<'_> {
             let marked = match host.marked().await {
                 Ok(marked) => marked,
                 Err(error) => {
+                    swept.unseen += 1;
                     (self.tell)(&News::NotSearched {
                         uri: host.uri().as_str(),
                         error: &error,
@@ -341,7 +363,6 @@ impl Clean<'_> {
         for (run, &count) in &unknown {
             (self.tell)(&News::Unknown { run, count });
         }
-        let mut swept = Swept::default();
         for (run, left) in traces {
             swept.add(self.sweep(Trace { run, left }, None).await);
         }

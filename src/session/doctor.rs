@@ -14,8 +14,10 @@ use crate::model::plan::{HostPlan, NODE_OVERHEAD_MIB};
 use crate::model::policy::Accel;
 use crate::model::resource::Made;
 use crate::port::LabError;
+use crate::record::state::{State, StateError};
 use crate::session::begin;
 use crate::session::doctor::check::{Check, Health};
+use crate::system::output;
 use crate::system::user::is_root;
 use crate::units::Mib;
 
@@ -49,6 +51,7 @@ pub async fn examine(hosts: &[HostPlan]) -> Vec<Check> {
             ..check
         }));
     }
+    checks.push(state(State::open()));
     checks.push(image_tools(&find));
     checks.push(root());
     checks
@@ -230,6 +233,31 @@ fn virtlogd(system: bool, socket: &Path) -> Check {
     }
 }
 
+/// Whether the state folder is the caller's own, and can be written to where it is there or can be made.
+fn state(state: Result<State, StateError>) -> Check {
+    let refused = |found: String, remedy: String| Check {
+        health: Health::Failed,
+        ..Check::warning("state folder", found, remedy)
+    };
+    let another = || "set PATCHGATE_STATE to a folder of yours".to_owned();
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => {
+            let remedy = error.hint().unwrap_or_else(another);
+            return refused(error.to_string(), remedy);
+        }
+    };
+    let root = state.root();
+    let nearest = root.ancestors().find(|folder| folder.exists()).unwrap_or(root);
+    match output::can_make_in(nearest) {
+        Ok(()) => Check::ok("state folder", root.display().to_string()),
+        Err(error) => refused(
+            format!("no run can be kept in {}: {error}", root.display()),
+            another(),
+        ),
+    }
+}
+
 fn image_tools(find: &dyn Fn(&str) -> Option<PathBuf>) -> Check {
     let missing: Vec<_> = IMAGE_TOOLS
         .iter()
@@ -292,6 +320,21 @@ mod tests {
         assert_eq!(judge(Mib(DISK_NEEDED.0 - 1)), Health::Failed);
         assert_eq!(judge(DISK_NEEDED), Health::Warning);
         assert_eq!(judge(DISK_WANTED), Health::Ok);
+    }
+
+    #[test]
+    fn a_state_folder_that_cannot_be_used_is_told_with_its_remedy() {
+        let folder = tempfile::tempdir().expect("folder");
+        let there = state(Ok(State::at(folder.path().join("not/yet"))));
+        assert_eq!(there.health, Health::Ok, "{there:?}");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("write");
+        let check = state(Ok(State::at(file.join("state"))));
+        assert_eq!(check.health, Health::Failed, "{check:?}");
+        assert!(check.found.starts_with("no run can be kept in"), "{check:?}");
+        assert!(check.remedy.is_some(), "{check:?}");
+        let check = state(Err(StateError::NoPlace));
+        assert_eq!((check.health, check.remedy.is_some()), (Health::Failed, true));
     }
 
     #[test]

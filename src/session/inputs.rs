@@ -65,8 +65,7 @@ impl InputError {
             }
             Self::Warm(_) => Some("set PATCHGATE_IMAGES to a folder of yours".to_owned()),
             Self::Missing(_) => Some(
-                "`patchgate image build --all` builds what the lab needs, and `patchgate run --build` does both"
-                    .to_owned(),
+                "`patchgate image build --all` builds what the lab needs; with --build this command does it first".to_owned(),
             ),
             Self::Damaged { image, .. } => {
                 Some(format!("`patchgate image build {image} --rebuild` makes it anew"))
@@ -129,7 +128,15 @@ pub struct Kit {
 impl Inputs {
     /// Loads, lints and plans a lab, or those of its cells that a selection takes.
     pub fn load(lab_file: &Path, select: Option<&str>) -> Result<Self, InputError> {
-        let store = open_store()?;
+        Self::with(open_store()?, lab_file, select)
+    }
+
+    /// The same, only to look at: an image store that is not there has no images, and none is made.
+    pub fn look(lab_file: &Path, select: Option<&str>) -> Result<Self, InputError> {
+        Self::with(Store::named().map_err(InputError::Store)?, lab_file, select)
+    }
+
+    fn with(store: Store, lab_file: &Path, select: Option<&str>) -> Result<Self, InputError> {
         let families = Families::default();
         let selection = select.map(Selection::parse).transpose()?;
         let checked = Lab::open(lab_file, &families)?;
@@ -205,7 +212,7 @@ pub fn open_store() -> Result<Store, InputError> {
 
 /// What is wrong with the recipes of a lab.
 pub fn recipe_findings(lab: &Lab) -> Vec<Finding> {
-    match Store::open() {
+    match Store::named() {
         Ok(store) => catalogue::needed(lab, &store).err().unwrap_or_default(),
         Err(error) => {
             tracing::warn!("recipes are not checked, as the image store cannot be opened: {error}");

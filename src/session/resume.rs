@@ -21,7 +21,7 @@ pub enum ResumeError {
     #[error("run {0} came to its end")]
     Over(RunId),
     /// What it promised is no longer what the lab asks for.
-    #[error("the lab is not what run {run} was planned of: {}", .changed.join(", "))]
+    #[error("the lab is no longer what run {run} was planned of: {}", .changed.join(", "))]
     Changed {
         /// The run.
         run: RunId,
@@ -73,6 +73,24 @@ impl Resume {
     pub fn selection(&self) -> String {
         let cells: Vec<&str> = self.plan.cells.iter().map(|cell| cell.id.0.as_str()).collect();
         cells.join(",")
+    }
+
+    /// Whether a lab, by its whole plan, still has the cells. A selection of what is gone would be blamed otherwise, and nobody
+    /// made one.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn held_by(&self, whole: &Plan) -> Result<(), ResumeError> {
+        let cells = self.plan.cells.iter().map(|cell| &cell.id);
+        let gone = cells.filter(|cell| whole.cell(cell).is_none());
+        let changed: Vec<String> = gone.map(|cell| format!("cell {cell} is gone")).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(ResumeError::Changed {
+            run: self.resumed.from.clone(),
+            changed,
+        })
     }
 
     /// What is taken over by a run of this plan.

@@ -17,6 +17,9 @@ pub enum FileError {
     /// There is none of that name.
     #[error("is not there")]
     Missing,
+    /// It is a link, and what it leads to is not there.
+    #[error("is a link to what is not there")]
+    Dangling,
     /// It cannot be opened or read.
     #[error("cannot be read: {0}")]
     Io(io::Error),
@@ -50,7 +53,7 @@ impl From<io::Error> for FileError {
 impl From<FileError> for io::Error {
     fn from(error: FileError) -> Self {
         match error {
-            FileError::Missing => io::ErrorKind::NotFound.into(),
+            FileError::Missing => Self::new(io::ErrorKind::NotFound, "there is no such file"),
             FileError::Io(error) => error,
             other => Self::other(other.to_string()),
         }
@@ -76,11 +79,29 @@ const FLAGS: OFlags = OFlags::RDONLY
 
 /// Opens a file to read it. Links are followed: the path is the user's own, or in a folder of patchgate's own.
 pub fn open(path: &Path) -> Result<File, FileError> {
-    regular(
-        rustix::fs::open(path, FLAGS, Mode::empty())
-            .map_err(io::Error::from)?
-            .into(),
-    )
+    match rustix::fs::open(path, FLAGS, Mode::empty()) {
+        Ok(file) => regular(file.into()),
+        // A socket cannot be opened.
+        Err(rustix::io::Errno::NXIO) => Err(FileError::NotAFile),
+        Err(error) => Err(missed(path, io::Error::from(error))),
+    }
+}
+
+/// Why a path leads to no file, where an open of it failed like this.
+fn missed(path: &Path, error: io::Error) -> FileError {
+    match FileError::from(error) {
+        FileError::Missing if path.is_symlink() => FileError::Dangling,
+        error => error,
+    }
+}
+
+/// Looks whether a path leads to a regular file, without opening it.
+pub fn look(path: &Path) -> Result<(), FileError> {
+    match path.metadata() {
+        Ok(about) if about.is_file() => Ok(()),
+        Ok(_) => Err(FileError::NotAFile),
+        Err(error) => Err(missed(path, error)),
+    }
 }
 
 fn regular(file: File) -> Result<File, FileError> {

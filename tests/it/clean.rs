@@ -7,9 +7,15 @@ use std::path::Path;
 use predicates::prelude::*;
 use predicates::str::contains;
 
+use patchgate::record::state::State;
+
 use crate::testkit::cli::patchgate;
+use crate::testkit::plans::two_cells;
+use crate::testkit::story::{Story, all_pass};
 
 const RUN: &str = "20261123-140912-7c1f";
+const OLDER: &str = "20200101-140912-7c1f";
+const OPEN: &str = "20200102-140912-7c1f";
 
 /// A state folder with a run that left these entries.
 fn left(run: &str, entries: &[String]) -> tempfile::TempDir {
@@ -185,5 +191,131 @@ fn a_state_folder_that_others_own_or_can_write_to_is_refused() {
         .args(["clean", RUN, "--dry-run"])
         .assert()
         .code(3)
-        .stdout(contains("others may write to it"));
+        .stdout(contains("others may write to it").and(contains("1 list not read")));
+}
+
+/// A state folder with a run that opened its gate, and a newer one that did.
+fn two_open_runs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let state = State::at(folder.path().join("state"));
+    for run in [OLDER, OPEN] {
+        let dir = state.create_run(&run.parse().expect("a run id")).expect("run");
+        Story::whole(two_cells(), all_pass)
+            .renamed(run, "hq")
+            .write(&dir.journal());
+    }
+    folder
+}
+
+/// What somebody else could have written decides nothing, and lets no older run answer.
+#[test]
+fn a_run_that_others_own_or_can_write_to_decides_nothing() {
+    type Way<'a> = (&'a str, &'a str, &'a dyn Fn(&Path, &Path));
+    let root = rustix::process::geteuid().is_root();
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(65534), None).expect("chown");
+    let aside = |path: &Path| {
+        let away = path.with_extension("away");
+        fs::rename(path, &away).expect("move");
+        symlink(&away, path).expect("link");
+    };
+    let ways: [Way<'_>; 6] = [
+        ("others may write to it (mode 0777)", "chmod go-w", &|dir, _| {
+            mode(dir, 0o777)
+        }),
+        (
+            "others may write to it (mode 0666)",
+            "chmod go-w",
+            &|_, journal| mode(journal, 0o666),
+        ),
+        ("it belongs to user 65534", "chown 0", &|dir, _| give(dir)),
+        ("it belongs to user 65534", "chown 0", &|_, journal| give(journal)),
+        (
+            "it is no folder, but a link",
+            "put the folder itself there",
+            &|dir, _| aside(dir),
+        ),
+        (
+            "it is no file, but a link",
+            "put the file itself there",
+            &|_, journal| aside(journal),
+        ),
+    ];
+    for (why, remedy, make) in ways {
+        if why.contains("65534") && !root {
+            continue;
+        }
+        let folder = two_open_runs();
+        let state = State::at(folder.path().join("state"));
+        let run = OPEN.parse().expect("a run id");
+        make(&state.run_dir(&run), &state.journal(&run));
+        patchgate(folder.path())
+            .args(["gate", OPEN, "--replay"])
+            .assert()
+            .code(3)
+            .stdout(contains("gate: UNDECIDED"))
+            .stderr(contains(why).and(contains(remedy)));
+        patchgate(folder.path())
+            .args(["report", OPEN])
+            .assert()
+            .code(3)
+            .stdout("")
+            .stderr(contains(why));
+        patchgate(folder.path())
+            .arg("history")
+            .assert()
+            .success()
+            .stdout(contains("unreadable"));
+        // Not even of which lab it is: it may be of each.
+        assert_eq!(
+            state.latest(Some("elsewhere")).expect("latest"),
+            Some(run),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn what_a_run_keeps_is_its_users_alone() {
+    let folder = tempfile::tempdir().expect("folder");
+    let state = State::at(folder.path().join("state"));
+    let dir = state.create_run(&OPEN.parse().expect("a run id")).expect("run");
+    Story::whole(two_cells(), all_pass)
+        .renamed(OPEN, "hq")
+        .write(&dir.journal());
+    patchgate::record::ledger::Ledger::create(&dir.resources()).expect("a ledger");
+    for path in [dir.journal(), dir.resources()] {
+        let mode = path.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_host_that_was_not_looked_at_is_counted_and_ends_otherwise_than_well() {
+    let folder = left(RUN, &[]);
+    let lab = "[lab]\nname = \"hq\"\n[network]\nmode = \"open\"\n[[host]]\n\
+               uri = \"qemu+unix:///system?socket=/nonexistent/socket\"\n[image.debian-12]\nbuild = \"recipe.toml\"\n\
+               [role.web]\n[group.shop]\nowner = \"a\"\nadmin = \"b\"\nos = [\"debian-12\"]\nroles = [\"web\"]\n\
+               scenarios = [\"shop\"]\n";
+    fs::write(folder.path().join("patchgate.toml"), lab).expect("write");
+    fs::write(folder.path().join("recipe.toml"), "").expect("write");
+    patchgate(folder.path())
+        .args(["clean", "--dry-run"])
+        .assert()
+        .code(3)
+        .stdout(contains("was not looked at").and(contains(
+            "clean: 0 would be removed, 0 could not be removed, 1 host not looked at",
+        )));
+}
+
+#[test]
+fn a_file_in_the_place_of_a_run_is_told_to_be_one() {
+    let folder = left(OLDER, &[]);
+    fs::write(folder.path().join("state/runs").join(RUN), "x").expect("write");
+    for arguments in [&["history"][..], &["clean", RUN, "--dry-run"]] {
+        patchgate(folder.path()).args(arguments).assert().stdout(
+            contains("it is no folder")
+                .and(contains("alive").not())
+                .and(contains("died").not()),
+        );
+    }
 }

@@ -87,6 +87,28 @@ fn what_a_key_is_called_instead_is_a_key() {
     }
 }
 
+/// A hint that is followed to the letter changes nothing that nobody asked for.
+#[test]
+fn an_example_of_a_key_with_a_default_is_its_default_or_meant_as_one() {
+    for (table, key) in keys() {
+        if let Usual::Value(usual) = key.usual
+            && key.examples.is_empty()
+        {
+            assert_eq!(key.example(), usual, "{} of {}", key.name, table.name);
+        }
+    }
+    for (table, key, like) in [
+        (&lab::LAB, "confirm", "confirm = 1"),
+        (&lab::LAB, "confirm_pairs", "confirm_pairs = 2"),
+        (&lab::HOST, "vcpus", "vcpus = 8"),
+        (&lab::ROLE, "vcpus", "vcpus = 1"),
+        (&lab::DEADLINES, "apply", "apply = \"60m\""),
+        (&lab::PERFORMANCE, "confidence", "confidence = 0.95"),
+    ] {
+        assert_eq!(table.key(key).like(), like);
+    }
+}
+
 #[test]
 fn texts_are_sentences() {
     for (table, key) in keys() {

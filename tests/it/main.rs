@@ -24,6 +24,7 @@ mod image_store;
 mod keys;
 mod keys_docs;
 mod observe;
+mod outputs;
 mod plan;
 mod proxy;
 mod queue;

@@ -117,8 +117,8 @@ fn the_plan_is_shown_as_a_table_with_what_is_not_built() {
     assert_eq!(
         time(&shown(&expected)).as_deref(),
         Some(
-            "time: about 2m 30s, by the last runs of 2 of 4 cells; longer where the hosts have not room for all arms at \
-             once"
+            "time: about 2m 30s, by the last runs of 2 of 4 cells; of the others as much is expected as of these on average; longer \
+             where the hosts have not room for all arms at once"
         )
     );
     let json = serde_json::to_string_pretty(&Expecting {

@@ -56,6 +56,22 @@ pub(super) fn groups(lint: &mut Lint<'_>) {
         images(lint, group);
         scenarios(lint, name, group);
         budget(lint, name, group);
+        soak(lint, name, group);
+    }
+}
+
+/// What a group asks of a soak that its lab has not.
+fn soak(lint: &mut Lint<'_>, name: &Spanned<String>, group: &GroupSection) {
+    let is_off = group.soak.look.is_none() && lint.lab.file.soak.look == Some(false);
+    if is_off && (group.soak.scenarios == Some(true) || group.soak.time.is_some()) {
+        lint.error(
+            name,
+            format!(
+                "the soak of group {} has no effect with look = false below [soak]",
+                show(name.get_ref())
+            ),
+            "write look = true in the group's own, or take it away",
+        );
     }
 }
 
@@ -164,10 +180,10 @@ fn images(lint: &mut Lint<'_>, group: &GroupSection) {
         // Roles without a section of their own are told already.
         let known = group.roles.get_ref().iter().filter_map(|role| {
             let section = lint.lab.file.role.get(role.get_ref().as_str())?;
-            Some((role.get_ref().as_str(), section))
+            Some((role, section))
         });
-        let lacking: Vec<(&str, &RoleSection)> = known
-            .filter(|(role, _)| !images.contains_key(format!("{name}+{role}").as_str()))
+        let lacking: Vec<(&Spanned<String>, &RoleSection)> = known
+            .filter(|(role, _)| !images.contains_key(format!("{name}+{}", role.get_ref()).as_str()))
             .collect();
         if lacking.is_empty() {
             continue;
@@ -183,8 +199,9 @@ fn images(lint: &mut Lint<'_>, group: &GroupSection) {
         }
         for (role, section) in lacking {
             if section.recipe.is_none() {
+                let (at, role) = (role, role.get_ref());
                 lint.error(
-                    os,
+                    at,
                     format!("nothing makes a {} of {}: [role.{role}] has no `recipe`", show(role), show(name)),
                     format!("give [role.{role}] a recipe, or import a disk that has the role as [image.\"{name}+{role}\"]"),
                 );

@@ -1,11 +1,12 @@
 //! What is wrong with a lab's own section, its roles and its images, and what no group uses.
 
 use crate::input::finding::Finding;
-use crate::input::words::show;
+use crate::input::words::{did_you_mean, show};
 use crate::lab::build::CELL_LIMIT;
 use crate::lab::lint::state::Lint;
 use crate::lab::names;
 use crate::model::policy::UpdateMode;
+use crate::model::update::ARCHITECTURES;
 
 /// Looks at `[lab]`.
 pub(super) fn lab(lint: &mut Lint<'_>) {
@@ -38,6 +39,18 @@ pub(super) fn lab(lint: &mut Lint<'_>) {
                 package,
                 format!("{} is not a package's name", show(name)),
                 "write the name as the guest's package manager has it, such as \"openssl\"",
+            );
+        } else if let Some((_, arch)) = name.rsplit_once(':')
+            && !ARCHITECTURES.contains(&arch)
+        {
+            lint.error(
+                package,
+                format!(
+                    "{} names no architecture that is known: {}",
+                    show(name),
+                    show(arch)
+                ),
+                did_you_mean(arch, "architecture", ARCHITECTURES),
             );
         }
     }

@@ -78,6 +78,7 @@ fn in_words(error: &FileError) -> String {
     match error {
         FileError::Outside => "is outside the department's folder".to_owned(),
         FileError::Missing
+        | FileError::Dangling
         | FileError::Io(_)
         | FileError::NotAFile
         | FileError::NotAFolder

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::input::finding::{Finding, Severity};
 use crate::input::read::unplaced;
-use crate::input::words::show;
+use crate::input::words::{nearest, show};
 use crate::lab::disk;
 use crate::lab::scenario::files::{self, Contents};
 use crate::lab::scenario::parse::{self, ScenarioFile};
@@ -64,7 +64,7 @@ impl Loaded {
         let hint = match error {
             FileError::Link => "put the folder itself there",
             FileError::NotAFolder => "scenarios are kept as scenarios/<department>/<name>.toml",
-            FileError::Missing => "name a folder that there is",
+            FileError::Missing | FileError::Dangling => "name a folder that there is",
             FileError::Io(_) | FileError::NotAFile | FileError::Outside | FileError::TooLarge(_) => {
                 "make it readable, or name another with `scenarios` below [lab]"
             }
@@ -188,6 +188,17 @@ fn toml_files(loaded: &mut Loaded, folder: &Path) -> Vec<PathBuf> {
             }
         } else if is_toml(&entry) {
             files.push(entry);
+        } else if is_misspelt(&entry) {
+            let finding = Finding {
+                severity: Severity::Warning,
+                ..unplaced(format!(
+                    "{}: is not read: scenarios are called .toml",
+                    entry.display()
+                ))
+            };
+            loaded
+                .findings
+                .push(finding.with_hint("give it the ending .toml, or another where it is none"));
         }
     }
     files
@@ -224,6 +235,15 @@ fn entries(loaded: &mut Loaded, folder: &Path) -> Vec<PathBuf> {
 
 fn is_toml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Whether a file was likely to be called a scenario; an editor's copy was not.
+fn is_misspelt(path: &Path) -> bool {
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    !ending.ends_with('~') && nearest(ending, ["toml"]).is_some()
 }
 
 /// Department and file stem.

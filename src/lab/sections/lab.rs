@@ -59,7 +59,13 @@ fn confirm(reader: &mut Reader<'_>, section: &Section<'_>) -> Confirm {
     let Some(pairs) = reader.number::<u32>(section, "confirm_pairs") else {
         return Confirm { again, pairs: again };
     };
-    if *pairs.get_ref() < again {
+    if again == 0 {
+        reader.hinted(
+            pairs.span(),
+            "`confirm_pairs` has no effect with confirm = 0, by which nothing is confirmed",
+            "take it away, or say with `confirm` in how many of them a finding must show itself",
+        );
+    } else if *pairs.get_ref() < again {
         reader.hinted(
             pairs.span(),
             format!("`confirm_pairs` is {} and `confirm` is {again}", pairs.get_ref()),

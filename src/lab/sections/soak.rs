@@ -14,9 +14,22 @@ pub(super) fn section(reader: &mut Reader<'_>, parent: &Section<'_>, what: &str)
     let Some(section) = section else {
         return SoakSection::default();
     };
-    SoakSection {
+    let soak = SoakSection {
         look: reader.flag(&section, "look"),
         scenarios: reader.flag(&section, "scenarios"),
         time: reader.parsed(&section, "time").map(Spanned::into_inner),
+    };
+    for (key, is_asked) in [
+        ("scenarios", soak.scenarios == Some(true)),
+        ("time", soak.time.is_some()),
+    ] {
+        if soak.look == Some(false) && is_asked {
+            reader.hinted(
+                section.key_span(key),
+                format!("{} has no effect with look = false", section.what_of(key)),
+                format!("take `{key}` away, or `look = false`"),
+            );
+        }
     }
+    soak
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::model::event::{FORMAT, Record};
 use crate::record::journal::chain::Chain;
 use crate::record::journal::error::{FILE_LIMIT, JournalError, LINE_LIMIT};
-use crate::system::file;
+use crate::system::file::{self, FileError};
 
 /// How the first record of every journal names its event.
 const PLANNED: &str = "planned";
@@ -45,7 +45,13 @@ impl<'a> Lines<'a> {
             what: "open",
             source,
         };
-        let file = file::open(path).map_err(|error| fail(error.into()))?;
+        let file = file::open(path).map_err(|error| match error {
+            FileError::Io(source) => fail(source),
+            other => JournalError::File {
+                path: path.to_owned(),
+                problem: format!("the journal {other}"),
+            },
+        })?;
         let size = file.metadata().map_err(fail)?.len();
         if size > FILE_LIMIT {
             return Err(JournalError::File {

@@ -82,6 +82,9 @@ impl Text<'_> {
         if let Some(reboots) = summary.reboots() {
             self.line(&reboots);
         }
+        if let Some(as_of) = summary.as_of() {
+            self.wrapped(0, &safe::whole(&format!("note: {as_of}")));
+        }
         if summary.truncated {
             self.line("the journal's last line was torn and is left out");
         }

@@ -163,7 +163,7 @@ fn a_run_from_the_future_or_in_a_folder_of_another_name_is_named() {
     let error = Decided::load(&state, &id(NEW), early).expect_err("future");
     assert_eq!(
         error.to_string(),
-        format!("run {NEW} is from the future: it is 2025-11-22T13:00:00Z")
+        format!("run {NEW} is from the future: it is 2025-11-22 13:00:00 UTC")
     );
     for (name, problem) in [
         (

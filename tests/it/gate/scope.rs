@@ -152,8 +152,16 @@ fn gate(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
 #[test]
 fn latest_is_answered_for_no_other_lab() {
     let folder = open_run(two_cells());
-    // Its id needs no lab.
-    gate(folder.path(), &["gate", RUN])
+    // Its id needs no lab, but what it tells of.
+    gate(folder.path(), &["gate", RUN]).code(3).stdout(
+        contains("no lab file here to compare the run with")
+            .and(contains("--lab FILE"))
+            .and(contains("gate: UNDECIDED")),
+    );
+    gate(folder.path(), &["gate", RUN, "--format", "json"])
+        .code(3)
+        .stdout(contains("\"gate\": \"undecided\""));
+    gate(folder.path(), &["gate", RUN, "--replay"])
         .code(0)
         .stdout(contains("gate: OPEN"));
     for verb in ["gate", "report"] {
@@ -197,15 +205,76 @@ fn an_old_run_and_a_part_of_the_lab_are_told() {
     gate(folder.path(), &["gate", RUN])
         .code(3)
         .stdout(contains("cells=2/2 of 4").and(contains("erp/debian-12")));
-    gate(folder.path(), &["gate", RUN, "--partial"])
+    gate(folder.path(), &["gate", RUN, "--partial", "--replay"])
         .code(0)
         .stdout(contains("gate: OPEN").and(contains("cells=2/2 of 4")));
     gate(folder.path(), &["report", RUN, "--partial", "--format", "json"]).success();
     gate(folder.path(), &["gate", RUN, "--partial", "--max-age", "1m"])
         .code(3)
         .stdout(contains("and at most 1 min are asked for"));
-    gate(folder.path(), &["gate", RUN, "--partial", "--max-age", "36500d"]).code(0);
+    gate(
+        folder.path(),
+        &["gate", RUN, "--partial", "--replay", "--max-age", "36500d"],
+    )
+    .code(0);
     gate(folder.path(), &["gate", RUN, "--max-age", "soon"])
         .code(2)
         .stderr(contains("is no age"));
+}
+
+/// Each form of a report tells of which time its decision is, and decides nothing anew.
+#[test]
+fn a_report_tells_what_has_come_since_its_run() {
+    let folder = open_run(two_cells());
+    let reported = |arguments: &[&str]| {
+        let told = gate(folder.path(), &[&["report", RUN, "--format"], arguments].concat()).success();
+        String::from_utf8_lossy(&told.get_output().stdout).replace(char::is_whitespace, " ")
+    };
+    for form in ["text", "markdown", "junit"] {
+        let text = reported(&[form]);
+        for words in [
+            "decided as of the run",
+            " old",
+            "no lab file here",
+            "patchgate gate",
+        ] {
+            let words = if form == "markdown" {
+                words.replace('_', "\\_")
+            } else {
+                words.to_owned()
+            };
+            assert!(text.contains(&words), "{form} has no `{words}`: {text}");
+        }
+        assert!(
+            text.contains("OPEN") && !text.contains("UNDECIDED"),
+            "{form}: {text}"
+        );
+    }
+    let json: serde_json::Value = serde_json::from_str(&reported(&["json"])).expect("JSON");
+    assert_eq!(json["gate"], "open");
+    assert_eq!(json["since"].as_array().map(Vec::len), Some(2), "{json}");
+
+    gate(folder.path(), &["init", "lab"]).success();
+    let lab = folder.path().join("lab/patchgate.toml");
+    let lab = lab.to_str().expect("text");
+    let text = reported(&["text", "--lab", lab]);
+    assert!(text.contains("the run is of lab `hq`, and this is lab"), "{text}");
+    fs::write(lab, "[lab\n").expect("write");
+    let text = reported(&["text", "--lab", lab]);
+    assert!(text.contains("the lab here cannot be compared"), "{text}");
+}
+
+#[test]
+fn an_old_open_run_is_said_to_be_old_where_all_are_listed() {
+    let folder = open_run(two_cells());
+    gate(folder.path(), &["history"]).success().stdout(
+        contains("OPEN")
+            .and(contains("older than a day"))
+            .and(contains("patchgate gate RUN")),
+    );
+    let state = State::at(folder.path().join("state"));
+    fs::remove_dir_all(state.run_dir(&RUN.parse().expect("an id"))).expect("remove");
+    gate(folder.path(), &["history"])
+        .success()
+        .stdout(contains("older than a day").count(0));
 }
