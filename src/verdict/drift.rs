@@ -91,6 +91,11 @@ impl DriftFinding {
     }
 }
 
+/// The protocol with the address of an item of sockets, without its port.
+pub(super) fn address(item: &str) -> &str {
+    pattern::socket(item).map_or(item, |(address, _)| address)
+}
+
 /// What was seen of a node in both arms at both moments. Several records of one look must say the same.
 #[derive(Debug, Default)]
 pub(super) struct Looks<'a>(BTreeMap<(Arm, Moment), Vec<&'a Observation>>);
