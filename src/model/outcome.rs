@@ -108,6 +108,8 @@ pub enum Cause {
     GuestDisk,
     /// A hook that the guest's own package manager is set up with failed.
     GuestHook,
+    /// The guest's own package manager was at work and did not end.
+    GuestBusy,
     /// The host does not answer any more.
     HostLost,
     /// libvirt refused or failed.
@@ -160,6 +162,7 @@ impl Cause {
             | Self::HostDisk
             | Self::GuestDisk
             | Self::GuestHook
+            | Self::GuestBusy
             | Self::HostLost
             | Self::HostRefused
             | Self::NotIsolated
@@ -189,6 +192,7 @@ impl Cause {
             | Self::Deadline
             | Self::GuestDisk
             | Self::GuestHook
+            | Self::GuestBusy
             | Self::NotIsolated
             | Self::ImageDamaged
             | Self::MirrorUnreachable
@@ -222,6 +226,7 @@ impl Cause {
             Self::HostDisk => "the host's disk is full",
             Self::GuestDisk => "the guest's disk is full",
             Self::GuestHook => "a hook of the guest's own package manager failed",
+            Self::GuestBusy => "the guest's own package manager was at work and did not end",
             Self::HostLost => "the host was lost",
             Self::HostRefused => "libvirt refused",
             Self::NotIsolated => "a clone is not cut off from the world",
