@@ -11,6 +11,10 @@
 //! move the delta: how many samples are beyond control's percentile by more than is allowed is compared by Fisher's exact
 //! test, which a few outliers do not pass. A shift of a hundredth that no user notices moves the delta and not the ratio.
 //!
+//! Where control has some slow samples of its own, its 95th percentile is one of these, and nothing that becomes of all others
+//! moves it. So with the 95th percentile the median, the third quartile and the ninth decile are judged too, each by its own
+//! bound and by Fisher's test of the samples beyond control's own.
+//!
 //! Samples that failed have no time. They are compared as proportions, by the same test.
 
 use std::fmt;
@@ -121,9 +125,32 @@ pub struct Comparison {
     pub control_samples: usize,
     /// Samples in treatment.
     pub treatment_samples: usize,
+    /// What is slower surely though the statistic does not show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
     /// What follows from all that.
     pub finding: Finding,
 }
+
+/// Another quantile than the one that is compared by the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Beside {
+    /// Which, in hundredths: 50 is the median.
+    pub percentile: u8,
+    /// In control, in microseconds.
+    pub control_us: f64,
+    /// In treatment, in microseconds.
+    pub treatment_us: f64,
+    /// That in treatment by that in control.
+    pub ratio: f64,
+    /// The ratio's lower confidence bound.
+    pub lower: f64,
+    /// The ratio's upper confidence bound.
+    pub upper: f64,
+}
+
+/// What is judged beside the 95th percentile, in hundredths.
+const BESIDE: [u8; 3] = [50, 75, 90];
 
 /// The failed samples of one step in both arms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -208,20 +235,49 @@ pub fn compare(control: &[u64], treatment: &[u64], policy: Performance) -> Optio
     let (control_us, treatment_us) = (of(&control), of(&treatment));
     let ratio = treatment_us / control_us;
     let tail = policy.tail();
-    let (lower, upper) = bootstrap::ratio_bounds(&control, &treatment, quantile, tail);
+    let [first, second, third] = BESIDE.map(|percentile| f64::from(percentile) / 100.0);
+    let [(lower, upper), bounds @ ..] =
+        bootstrap::ratio_bounds(&control, &treatment, [quantile, first, second, third], tail);
     let delta = bootstrap::cliffs_delta(&control, &treatment);
     let limit = 1.0 + f64::from(policy.slower.0) / 100.0;
+    // Whether so many more samples are beyond a time of control's, by more than is allowed, that it is no chance.
+    let is_crossed = |control_us: f64| {
+        let slow = |samples: &[f64]| beyond(samples, control_us * limit);
+        proportion::chance(slow(&control), slow(&treatment)) < tail
+    };
+    let beside = match policy.statistic {
+        Statistic::Median => None,
+        Statistic::P95 => BESIDE
+            .into_iter()
+            .zip(bounds)
+            .map(|(percentile, (lower, upper))| {
+                let of = |samples: &[f64]| bootstrap::quantile(samples, f64::from(percentile) / 100.0);
+                let (control_us, treatment_us) = (of(&control), of(&treatment));
+                Beside {
+                    percentile,
+                    control_us,
+                    treatment_us,
+                    ratio: treatment_us / control_us,
+                    lower,
+                    upper,
+                }
+            })
+            .find(|beside| beside.lower > limit && is_crossed(beside.control_us)),
+    };
     let is_shown = delta >= LARGE
         || match policy.statistic {
             Statistic::Median => false,
-            Statistic::P95 => {
-                let slow = |samples: &[f64]| beyond(samples, control_us * limit);
-                proportion::chance(slow(&control), slow(&treatment)) < tail
-            }
+            Statistic::P95 => is_crossed(control_us),
         };
-    let finding = if lower > limit && is_shown {
+    let (control_median_us, treatment_median_us) = (
+        bootstrap::quantile(&control, 0.5),
+        bootstrap::quantile(&treatment, 0.5),
+    );
+    let is_by_statistic = lower > limit && is_shown;
+    let half_is_slower = delta >= LARGE && treatment_median_us / control_median_us > limit;
+    let finding = if is_by_statistic || beside.is_some() {
         Finding::Regressed
-    } else if ratio > limit {
+    } else if ratio > limit || half_is_slower {
         Finding::Unsure
     } else if upper < 1.0 && delta <= -LARGE {
         Finding::Faster
@@ -232,14 +288,15 @@ pub fn compare(control: &[u64], treatment: &[u64], policy: Performance) -> Optio
         policy,
         control_us,
         treatment_us,
-        control_median_us: bootstrap::quantile(&control, 0.5),
-        treatment_median_us: bootstrap::quantile(&treatment, 0.5),
+        control_median_us,
+        treatment_median_us,
         ratio,
         lower,
         upper,
         delta,
         control_samples: control.len(),
         treatment_samples: treatment.len(),
+        beside: beside.filter(|_| !is_by_statistic),
         finding,
     })
 }
@@ -270,29 +327,56 @@ fn sorted(samples: &[u64]) -> Vec<f64> {
 }
 
 impl Comparison {
-    /// The whole comparison in a sentence: `p95 3.1 x slower (95 % confidence 2.8 to 3.4, control 12 ms, ...)`.
+    /// The whole comparison in a sentence: `p95 3.1 x slower (95 % confidence 2.8 to 3.4, control 12 ms, ...)`. What is slower
+    /// though the statistic does not show it comes first.
     pub fn words(&self) -> String {
-        let (factor, bounds, than) = if self.ratio < 1.0 {
-            (1.0 / self.ratio, (1.0 / self.upper, 1.0 / self.lower), "faster")
-        } else {
-            (self.ratio, (self.lower, self.upper), "slower")
-        };
         let samples = if self.control_samples == self.treatment_samples {
             format!("{} samples each", self.control_samples)
         } else {
             format!("{} and {} samples", self.control_samples, self.treatment_samples)
         };
-        format!(
-            "{} {factor:.1} x {than} ({} confidence {:.1} to {:.1}, control {}, treatment {}, Cliff's delta {:.2}, \
-             {samples})",
+        let statistic = format!(
+            "{} {}, control {}, treatment {}, Cliff's delta {:.2}, {samples})",
             self.policy.statistic,
-            confidence(self.policy.confidence_permille),
-            bounds.0,
-            bounds.1,
+            self.factor(self.ratio, self.lower, self.upper),
             time(self.control_us),
             time(self.treatment_us),
             self.delta,
+        );
+        match &self.beside {
+            None => statistic,
+            Some(beside) => format!(
+                "{} {}, control {}, treatment {}); {statistic}",
+                beside.name(),
+                self.factor(beside.ratio, beside.lower, beside.upper),
+                time(beside.control_us),
+                time(beside.treatment_us),
+            ),
+        }
+    }
+
+    /// `3.1 x slower (95 % confidence 2.8 to 3.4`.
+    fn factor(&self, ratio: f64, lower: f64, upper: f64) -> String {
+        let (factor, bounds, than) = if ratio < 1.0 {
+            (1.0 / ratio, (1.0 / upper, 1.0 / lower), "faster")
+        } else {
+            (ratio, (lower, upper), "slower")
+        };
+        format!(
+            "{factor:.1} x {than} ({} confidence {:.1} to {:.1}",
+            confidence(self.policy.confidence_permille),
+            bounds.0,
+            bounds.1
         )
+    }
+}
+
+impl Beside {
+    fn name(&self) -> String {
+        match self.percentile {
+            50 => "median".to_owned(),
+            percentile => format!("p{percentile}"),
+        }
     }
 }
 

@@ -120,6 +120,8 @@ impl Domain {
             | Apply::Lies
             | Apply::Extra
             | Apply::HookFails
+            | Apply::Locked
+            | Apply::NoSpace
             | Apply::Balks => self.script.delay,
         }
     }
@@ -167,6 +169,13 @@ impl Domain {
     fn install(&mut self, command: &GuestCommand) -> ExecOutput {
         match self.script.apply {
             Apply::Lies => return ok(""),
+            Apply::Locked => {
+                return failed(
+                    100,
+                    "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 417 (unattended-upgr)\n",
+                );
+            }
+            Apply::NoSpace => return failed(100, "dpkg: error: write: No space left on device\n"),
             Apply::HalfWay => {
                 self.unfinished = self
                     .script
@@ -199,7 +208,13 @@ impl Domain {
                 100,
                 "E: Problem executing scripts DPkg::Post-Invoke 'curl http://cmdb.example/'\n",
             ),
-            Apply::Good | Apply::Extra | Apply::HalfWay | Apply::Lies | Apply::Hangs => ok(""),
+            Apply::Good
+            | Apply::Extra
+            | Apply::HalfWay
+            | Apply::Lies
+            | Apply::Locked
+            | Apply::NoSpace
+            | Apply::Hangs => ok(""),
         }
     }
 

@@ -52,6 +52,10 @@ pub enum Apply {
     Extra,
     /// A hook of the guest's own apt fails when all is installed.
     HookFails,
+    /// Another apt of the guest's holds dpkg's lock to the end: nothing is installed.
+    Locked,
+    /// The guest's disk is full: nothing is installed.
+    NoSpace,
     /// All is installed, and it fails over a package that was broken before.
     Balks,
     /// It does not end in its time: the first package is half-configured.

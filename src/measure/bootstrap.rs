@@ -48,8 +48,8 @@ pub(super) fn quantile(ascending: &[f64], quantile: f64) -> f64 {
     low + (at(rank + 1).unwrap_or(low) - low) * beyond
 }
 
-/// A quantile of a drawing with replacement from ascending numbers; `times` is room for how often each is drawn.
-fn drawn(ascending: &[f64], wanted: f64, random: &mut SplitMix, times: &mut Vec<usize>) -> f64 {
+/// Draws anew from ascending numbers, with replacement: `times` becomes how often each is drawn.
+fn draw(ascending: &[f64], random: &mut SplitMix, times: &mut Vec<usize>) {
     times.clear();
     times.resize(ascending.len(), 0);
     for _ in ascending {
@@ -57,10 +57,14 @@ fn drawn(ascending: &[f64], wanted: f64, random: &mut SplitMix, times: &mut Vec<
             *times += 1;
         }
     }
+}
+
+/// A quantile of a drawing, by how often each of the ascending numbers is in it.
+fn drawn(ascending: &[f64], times: &[usize], wanted: f64) -> f64 {
     let (rank, beyond) = place(ascending.len(), wanted);
     // The drawing in order is each number as often as it was drawn; `seen` of it have gone by.
     let (mut seen, mut low) = (0, None);
-    for (&number, &times) in ascending.iter().zip(&*times) {
+    for (&number, &times) in ascending.iter().zip(times) {
         seen += times;
         if seen > rank && low.is_none() {
             low = Some(number);
@@ -73,18 +77,29 @@ fn drawn(ascending: &[f64], wanted: f64, random: &mut SplitMix, times: &mut Vec<
     low.unwrap_or(1.0)
 }
 
-/// Bounds of the ratio of a quantile, treatment to control, with `tail` of the drawings beyond each.
-pub(super) fn ratio_bounds(control: &[f64], treatment: &[f64], wanted: f64, tail: f64) -> (f64, f64) {
+/// Bounds of the ratios of quantiles, treatment to control, with `tail` of the drawings beyond each; the drawings are the same
+/// for all of them.
+pub(super) fn ratio_bounds<const N: usize>(
+    control: &[f64],
+    treatment: &[f64],
+    wanted: [f64; N],
+    tail: f64,
+) -> [(f64, f64); N] {
     let mut random = SplitMix(SEED);
     let mut times = Vec::new();
-    let mut ratios: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let control = drawn(control, wanted, &mut random, &mut times);
-            drawn(treatment, wanted, &mut random, &mut times) / control
-        })
-        .collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    (quantile(&ratios, tail), quantile(&ratios, 1.0 - tail))
+    let mut ratios = wanted.map(|_| Vec::with_capacity(RESAMPLES));
+    for _ in 0..RESAMPLES {
+        draw(control, &mut random, &mut times);
+        let of_control = wanted.map(|wanted| drawn(control, &times, wanted));
+        draw(treatment, &mut random, &mut times);
+        for ((ratios, wanted), of_control) in ratios.iter_mut().zip(wanted).zip(of_control) {
+            ratios.push(drawn(treatment, &times, wanted) / of_control);
+        }
+    }
+    ratios.map(|mut ratios| {
+        ratios.sort_unstable_by(f64::total_cmp);
+        (quantile(&ratios, tail), quantile(&ratios, 1.0 - tail))
+    })
 }
 
 /// Cliff's delta of treatment over control.

@@ -81,6 +81,69 @@ fn a_tail_that_every_third_user_sees_regresses() {
 }
 
 #[test]
+fn a_slowdown_hides_behind_no_outlier_of_controls_own() {
+    // Samples in each arm; slow ones in control and in treatment; how slow the latter are.
+    for (count, control, treatment, us) in [
+        (10, 1, 10, 300_000),
+        (20, 1, 20, 300_000),
+        (20, 2, 20, 300_000),
+        (30, 2, 30, 900_000),
+        (50, 3, 50, 900_000),
+        (200, 12, 60, 1_000_000),
+        (200, 14, 100, 1_000_000),
+        (200, 12, 110, 1_000_000),
+    ] {
+        let arm = |slow: u64, us: u64| -> Vec<u64> {
+            (0..count)
+                .map(|n| if n < slow { us + n * 37 } else { 9_500 + n * 5 })
+                .collect()
+        };
+        let comparison = judged(&arm(control, 1_000_000), &arm(treatment, us));
+        assert_eq!(comparison.finding, Finding::Regressed, "{}", comparison.words());
+        let of_control = judged(&arm(control, 1_000_000), &arm(control, 1_000_000));
+        assert_eq!(of_control.finding, Finding::Alike);
+    }
+    let control: Vec<u64> = (0..20).map(|n| if n < 2 { 1_000_000 } else { 10_000 }).collect();
+    insta::assert_snapshot!(
+        judged(&control, &[300_000; 20]).words(),
+        @"median 30.0 x slower (95 % confidence 30.0 to 30.0, control 10 ms, treatment 300 ms); p95 3.3 x faster (95 % confidence 0.0 to 3.3, control 1.00 s, treatment 300 ms, Cliff's delta 0.80, 20 samples each)"
+    );
+}
+
+#[test]
+fn two_samples_of_one_kind_seldom_regress() {
+    let mut random = bootstrap::SplitMix(14);
+    let mut draw = |count: usize, kind: usize| -> Vec<u64> {
+        let mut sample = || {
+            let share = random.below(1000) as u64;
+            match kind {
+                // Steady; of two kinds; one in ten slow; a long tail.
+                0 => 10_000 + share,
+                1 => 10_000 + share + 90_000 * (share % 2),
+                2 => 10_000 + share + 900_000 * u64::from(share.is_multiple_of(10)),
+                _ => 10_000 * 1000 / (1000 - share),
+            }
+        };
+        (0..count).map(|_| sample()).collect()
+    };
+    let (mut alarms, mut beside) = (0, 0);
+    for count in [5, 20] {
+        for kind in 0..4 {
+            for _ in 0..50 {
+                let comparison = judged(&draw(count, kind), &draw(count, kind));
+                alarms += usize::from(comparison.finding == Finding::Regressed);
+                beside += usize::from(comparison.beside.is_some());
+            }
+        }
+    }
+    // Of 400; half of what the confidence leaves is 10.
+    assert!(
+        alarms <= 10 && beside <= 4,
+        "{alarms}, {beside} by another quantile"
+    );
+}
+
+#[test]
 fn policy_decides_what_counts() {
     let steady: Vec<u64> = (0..20).map(|n| 10_000 + n * 10).collect();
     let slower: Vec<u64> = steady.iter().map(|us| us * 14 / 10).collect();

@@ -10,7 +10,7 @@ use crate::model::observation::{Moment, Observation};
 use crate::model::outcome::{Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::model::plan::Plan;
 use crate::model::policy::CloneMode;
-use crate::model::results::SubResult;
+use crate::model::results::{Counts, SubResult, counts};
 use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 
 /// The number of the journal's form, in its first record. It grows whenever a journal could be read wrongly by a version
@@ -336,9 +336,17 @@ pub struct StepReport {
     /// The single results of a script's tests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<SubResult>,
+    /// How many results there were, where only some of them are here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 impl StepReport {
+    /// How many results there were.
+    pub fn counts(&self) -> Counts {
+        self.counts.unwrap_or_else(|| counts(&self.results))
+    }
+
     /// The report of a step that was not attempted yet.
     pub fn new(did: String) -> Self {
         Self {
@@ -352,6 +360,7 @@ impl StepReport {
             stderr: String::new(),
             captured: BTreeMap::new(),
             results: Vec::new(),
+            counts: None,
         }
     }
 }

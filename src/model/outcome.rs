@@ -108,6 +108,8 @@ pub enum Cause {
     GuestDisk,
     /// A hook that the guest's own package manager is set up with failed.
     GuestHook,
+    /// The guest's own package manager was at work and did not end.
+    GuestBusy,
     /// The host gave the guest so little time that its kernel gave up.
     HostBusy,
     /// The host does not answer any more.
@@ -162,6 +164,7 @@ impl Cause {
             | Self::HostDisk
             | Self::GuestDisk
             | Self::GuestHook
+            | Self::GuestBusy
             | Self::HostBusy
             | Self::HostLost
             | Self::HostRefused
@@ -197,6 +200,7 @@ impl Cause {
             | Self::Deadline
             | Self::GuestDisk
             | Self::GuestHook
+            | Self::GuestBusy
             | Self::NotIsolated
             | Self::ImageDamaged
             | Self::MirrorUnreachable
@@ -230,6 +234,7 @@ impl Cause {
             Self::HostDisk => "the host's disk is full",
             Self::GuestDisk => "the guest's disk is full",
             Self::GuestHook => "a hook of the guest's own package manager failed",
+            Self::GuestBusy => "the guest's own package manager was at work and did not end",
             Self::HostBusy => "the host is too busy",
             Self::HostLost => "the host was lost",
             Self::HostRefused => "libvirt refused",

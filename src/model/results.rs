@@ -28,16 +28,54 @@ pub enum SubOutcome {
     Flaky,
 }
 
-/// How many there are of each kind, in words: `12 passed, 1 failed, 2 skipped`.
-pub fn tally(results: &[SubResult]) -> String {
+/// Results that are kept of one step, at most; of more, those that failed come first.
+pub const KEPT: usize = 500;
+
+/// Whether some may have been left out.
+pub fn is_cut(results: &[SubResult]) -> bool {
+    results.len() >= KEPT
+}
+
+/// How many results there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// That passed.
+    pub passed: usize,
+    /// That failed.
+    pub failed: usize,
+    /// That were skipped.
+    pub skipped: usize,
+    /// That passed when they were run again.
+    pub flaky: usize,
+}
+
+impl Counts {
+    /// How many tests were run.
+    pub fn run(self) -> usize {
+        self.passed.saturating_add(self.failed).saturating_add(self.flaky)
+    }
+}
+
+/// Counts results.
+pub fn counts(results: &[SubResult]) -> Counts {
     let count = |outcome| results.iter().filter(|result| result.outcome == outcome).count();
-    let mut words = vec![format!("{} passed", count(SubOutcome::Passed))];
-    for (outcome, word) in [
-        (SubOutcome::Failed, "failed"),
-        (SubOutcome::Flaky, "flaky"),
-        (SubOutcome::Skipped, "skipped"),
+    Counts {
+        passed: count(SubOutcome::Passed),
+        failed: count(SubOutcome::Failed),
+        skipped: count(SubOutcome::Skipped),
+        flaky: count(SubOutcome::Flaky),
+    }
+}
+
+/// How many there are of each kind, in words: `12 passed, 1 failed, 2 skipped`.
+pub fn tally(counts: Counts) -> String {
+    let mut words = vec![format!("{} passed", counts.passed)];
+    for (count, word) in [
+        (counts.failed, "failed"),
+        (counts.flaky, "flaky"),
+        (counts.skipped, "skipped"),
     ] {
-        match count(outcome) {
+        match count {
             0 => {}
             number => words.push(format!("{number} {word}")),
         }

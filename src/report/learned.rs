@@ -55,7 +55,7 @@ pub(super) fn of_step(step: &StepReport) -> Vec<String> {
         .map(|(name, value)| safe::line(&format!("captured {name} = {value}")))
         .collect();
     if !step.results.is_empty() {
-        lines.push(format!("tests: {}", results::tally(&step.results)));
+        lines.push(format!("tests: {}", results::tally(step.counts())));
     }
     lines
 }

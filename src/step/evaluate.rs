@@ -6,7 +6,7 @@ use crate::guest::family::Family;
 use crate::guest::http::{self, End};
 use crate::input::pattern::Pattern;
 use crate::input::{self, json, number};
-use crate::model::results::SubResult;
+use crate::model::results::{Counts, SubResult};
 use crate::model::scenario::expect::TextExpectation;
 use crate::model::scenario::{
     Action, Engine, File, Http, Log, LogSource, Package, Results, Run, Script, Service, Sql,
@@ -25,6 +25,8 @@ pub struct Judged {
     pub failures: Vec<String>,
     /// Single results, where there are some.
     pub results: Vec<SubResult>,
+    /// How many there were, where some had to be left out.
+    pub counts: Option<Counts>,
 }
 
 /// What a step does, in words or as its command line, with the names of its variables and not their values.
@@ -63,6 +65,7 @@ pub fn evaluate(family: &Family, action: &Action, raw: &Raw, mask: &Mask) -> Jud
         family,
         all: Vec::new(),
         results: Vec::new(),
+        counts: None,
         mask,
     };
     if let Some(problem) = &raw.problem {
@@ -75,6 +78,7 @@ pub fn evaluate(family: &Family, action: &Action, raw: &Raw, mask: &Mask) -> Jud
     Judged {
         failures: failures.all,
         results: failures.results,
+        counts: failures.counts,
     }
 }
 
@@ -93,6 +97,7 @@ struct Failures<'m> {
     family: &'m Family,
     all: Vec<String>,
     results: Vec<SubResult>,
+    counts: Option<Counts>,
     mask: &'m Mask,
 }
 
@@ -173,6 +178,7 @@ impl Failures<'_> {
         }
         self.all.extend(read.failures);
         self.results = read.results;
+        self.counts = read.counts;
     }
 
     fn http(&mut self, http: &Http, raw: &Raw) {

@@ -46,8 +46,9 @@ fn all(texts: &[(&str, &str)], read: fn(&str, &mut Read)) -> Read {
 mod tests {
     use proptest::prelude::*;
 
-    use super::read::{KEPT, TEXT};
+    use super::read::TEXT;
     use super::*;
+    use crate::model::results::KEPT;
 
     #[test]
     fn results_are_bounded_and_failed_ones_are_kept() {

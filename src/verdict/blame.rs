@@ -15,6 +15,8 @@ pub(super) fn by_updates(fault: &Fault) -> Option<Closing> {
     match fault.cause {
         Cause::UpdateFailed | Cause::SetNotInstalled => Some(install()),
         Cause::Deadline if fault.stage == Stage::Apply => Some(install()),
+        // Its clone has as much room as control's, which came through.
+        Cause::GuestDisk if fault.stage >= Stage::Apply => Some(install()),
         // The guest itself went away, after the updates began.
         Cause::BootBroken
         | Cause::AgentSilent
@@ -42,6 +44,7 @@ pub(super) fn by_updates(fault: &Fault) -> Option<Closing> {
         | Cause::HostDisk
         | Cause::GuestDisk
         | Cause::GuestHook
+        | Cause::GuestBusy
         | Cause::HostBusy
         | Cause::HostLost
         | Cause::HostRefused

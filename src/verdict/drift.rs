@@ -17,6 +17,8 @@ mod counted;
 mod noise;
 mod pattern;
 
+use noise::Beside;
+
 /// What became of a node beyond its updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeDrift {
@@ -89,6 +91,11 @@ impl DriftFinding {
     }
 }
 
+/// The protocol with the address of an item of sockets, without its port.
+pub(super) fn address(item: &str) -> &str {
+    pattern::socket(item).map_or(item, |(address, _)| address)
+}
+
 /// What was seen of a node in both arms at both moments. Several records of one look must say the same.
 #[derive(Debug, Default)]
 pub(super) struct Looks<'a>(BTreeMap<(Arm, Moment), Vec<&'a Observation>>);
@@ -115,6 +122,11 @@ const LATE: [Look; 4] = [
 impl<'a> Looks<'a> {
     pub(super) fn add(&mut self, arm: Arm, moment: Moment, observation: &'a Observation) {
         self.0.entry((arm, moment)).or_default().push(observation);
+    }
+
+    /// What was read of a class, where there is such a look.
+    fn items(&self, arm: Arm, moment: Moment, class: Class) -> Option<&'a BTreeMap<String, String>> {
+        self.get(arm, moment).ok()?.items(class)
     }
 
     fn get(&self, arm: Arm, moment: Moment) -> Result<&'a Observation, String> {
@@ -149,9 +161,9 @@ pub(super) fn judge(
     };
     let none = Looks::default();
     let looks = looks.unwrap_or(&none);
-    compare(&mut drift, policy, looks, (LOOKS, &Class::ALL), set);
+    compare(&mut drift, policy, (looks, soaks), (LOOKS, &Class::ALL), set);
     if soaks {
-        compare(&mut drift, policy, looks, (LATE, &Class::LATE), set);
+        compare(&mut drift, policy, (looks, soaks), (LATE, &Class::LATE), set);
     }
     drift
         .findings
@@ -171,7 +183,7 @@ pub(super) fn judge(
 fn compare(
     drift: &mut NodeDrift,
     policy: &DriftPolicy,
-    looks: &Looks<'_>,
+    (looks, soaks): (&Looks<'_>, bool),
     (order, classes): ([Look; 4], &[Class]),
     set: Option<&UpdateSet>,
 ) {
@@ -192,7 +204,18 @@ fn compare(
     match <[&Observation; 4]>::try_from(seen) {
         Ok(seen) => {
             for class in asked {
-                of_class(drift, policy, class, (order, seen), set);
+                let later = soaks && order == LOOKS;
+                let later = |arm| looks.items(arm, Moment::AfterSoak, class).filter(|_| later);
+                let before = |arm| looks.items(arm, Moment::BeforeUpdates, class);
+                let beside = before(Arm::Control)
+                    .zip(before(Arm::Treatment))
+                    .map(|(control, treatment)| Beside {
+                        before: [control, treatment],
+                        later: later(Arm::Treatment)
+                            .zip(later(Arm::Control))
+                            .map(|(treatment, control)| [treatment, control]),
+                    });
+                of_class(drift, policy, class, (order, seen), beside, set);
             }
         }
         // Without a policy that can fail, nothing hangs on it.
@@ -206,6 +229,7 @@ fn of_class(
     policy: &DriftPolicy,
     class: Class,
     (order, seen): ([Look; 4], [&Observation; 4]),
+    beside: Option<Beside<'_>>,
     set: Option<&UpdateSet>,
 ) {
     let [
@@ -230,7 +254,11 @@ fn of_class(
     let candidates = if class.unit().is_some() {
         counted::grown(policy, class, items)
     } else {
-        let sifted = noise::sift(class, items);
+        let beside = beside.unwrap_or(Beside {
+            before: [treatment_before; 2],
+            later: None,
+        });
+        let sifted = noise::sift(class, items, beside);
         let named = sifted.noise.iter().map(|name| format!("{class}:{name}"));
         for name in named {
             if !drift.noise.contains(&name) {

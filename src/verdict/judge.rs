@@ -63,7 +63,7 @@ impl<'a> Read<'a> {
         let mut unasked = 0;
         for (place, seen) in self.pairs.iter().take(why.len() + 1).enumerate() {
             if place > 0 {
-                let open = confirm::weigh(plan.confirm, &judged);
+                let open = confirm::weigh(plan, &judged);
                 let open = open
                     .iter()
                     .any(|suspect| suspect.standing == Standing::Unconfirmed);
@@ -72,7 +72,7 @@ impl<'a> Read<'a> {
             }
             judged.push(judge_pair(plan, cell, seen));
         }
-        let suspects = confirm::weigh(plan.confirm, &judged);
+        let suspects = confirm::weigh(plan, &judged);
         let mut pairs = judged.into_iter();
         // There is one pair at least.
         let mut first = pairs
@@ -201,12 +201,20 @@ fn judge_scenario(plan: &Plan, name: &str, cell: &CellId, seen: &Seen<'_>) -> Sc
         verdict = Verdict::Inconclusive(Cause::SeedFailed);
     }
     let mut reason = reason(scenario, verdict, &control, &treatment);
-    // One old failure hides nothing that is new.
-    if verdict == Verdict::AlreadyBroken
-        && let Some(new) = scenario.and_then(|scenario| inside::new_failure(scenario, &control, &treatment))
-    {
+    // One old failure hides nothing that is new, nor does a pass what was not tested.
+    let new = match verdict {
+        Verdict::Pass | Verdict::Fixed | Verdict::AlreadyBroken => {
+            scenario.and_then(|scenario| inside::words(&inside::new(scenario, &[&control], &treatment)))
+        }
+        Verdict::Regressed
+        | Verdict::Flaky
+        | Verdict::Sporadic
+        | Verdict::Inconclusive(_)
+        | Verdict::NotRun => None,
+    };
+    if let Some(new) = new {
+        reason = inside::told(control.outcome, treatment.outcome, &new);
         verdict = Verdict::Regressed;
-        reason = format!("both arms failed, and treatment of something new: {new}");
     }
     let measured = measured::judge(plan.performance, scenario, cell, seen);
     if verdict == Verdict::Pass

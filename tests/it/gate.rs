@@ -1,5 +1,6 @@
 //! The judge, the gate, the journal and the reports, on runs that are written by hand.
 
+mod alike;
 mod confirm;
 mod goldens;
 mod hostile;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use patchgate::fake::{Agent, GuestScript};
+use patchgate::fake::{Agent, Apply, GuestScript};
 use patchgate::model::event::Event;
 use patchgate::model::id::{Arm, ArmKind};
 use patchgate::model::policy::{CloneMode, Confirm};
@@ -224,6 +224,24 @@ async fn what_the_host_does_is_never_confirmed() {
             "{agent:?}"
         );
         assert_eq!(tries(&end).0, [1], "{agent:?}");
+        end.left_nothing();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_of_the_guests_own_apt_never_closes_and_a_disk_that_the_updates_fill_twice_does() {
+    for (apply, gate, all) in [
+        (Apply::Locked, "UNDECIDED", &[1][..]),
+        (Apply::NoSpace, "CLOSED", &[1, 2]),
+    ] {
+        let lab = lab(ONCE);
+        lab.script(GuestScript {
+            apply,
+            ..GuestScript::default()
+        });
+        let end = lab.run().await;
+        end.line(gate);
+        assert_eq!(tries(&end).0, all, "{apply:?}");
         end.left_nothing();
     }
 }

@@ -19,7 +19,7 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
         }
         if error.starts_with("Could not get lock") {
             let words = format!("another apt of the guest's did not end: {}", input::clip(error));
-            return Some((Cause::Deadline, words));
+            return Some((Cause::GuestBusy, words));
         }
         error.starts_with("Held packages were changed").then(|| {
             let words = "packages of the set were put on hold after it was resolved, so a step before the updates did that";
@@ -55,7 +55,7 @@ mod tests {
             ),
             (
                 "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 417 (apt-get)\n",
-                Some(Cause::Deadline),
+                Some(Cause::GuestBusy),
             ),
             (
                 "E: Held packages were changed and -y was used without --allow-change-held-packages.\n",

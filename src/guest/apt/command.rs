@@ -23,11 +23,7 @@ pub(super) const ENV: [(&str, &str); 6] = [
 /// are waited for, nearly as long as the command may take.
 fn apt(what: &str, proxy: Option<&str>, waits: bool, args: &[&str], timeout: Duration) -> GuestCommand {
     const TEXT: &str = include_str!("apt.sh");
-    let patience = if waits {
-        timeout.as_secs().saturating_sub(timeout.as_secs() / 5)
-    } else {
-        0
-    };
+    let patience = if waits { patience(timeout) } else { 0 };
     let patience = patience.to_string();
     let mut line = vec![
         "/bin/bash",
@@ -39,6 +35,11 @@ fn apt(what: &str, proxy: Option<&str>, waits: bool, args: &[&str], timeout: Dur
     ];
     line.extend(args);
     bounded(what, &line, &ENV, timeout)
+}
+
+/// Seconds of a command's time for which locks are waited for.
+fn patience(timeout: Duration) -> u64 {
+    timeout.as_secs().saturating_sub(timeout.as_secs() / 5)
 }
 
 /// Reads the update sources (apt-get(8), `update`).
@@ -95,8 +96,13 @@ pub fn download(set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> Gues
 /// Installs a pinned set from apt's cache: without prompting, changed conffiles staying the admin's (dpkg(1),
 /// `--force-confdef --force-confold`), and without a way to the mirror, so that a failure here is the packages' own. The
 /// way is barred by a proxy on the discard port: with `--no-download` apt does not find what a `file:` source has.
+///
+/// A lock of dpkg's that another apt of the guest's holds is waited for, nearly as long as the command may take.
 pub fn apply(set: &UpdateSet, timeout: Duration) -> GuestCommand {
+    let lock = format!("DPkg::Lock::Timeout={}", patience(timeout));
     let options = [
+        "-o",
+        &lock,
         "-o",
         "Dpkg::Options::=--force-confdef",
         "-o",

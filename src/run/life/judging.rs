@@ -50,6 +50,7 @@ pub(super) async fn weigh(
         judged: Judged {
             failures: vec![words],
             results: Vec::new(),
+            counts: None,
         },
         ..Weighed::default()
     };

@@ -171,6 +171,7 @@ impl Runner<'_, '_> {
         }
         report.exit = raw.exit;
         report.results = judged.results;
+        report.counts = judged.counts;
         report.failures = judged.failures;
         report.stdout = kept(&raw.stdout, hidden);
         report.stderr = kept(&raw.stderr, hidden);

@@ -1,9 +1,6 @@
 //! What is read of results, whatever their format. Pure.
 
-use crate::model::results::{SubOutcome, SubResult};
-
-/// Results that are kept of one step.
-pub(super) const KEPT: usize = 500;
+use crate::model::results::{Counts, KEPT, SubOutcome, SubResult, counts};
 
 /// Characters of a name or message that are kept.
 pub(super) const TEXT: usize = 300;
@@ -13,6 +10,8 @@ pub(super) const TEXT: usize = 300;
 pub struct Read {
     /// The results, bounded; those that failed come first where some had to be left out.
     pub results: Vec<SubResult>,
+    /// How many there were, where some had to be left out.
+    pub counts: Option<Counts>,
     /// Sentences that make the step fail.
     pub failures: Vec<String>,
 }
@@ -31,7 +30,9 @@ pub(super) fn finish(read: Read) -> Read {
     let Read {
         mut results,
         mut failures,
+        counts: _,
     } = read;
+    let all = (results.len() > KEPT).then(|| counts(&results));
     let failed = results
         .iter()
         .filter(|result| result.outcome == SubOutcome::Failed);
@@ -63,5 +64,9 @@ pub(super) fn finish(read: Read) -> Read {
         });
         results.truncate(KEPT);
     }
-    Read { results, failures }
+    Read {
+        results,
+        counts: all,
+        failures,
+    }
 }

@@ -293,7 +293,7 @@ fn is_directive(text: &str, ok: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::results::tally;
+    use crate::model::results::{counts, tally};
 
     fn tap(text: &str) -> Read {
         crate::step::results::tap(&[("", text)])
@@ -318,7 +318,7 @@ mod tests {
         ];
         assert_eq!(results, are);
         assert_eq!(read.failures, ["test `totals` failed: got 12.51"]);
-        assert_eq!(tally(&read.results), "2 passed, 1 failed, 2 skipped");
+        assert_eq!(tally(counts(&read.results)), "2 passed, 1 failed, 2 skipped");
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! Three looks are at the same software: control before and after its reboot, and treatment before its updates. What is not
 //! the same in all of them excuses what one of them had, and nothing else. Where what varies among them is a port, a number
 //! or a drawn name, any other of its kind is excused too, as many as were seen.
+//!
+//! Control after its reboot is of another moment than the two before, so that what both of these lack, or have otherwise, and
+//! control then has, comes with the moment and not by chance: with the updates it has to come too. Only looks of one moment
+//! that disagree excuse its lack. What comes by the end of the soak was slow, and is no finding.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +24,34 @@ pub(super) struct Sifted {
     pub(super) noise: BTreeSet<String>,
 }
 
+/// Looks beside the four that are compared.
+#[derive(Clone, Copy)]
+pub(super) struct Beside<'a> {
+    /// Both arms before the updates.
+    pub(super) before: [&'a BTreeMap<String, String>; 2],
+    /// Treatment and control at the end of the soak, where that is yet to be compared.
+    pub(super) later: Option<[&'a BTreeMap<String, String>; 2]>,
+}
+
+impl Beside<'_> {
+    /// Whether the arms differ for good in what control came to by another moment: the looks of one moment agree on it, and
+    /// it did not level out by the end of the soak.
+    fn lasts<T: PartialEq>(self, of: impl Fn(&BTreeMap<String, String>) -> T) -> bool {
+        let [control, treatment] = self.before.map(&of);
+        let levels = self.later.is_some_and(|later| {
+            let [treatment, control] = later.map(&of);
+            treatment == control
+        });
+        control == treatment && !levels
+    }
+}
+
 /// How the looks at the same software, and treatment after the reboot, are filled with what fits a pattern.
 struct Count {
     least: usize,
     most: usize,
+    /// In control beside treatment.
+    beside: usize,
     now: usize,
 }
 
@@ -35,6 +63,7 @@ impl Count {
         Self {
             least: looks.iter().copied().min().unwrap_or_default(),
             most: looks.iter().copied().max().unwrap_or_default(),
+            beside: looks[0],
             now: count(treatment),
         }
     }
@@ -60,7 +89,7 @@ fn of<'p>(patterns: &'p [(Pattern, Count)], entry: Entry<'p>) -> impl Iterator<I
 }
 
 /// Sifts the differences between control and treatment after the reboot.
-pub(super) fn sift(class: Class, items: Items<'_>) -> Sifted {
+pub(super) fn sift(class: Class, items: Items<'_>, beside: Beside<'_>) -> Sifted {
     let [treatment, looks @ ..] = items;
     let control = looks[0];
     let has = |items: &BTreeMap<String, String>, (item, value): Entry<'_>| {
@@ -90,24 +119,32 @@ pub(super) fn sift(class: Class, items: Items<'_>) -> Sifted {
     }
     let mut kept: Vec<(String, Change)> = changes(control, treatment)
         .into_iter()
-        .filter(|(item, _)| {
-            if let Some(value) = treatment.get(item) {
-                let entry = (item.as_str(), value.as_str());
-                let was_seen = looks.iter().any(|items| has(items, entry));
-                let is_chance = of(&patterns, entry)
-                    .any(|(pattern, count)| pattern.is_uncounted() || !count.is_too_many());
-                !was_seen && !is_chance
-            } else {
-                let was_seen = looks.iter().any(|items| !items.contains_key(item));
-                let is_chance = control
-                    .get(item)
-                    .is_some_and(|value| of(&patterns, (item.as_str(), value.as_str())).next().is_some());
-                !was_seen && !is_chance
+        .filter(|(item, change)| {
+            let is_of = |value: &str, counted: bool| {
+                of(&patterns, (item, value))
+                    .any(|(pattern, count)| !counted || pattern.is_uncounted() || !count.is_too_many())
+            };
+            let lasts = || beside.lasts(|items| items.get(item).cloned());
+            match change {
+                Change::New { to } => {
+                    let was_seen = looks.iter().any(|items| has(items, (item, to)));
+                    !was_seen && !is_of(to, true)
+                }
+                Change::Changed { to, .. } => {
+                    let was_seen = looks.iter().any(|items| has(items, (item, to)));
+                    (!was_seen || lasts()) && !is_of(to, true)
+                }
+                Change::Gone { from } => {
+                    let was_seen = looks.iter().any(|items| !items.contains_key(item));
+                    (!was_seen || lasts()) && !is_of(from, false)
+                }
             }
         })
         .collect();
     for (pattern, count) in &patterns {
-        if count.is_too_few() && !pattern.is_uncounted() {
+        let fitting = |items: &BTreeMap<String, String>| entries(items).any(|entry| pattern.fits(entry));
+        let never_came = count.now == 0 && count.beside > 0 && beside.lasts(fitting);
+        if (count.is_too_few() || never_came) && !pattern.is_uncounted() {
             let had = entries(control).find(|&entry| pattern.fits(entry));
             let from = had.map_or_else(String::new, |(_, value)| value.to_owned());
             kept.push((pattern.item(), Change::Gone { from }));
@@ -115,6 +152,7 @@ pub(super) fn sift(class: Class, items: Items<'_>) -> Sifted {
     }
     kept.sort();
     kept.dedup();
+    noise.retain(|name| kept.iter().all(|(item, _)| item != name));
     Sifted { changes: kept, noise }
 }
 

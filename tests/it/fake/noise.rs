@@ -293,3 +293,80 @@ async fn what_varies_by_chance_is_learned_by_program_folder_and_pattern() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_with_the_reboot_and_never_does_with_the_updates_is_found() {
+    let cases: [(Shows, &str); 5] = [
+        (
+            |look, sections| {
+                if pick(look, false, true, false) {
+                    add(sections, "units", "payroll.service loaded active running pay");
+                }
+            },
+            "service payroll.service stopped (running in control)",
+        ),
+        (
+            |look, sections| {
+                if pick(look, false, true, false) {
+                    let line = "tcp LISTEN 0 5 0.0.0.0:5432 0.0.0.0:* users:((\"postgres\",pid=1,fd=7))";
+                    add(sections, "listening", line);
+                }
+            },
+            "listening tcp 0.0.0.0:5432 gone (postgres)",
+        ),
+        (
+            |look, sections| {
+                if pick(look, false, true, false) {
+                    add(sections, "mounts", "/dev/vdb /srv/data ext4 rw 0 0");
+                }
+            },
+            "mount /srv/data gone (ext4 rw)",
+        ),
+        // It failed in the first boot, and with the updates it goes on to.
+        (
+            |look, sections| {
+                let state = pick(look, "failed failed", "active running", "failed failed");
+                add(sections, "units", &format!("pay.service loaded {state} pay"));
+            },
+            "service pay.service failed (running in control)",
+        ),
+        // Its number is chance, that there is one is not.
+        (
+            |look, sections| {
+                if pick(look, false, true, false) {
+                    add(sections, "units", "job-48151.service loaded active running job");
+                }
+            },
+            "service job-*.service stopped (running in control)",
+        ),
+    ];
+    for (plant, finding) in cases {
+        let end = end(plant).await;
+        assert_eq!(words(&end), [finding], "{:?}", end.drift());
+        end.line("CLOSED");
+        let told = end.drift().noise.iter().any(|name| finding.contains(name));
+        assert!(!told, "{:?}", end.drift().noise);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_moment_shows_both_with_and_without_excuses_its_lack() {
+    let lab = Lab::default();
+    lab.script(GuestScript {
+        shows: Arc::new(|look, sections| {
+            if !look.updated
+                && (look.boots > 1 || look.arm.side() == Some(patchgate::model::id::Arm::Control))
+            {
+                add(
+                    sections,
+                    "units",
+                    "now-and-then.service loaded active running now",
+                );
+            }
+        }),
+        ..GuestScript::default()
+    });
+    let end = lab.run().await;
+    end.line("OPEN");
+    assert_eq!(end.drift().noise, ["service:now-and-then.service"]);
+}

@@ -244,3 +244,41 @@ async fn without_the_look_of_an_arm_nothing_is_decided() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_late_is_waited_for_and_what_never_does_is_found() {
+    const BACKUP: &str = "backup.service loaded active running backup";
+    fn add(sections: &mut Sections) {
+        if let Some(Section::Lines(lines)) = sections.get_mut("units") {
+            lines.push(BACKUP.to_owned());
+        }
+    }
+    type Runs = fn(LookCall) -> bool;
+    let cases: [(Runs, &[&str]); 4] = [
+        // At the end of the soak, in control alone.
+        (
+            |look| look.late && !look.updated,
+            &["service backup.service stopped (running in control), at the end of the soak"],
+        ),
+        // From the reboot on, in control alone: told once.
+        (
+            |look| look.boots > 1 && !look.updated,
+            &["service backup.service stopped (running in control)"],
+        ),
+        // With the updates it is slow.
+        (|look| look.boots > 1 && (look.late || !look.updated), &[]),
+        // It runs for a while after the boot, and with the updates it was through before anybody looked.
+        (|look| look.boots > 1 && !look.late && !look.updated, &[]),
+    ];
+    for (runs, findings) in cases {
+        let end = lab(move |look, sections| {
+            if runs(look) {
+                add(sections);
+            }
+        })
+        .run()
+        .await;
+        end.line(if findings.is_empty() { "OPEN" } else { "CLOSED" });
+        assert_eq!(words(&end), findings);
+    }
+}

@@ -84,6 +84,10 @@ const PASSES: How<'_> = &|story| pair(story, all_pass);
 const REGRESSES: How<'_> = &|story| pair(story, regresses);
 const MIRROR_DOWN: How<'_> = &|story| falls(story, Cause::MirrorUnreachable, Stage::Resolve);
 const NO_RETURN: How<'_> = &|story| falls(story, Cause::RebootTimeout, Stage::Reboot);
+const AGENT_LOST: How<'_> = &|story| falls(story, Cause::AgentLost, Stage::Apply);
+const UPDATE_FAILS: How<'_> = &|story| falls(story, Cause::UpdateFailed, Stage::Apply);
+const BOOT_BROKEN: How<'_> = &|story| falls(story, Cause::BootBroken, Stage::Reboot);
+const DISK_FULL: How<'_> = &|story| falls(story, Cause::GuestDisk, Stage::Apply);
 const HANGS: How<'_> = &|story| falls(story, Cause::Deadline, Stage::Apply);
 
 const ONCE: Confirm = Confirm { again: 1, pairs: 1 };
@@ -338,7 +342,20 @@ fn a_run_is_asked_for_a_fresh_pair_once_both_arms_are_over_and_no_more_than_prom
 
 #[test]
 fn an_arm_that_does_not_come_through_its_updates_twice_is_their_doing() {
-    let cases: [(&str, &[How<'_>], Gate); 4] = [
+    let cases: [(&str, &[How<'_>], Gate); 9] = [
+        ("it hangs, and does not return", &[HANGS, NO_RETURN], Gate::Closed),
+        (
+            "its agent is lost, and it hangs",
+            &[AGENT_LOST, HANGS],
+            Gate::Closed,
+        ),
+        (
+            "it fails, and does not boot",
+            &[UPDATE_FAILS, BOOT_BROKEN],
+            Gate::Closed,
+        ),
+        ("its disk is full, twice", &[DISK_FULL, DISK_FULL], Gate::Closed),
+        ("its disk is full, once", &[DISK_FULL, PASSES], Gate::Undecided),
         ("no return, twice", &[NO_RETURN, NO_RETURN], Gate::Closed),
         ("it hangs, twice", &[HANGS, HANGS], Gate::Closed),
         ("no return, once", &[NO_RETURN, PASSES], Gate::Undecided),
@@ -367,12 +384,13 @@ fn an_arm_that_does_not_come_through_its_updates_twice_is_their_doing() {
 #[test]
 fn what_the_environment_does_never_closes_however_often() {
     use Cause::{
-        AgentLost, AgentSilent, Deadline, GuestDisk, GuestStopped, HostDisk, HostLost, HostMemory,
-        HostRefused, ImageDamaged, Internal, MirrorUnreachable, NotIsolated, RebootTimeout, ResolveFailed,
-        VmKilled,
+        AgentLost, AgentSilent, Deadline, GuestBusy, GuestDisk, GuestHook, GuestStopped, HostDisk, HostLost,
+        HostMemory, HostRefused, ImageDamaged, Internal, MirrorUnreachable, NotIsolated, RebootTimeout,
+        ResolveFailed, VmKilled,
     };
     let always = [
-        GuestDisk,
+        GuestBusy,
+        GuestHook,
         HostDisk,
         HostLost,
         HostMemory,
@@ -384,7 +402,14 @@ fn what_the_environment_does_never_closes_however_often() {
         ResolveFailed,
         VmKilled,
     ];
-    let before_the_updates = [AgentLost, AgentSilent, Deadline, GuestStopped, RebootTimeout];
+    let before_the_updates = [
+        AgentLost,
+        AgentSilent,
+        Deadline,
+        GuestDisk,
+        GuestStopped,
+        RebootTimeout,
+    ];
     let stages = [
         Stage::Boot,
         Stage::Seed,
