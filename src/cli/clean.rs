@@ -7,7 +7,9 @@ use crate::cli::{exit_code, print};
 use crate::input::words::count;
 use crate::model::plan::HostPlan;
 use crate::record::state::State;
+use crate::session::begin::now;
 use crate::session::clean::{Wish, clean};
+use crate::units::Period;
 
 /// Arguments of `clean`.
 #[derive(Debug, Args)]
@@ -17,6 +19,9 @@ pub struct CleanArgs {
     /// Every dead run with what it kept, and everything with patchgate's mark on the host whose run is not known here.
     #[arg(long, conflicts_with = "run")]
     pub all: bool,
+    /// With --all: of runs that are not known here only those that began so long ago; a younger one may live on another machine
+    #[arg(long, value_name = "TIME", default_value = "24h", requires = "all")]
+    pub older_than: Period,
     /// Only say what would be removed.
     #[arg(long)]
     pub dry_run: bool,
@@ -29,6 +34,7 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
     let wish = Wish {
         run: run.transpose()?,
         all: args.all,
+        before: now() - args.older_than.0,
         dry_run: args.dry_run,
     };
     let swept = clean(&state, known, &wish, &|news| print::say(&news.to_string())).await?;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::host::connect::connect;
 use crate::host::connected::Connected;
 use crate::model::id::RunId;
@@ -25,8 +27,30 @@ pub struct Wish {
     pub run: Option<RunId>,
     /// What was kept on purpose too, and what carries patchgate's mark and is of no run that is known here.
     pub all: bool,
+    /// Of runs that are not known here only what began before: a younger one may live on another machine that uses the host.
+    pub before: Timestamp,
     /// Nothing: only what would be is told.
     pub dry_run: bool,
+}
+
+/// What becomes of what carries the mark of a dead run, as far as can be told here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Removed,
+    Young,
+    Unknown,
+}
+
+impl Wish {
+    fn fate(&self, run: &RunId, is_known: bool) -> Fate {
+        let is_old = run.began().is_some_and(|began| began < self.before);
+        match (is_known, self.all) {
+            (true, _) => Fate::Removed,
+            (false, true) if is_old => Fate::Removed,
+            (false, true) => Fate::Young,
+            (false, false) => Fate::Unknown,
+        }
+    }
 }
 
 /// What a clean-up tells as it goes.
@@ -83,6 +107,13 @@ pub enum News<'a> {
         /// Why not.
         error: &'a LabError,
     },
+    /// A host has things of a run that is not known here, and began so lately that it may live on another machine.
+    Young {
+        /// The run.
+        run: &'a RunId,
+        /// How many.
+        count: usize,
+    },
     /// A host has things of a run that is not known here.
     Unknown {
         /// The run.
@@ -110,6 +141,11 @@ impl fmt::Display for News<'_> {
             Self::NotRemoved { resource, reason } => write!(f, "not removed: {resource}: {reason}"),
             Self::NotLookedAt { uri, error } => write!(f, "host {uri} was not looked at: {error}"),
             Self::NotSearched { uri, error } => write!(f, "{uri} cannot be searched: {error}"),
+            Self::Young { run, count } => write!(
+                f,
+                "{count} resources of run {run} are on the host; it is not known here and may live on another machine: \
+                 `--older-than` says how old it must be"
+            ),
             Self::Unknown { run, count } => write!(
                 f,
                 "{count} resources of run {run} are on the host and the run is not known here; `--all` removes them"
@@ -329,6 +365,7 @@ impl Clean<'_> {
         }
         let mut traces: BTreeMap<RunId, Vec<Resource>> = BTreeMap::new();
         let mut unknown: BTreeMap<RunId, usize> = BTreeMap::new();
+        let mut young: BTreeMap<RunId, usize> = BTreeMap::new();
         for host in self.hosts.values() {
             let marked = match host.marked().await {
                 Ok(marked) => marked,
@@ -353,15 +390,18 @@ impl Clean<'_> {
                 if alive || (state::is_kept(&dir) && !self.wish.all) {
                     continue;
                 }
-                if self.wish.all || dir.is_dir() {
-                    traces.entry(mark.run).or_default().push(mark.resource);
-                } else {
-                    *unknown.entry(mark.run).or_default() += 1;
+                match self.wish.fate(&mark.run, dir.is_dir()) {
+                    Fate::Removed => traces.entry(mark.run).or_default().push(mark.resource),
+                    Fate::Young => *young.entry(mark.run).or_default() += 1,
+                    Fate::Unknown => *unknown.entry(mark.run).or_default() += 1,
                 }
             }
         }
         for (run, &count) in &unknown {
             (self.tell)(&News::Unknown { run, count });
+        }
+        for (run, &count) in &young {
+            (self.tell)(&News::Young { run, count });
         }
         for (run, left) in traces {
             swept.add(self.sweep(Trace { run, left }, None).await);
@@ -386,5 +426,29 @@ impl Clean<'_> {
             .get(uri)
             .map(AsRef::as_ref)
             .ok_or_else(|| LabError::new(Cause::Internal, "no host"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_live_on_another_machine_is_left_alone() {
+        let run: RunId = "20261123-140912-7c1f".parse().expect("an id");
+        for (is_known, all, before, fate) in [
+            (true, false, "2026-11-01T00:00:00Z", Fate::Removed),
+            (true, true, "2026-11-01T00:00:00Z", Fate::Removed),
+            (false, false, "2026-12-01T00:00:00Z", Fate::Unknown),
+            (false, true, "2026-11-23T14:09:12Z", Fate::Young),
+            (false, true, "2026-11-23T14:09:13Z", Fate::Removed),
+        ] {
+            let wish = Wish {
+                all,
+                before: before.parse().expect("a time"),
+                ..Wish::default()
+            };
+            assert_eq!(wish.fate(&run, is_known), fate, "{is_known} {all} {before}");
+        }
     }
 }

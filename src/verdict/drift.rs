@@ -4,7 +4,7 @@
 //! of them tells the noise. What cannot be compared is never taken for equal.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -260,8 +260,9 @@ fn of_class(
         });
         let sifted = noise::sift(class, items, beside);
         let named = sifted.noise.iter().map(|name| format!("{class}:{name}"));
+        let mut told: BTreeSet<String> = drift.noise.iter().cloned().collect();
         for name in named {
-            if !drift.noise.contains(&name) {
+            if told.insert(name.clone()) {
                 drift.noise.push(name);
             }
         }
