@@ -175,11 +175,14 @@ fn damage_is_named_with_its_line() {
     }
     fs::remove_file(&path).expect("remove");
     let error = journal::read(&path).expect_err("no file").to_string();
-    assert!(error.contains("cannot open the journal"), "{error}");
+    assert!(
+        error.contains("journal.jsonl: the journal is not there"),
+        "{error}"
+    );
     fs::create_dir(&path).expect("a folder");
     let error = journal::read(&path).expect_err("a folder").to_string();
     assert!(
-        error.contains("journal.jsonl: cannot open the journal"),
+        error.contains("journal.jsonl: the journal is not a file"),
         "{error}"
     );
 }
