@@ -49,7 +49,7 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
         (swept.unseen, "host", "not looked at"),
     ] {
         if number > 0 {
-            unknown += &format!(", {} {what}", count(number, noun));
+            unknown.extend([", ", &count(number, noun), " ", what]);
         }
     }
     print::say(&format!(

@@ -204,10 +204,13 @@ pub fn draw_all(findings: &[Finding], colour: bool, after: &str) -> String {
         .map(|finding| draw(finding, colour) + after)
         .collect();
     if findings.len() > shown {
-        text.push_str(&format!(
-            "and {} more, which are not shown\n{after}",
-            findings.len() - shown
-        ));
+        text += &[
+            "and ",
+            &(findings.len() - shown).to_string(),
+            " more, which are not shown\n",
+            after,
+        ]
+        .concat();
     }
     text
 }

@@ -220,7 +220,7 @@ fn a_run_that_others_own_or_can_write_to_decides_nothing() {
     };
     let ways: [Way<'_>; 6] = [
         ("others may write to it (mode 0777)", "chmod go-w", &|dir, _| {
-            mode(dir, 0o777)
+            mode(dir, 0o777);
         }),
         (
             "others may write to it (mode 0666)",
