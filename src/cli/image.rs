@@ -132,15 +132,16 @@ pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
             &store,
         ),
         ImageCommand::Remove { name: Some(name), .. } => {
-            is_there(&store, &name)?;
-            run_remove(&store, &|sealed| sealed.manifest.name == name, &name)
+            let listing = listing(&store)?;
+            is_listed(&listing, &name)?;
+            run_remove(&store, listing, &|sealed| sealed.manifest.name == name)
         }
         ImageCommand::Remove { name: None, .. } => {
             let kept: BTreeSet<_> = with_bases(wanted(lab()?, &store, &[])?, &store)
                 .into_iter()
                 .filter_map(|image| image.sealed.map(|sealed| sealed.dir))
                 .collect();
-            run_remove(&store, &|sealed| !kept.contains(&sealed.dir), "that is unused")
+            run_remove(&store, listing(&store)?, &|sealed| !kept.contains(&sealed.dir))
         }
     }
 }
@@ -210,9 +211,7 @@ fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
 }
 
 fn run_list(images: &[ImageDef], store: &Store, format: Format) -> Result<u8, UserError> {
-    let listing = store.list().map_err(|error| {
-        UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
-    })?;
+    let listing = listing(store)?;
     let rows = image_list::rows(images, &listing);
     match format {
         Format::Text => print::print(&image_list::text(&rows, store.dir()))?,
@@ -222,9 +221,7 @@ fn run_list(images: &[ImageDef], store: &Store, format: Format) -> Result<u8, Us
 }
 
 fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
-    let listing = store.list().map_err(|error| {
-        UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
-    })?;
+    let listing = listing(store)?;
     names.iter().try_for_each(|name| is_listed(&listing, name))?;
     if listing.sealed.is_empty() && listing.damaged.is_empty() {
         print::say("no image in the store");
@@ -254,14 +251,14 @@ fn run_verify(store: &Store, names: &[String]) -> Result<u8, UserError> {
     }
 }
 
-/// Refuses a name that no image of the store has.
-fn is_there(store: &Store, name: &str) -> Result<(), UserError> {
-    let listing = store.list().map_err(|error| {
+/// What is in the store.
+fn listing(store: &Store) -> Result<Listing, UserError> {
+    store.list().map_err(|error| {
         UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
-    })?;
-    is_listed(&listing, name)
+    })
 }
 
+/// Refuses a name that no image of the store has.
 fn is_listed(listing: &Listing, name: &str) -> Result<(), UserError> {
     if listing.sealed.iter().any(|sealed| sealed.manifest.name == name) {
         return Ok(());
@@ -313,10 +310,7 @@ fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
     Ok(exit_code::OPEN)
 }
 
-fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Result<u8, UserError> {
-    let listing = store.list().map_err(|error| {
-        UserError::usage(format!("the image store cannot be read: {error}")).with_hint(STORE_HINT)
-    })?;
+fn run_remove(store: &Store, listing: Listing, chosen: &dyn Fn(&Sealed) -> bool) -> Result<u8, UserError> {
     let (gone, kept): (Vec<Sealed>, Vec<Sealed>) = listing.sealed.into_iter().partition(chosen);
     for sealed in &gone {
         store.remove(&sealed.dir).map_err(|error| {
@@ -333,7 +327,7 @@ fn run_remove(store: &Store, chosen: &dyn Fn(&Sealed) -> bool, what: &str) -> Re
         ));
     }
     if gone.is_empty() {
-        print::say(&format!("no image {what}"));
+        print::say("no image that is unused");
     }
     let images = kept.into_iter().map(|sealed| sealed.manifest.sha256).collect();
     let pruned = store.warm().and_then(|states| states.prune(&images));

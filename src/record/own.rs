@@ -1,5 +1,6 @@
 //! Whether what is kept of runs is the caller's own, so that nobody else can have written it.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -64,15 +65,15 @@ impl NotOwn {
 /// # Errors
 /// It is not.
 pub fn folder(path: &Path) -> Result<(), NotOwn> {
-    own(path, "folder")
+    own(path, "folder", Metadata::is_dir)
 }
 
 /// The same of a file.
 pub fn file(path: &Path) -> Result<(), NotOwn> {
-    own(path, "file")
+    own(path, "file", Metadata::is_file)
 }
 
-fn own(path: &Path, what: &'static str) -> Result<(), NotOwn> {
+fn own(path: &Path, what: &'static str, is_it: fn(&Metadata) -> bool) -> Result<(), NotOwn> {
     let not = |problem| {
         Err(NotOwn {
             path: path.to_owned(),
@@ -85,13 +86,9 @@ fn own(path: &Path, what: &'static str) -> Result<(), NotOwn> {
         Err(error) => return not(Problem::Hidden(error)),
     };
     let (owner, caller) = (about.uid(), user::id());
-    let is_it = match what {
-        "folder" => about.is_dir(),
-        _ => about.is_file(),
-    };
     if about.is_symlink() {
         not(Problem::Link(what))
-    } else if !is_it {
+    } else if !is_it(&about) {
         not(Problem::Other(what))
     } else if owner != caller {
         not(Problem::Owner { owner, caller })

@@ -23,14 +23,12 @@ pub fn new_id() -> RunId {
 /// A run that is kept began later by far: the clock was set back. Or the runs cannot be listed.
 pub fn next_id(state: &State) -> Result<RunId, StateError> {
     let now = now();
-    let Some((newest, began)) = state
-        .latest(None)?
-        .and_then(|run| Some((run.clone(), run.began()?)))
-    else {
+    let newest = state.latest(None)?;
+    let Some((run, began)) = newest.as_ref().and_then(|run| Some((run, run.began()?))) else {
         return Ok(id_of(now));
     };
     if began.duration_since(now) > SKEW {
-        let path = state.run_dir(&newest);
+        let path = state.run_dir(run);
         return Err(StateError::Later { path });
     }
     Ok(id_of(now.max(began + SignedDuration::from_secs(1))))

@@ -114,27 +114,10 @@ fn kin(finding: &DriftFinding) -> String {
         Change::Gone { from } => ("gone", from),
         Change::Changed { to, .. } => ("changed", to),
     };
-    match finding.class {
-        Class::Listening => format!("{how} {} {value}", drift::address(&finding.item)),
-        Class::Service
-        | Class::Restart
-        | Class::Kernel
-        | Class::Package
-        | Class::Config
-        | Class::Taint
-        | Class::Dump
-        | Class::Mount
-        | Class::User
-        | Class::Firewall
-        | Class::Stale
-        | Class::Journal
-        | Class::Leftover
-        | Class::Certificate
-        | Class::Timer
-        | Class::Enabled
-        | Class::Disk
-        | Class::Memory
-        | Class::Boot => format!("{how} {}", without_numbers(&finding.item)),
+    if finding.class == Class::Listening {
+        format!("{how} {} {value}", drift::address(&finding.item))
+    } else {
+        format!("{how} {}", without_numbers(&finding.item))
     }
 }
 
