@@ -6,7 +6,6 @@ pub mod catalogue;
 pub mod confined;
 pub mod disk;
 pub mod error;
-pub mod foreign;
 pub mod import;
 pub mod manifest;
 pub mod process;

@@ -4,7 +4,6 @@ pub mod arm;
 pub mod drift;
 pub mod event;
 pub mod expected;
-pub mod hardware;
 pub mod id;
 pub mod name;
 pub mod observation;
