@@ -2,6 +2,8 @@
 
 pub mod history;
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use crate::gate::outdated::SKEW;
@@ -23,6 +25,8 @@ pub struct Decided {
     pub decision: Decision,
     /// Whether it is still running.
     pub live: bool,
+    /// Its folder, where it was read from one.
+    pub folder: Option<PathBuf>,
 }
 
 /// Why nothing can be decided of a run.
@@ -96,7 +100,10 @@ impl Decided {
                 recorded: journal.run,
             });
         }
-        Ok(Self::of(journal, live))
+        Ok(Self {
+            folder: Some(state.run_dir(run)),
+            ..Self::of(journal, live)
+        })
     }
 
     /// When the first of what it tells was recorded: what was taken over of another run is older than this one.
@@ -120,6 +127,7 @@ impl Decided {
             judgement,
             decision,
             live,
+            folder: None,
         }
     }
 }

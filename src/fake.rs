@@ -2,6 +2,7 @@
 //! that no script declares fails.
 
 mod agent;
+mod domains;
 mod faults;
 mod guest;
 mod lab;
@@ -13,7 +14,9 @@ mod state;
 mod tongue;
 mod warm;
 
+pub use domains::{FakeDomain, FakeDomains};
 pub use faults::{Fault, FaultKind};
+pub use guest::SCREEN;
 pub use lab::{FakeLab, URI};
 pub use look::{LookCall, Section, Sections};
 pub use proxy::FakeProxies;

@@ -11,5 +11,8 @@ pub mod http;
 pub mod identity;
 pub mod linux;
 pub mod log;
+pub mod look;
+pub mod managers;
 pub mod probe;
+pub mod ubuntu;
 pub mod what;

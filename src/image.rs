@@ -2,11 +2,19 @@
 
 pub mod batch;
 pub mod build;
+pub mod bundle;
 pub mod catalogue;
 pub mod confined;
-pub mod disk;
+pub mod damage;
+pub mod digest;
+pub mod domain;
+pub mod domain_xml;
 pub mod error;
+pub mod facts;
+pub mod foreign;
+pub mod format;
 pub mod import;
+pub mod machine;
 pub mod manifest;
 pub mod process;
 pub mod sparse;

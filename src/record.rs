@@ -5,5 +5,6 @@ pub mod journal;
 pub mod ledger;
 pub mod own;
 pub mod resume;
+pub mod screens;
 pub mod share;
 pub mod state;

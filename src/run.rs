@@ -3,6 +3,7 @@
 mod arm;
 mod context;
 mod dispatcher;
+mod evidence;
 mod execute;
 mod life;
 mod masking;
@@ -19,7 +20,7 @@ mod site;
 mod waiting;
 mod warm;
 
-pub use execute::{Trial, Tried, execute, one_arm, try_scenarios};
+pub use execute::{Trial, Tried, execute, first_look, one_arm, try_scenarios};
 pub use life::KeptNode;
 pub use preflight::{Capacities, preflight};
 pub use setup::{HostSetup, RunError, Setup, ToConfirm};

@@ -4,9 +4,11 @@
 pub mod begin;
 pub mod clean;
 pub mod doctor;
+pub mod facts;
 pub mod hosts;
 pub mod images;
 pub mod inputs;
+pub mod look;
 pub mod outcome;
 pub mod predict;
 pub mod ready;

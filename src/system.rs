@@ -2,6 +2,7 @@
 //! written, child processes, and who calls it.
 
 pub mod child;
+pub mod disk;
 pub mod file;
 pub mod output;
 pub mod user;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use patchgate::guest::debian::DEBIAN;
 use patchgate::guest::identity::{self, Answer, Identity};
 use patchgate::guest::linux::boot;
 use patchgate::guest::linux::identity as commands;
@@ -13,11 +14,12 @@ use patchgate::host::connect::connect;
 use patchgate::host::connected::Connected;
 use patchgate::image::manifest::Sealed;
 use patchgate::image::store::Store;
+use patchgate::model::hardware::{DiskHardware, Hardware, NicModel};
 use patchgate::model::id::RunId;
 use patchgate::model::name::{PoolName, VolumeName, VolumePath};
 use patchgate::model::plan::HostPlan;
 use patchgate::model::resource::{Made, Resource};
-use patchgate::port::{Bus, Disk, Firmware, GuestAgent, Nic, NicModel, OutletSpec, Power, Tag, VmSpec};
+use patchgate::port::{Disk, GuestAgent, Nic, OutletSpec, Power, Tag, VmSpec};
 use patchgate::units::Mib;
 
 use crate::figures::{Figures, percentile};
@@ -112,7 +114,7 @@ impl Bench {
         let disk = Disk {
             volume: format!("{name}.qcow2").parse().map_err(said)?,
             base: base.clone(),
-            bus: Bus::Virtio,
+            hardware: DiskHardware::default(),
         };
         let spec = VmSpec {
             tag: Tag {
@@ -128,11 +130,13 @@ impl Bench {
                 network,
                 mac: format!("52:54:00:be:00:{:02x}", self.count % 256),
                 model: NicModel::Virtio,
+                slot: None,
                 filter: None,
             }],
             memory: MEMORY,
             vcpus: 1,
-            firmware: Firmware::Bios,
+            hardware: Hardware::default(),
+            nvram: None,
             kvm: false,
             power,
             name: name.parse().map_err(said)?,
@@ -306,10 +310,11 @@ async fn renew(agent: &dyn GuestAgent, spec: &VmSpec, at: usize, origin: &Answer
         machine_id: format!("{:032x}", u128::from(now()) * 1000 + at as u128),
         seed: format!("{:0128x}", u128::from(now()) * 1000 + at as u128),
         macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
+        kept: Vec::new(),
     };
     ask(agent, &commands::renew(&identity, now())).await?;
     let host = format!("clone-{at}");
-    ask(agent, &commands::identify(&host, None)).await?;
+    ask(agent, &DEBIAN.system.identify(&host, None)).await?;
     let said = who(agent).await?;
     match identity::fault(&identity, &host, &said, origin, now()) {
         None => Ok(said),

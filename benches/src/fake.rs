@@ -17,6 +17,7 @@ use patchgate::lab::file::Lab;
 use patchgate::model::event::{Event, Record};
 use patchgate::model::expected::Expected;
 use patchgate::model::id::RunId;
+use patchgate::model::machine::MachinePlan;
 use patchgate::model::plan::{HostPlan, ImagePin, Plan};
 use patchgate::port::Observer;
 use patchgate::record::state::State;
@@ -84,6 +85,7 @@ fn plan(folder: &Path, groups: usize) -> Result<Plan, Failed> {
             os: os.to_owned(),
             key: "c0ffee".repeat(4),
             sha256: Some("5e".repeat(32)),
+            machine: MachinePlan::default(),
         },
         recipes: BTreeMap::new(),
         sources: vec!["deb http://deb.debian.org/debian bookworm main".to_owned()],

@@ -138,6 +138,7 @@ mod tests {
     use patchgate::lab::build::ImageChoice;
     use patchgate::lab::file::Lab;
     use patchgate::lab::select::Selection;
+    use patchgate::model::machine::MachinePlan;
     use patchgate::model::plan::ImagePin;
     use patchgate::report;
 
@@ -159,6 +160,7 @@ mod tests {
                 os: os.to_owned(),
                 key: "c0ffee".repeat(4),
                 sha256: None,
+                machine: MachinePlan::default(),
             },
             recipes: BTreeMap::new(),
             sources: Vec::new(),

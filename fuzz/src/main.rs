@@ -2,7 +2,9 @@
 //! seed. A panic, or an input that takes more than a second of processor time, is written to `target/fuzz/` and ends it with 1.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod bundles;
 mod change;
+mod disks;
 mod seeds;
 mod targets;
 

@@ -8,6 +8,11 @@ use patchgate::decide::Decided;
 use patchgate::guest::debian::DEBIAN;
 use patchgate::guest::{http, linux};
 use patchgate::host::agent::{Agent, Channel, ChannelError};
+use patchgate::image::domain_xml;
+use patchgate::image::format::qcow2::guest::Guest;
+use patchgate::image::format::read::Source as _;
+use patchgate::image::format::vmdk::description;
+use patchgate::image::format::{boot, check, detect, raw};
 use patchgate::input::finding::{Finding, Source, draw};
 use patchgate::input::json;
 use patchgate::input::pattern::Pattern;
@@ -16,6 +21,8 @@ use patchgate::port::GuestAgent;
 use patchgate::record::journal;
 use patchgate::step::results;
 
+use crate::bundles;
+use crate::disks;
 use crate::seeds::seeds;
 
 /// One reader with what it is fed.
@@ -264,6 +271,61 @@ pub const ALL: &[Target] = &[
         },
     },
     Target {
+        name: "disk",
+        seeds: disks::seeds,
+        words: &[
+            "KDMV",
+            "conectix",
+            "cxsparse",
+            "vhdxfile",
+            "EFI PART",
+            "RW 8 FLAT \"a\" 0\n",
+            "parentCID=1\n",
+            "=",
+            "\0\0\0\0",
+            "\0\0\0\u{1}",
+            "\u{1}\0\0\0",
+            "\u{7f}",
+            "\n",
+        ],
+        run: disk,
+    },
+    Target {
+        name: "domain",
+        seeds: || {
+            let os = "<os firmware='efi'><type arch='x86_64' machine='pc-q35-6.2'>hvm</type><loader secure='yes' type='pflash'>/c.fd\
+                      </loader><nvram template='/v.fd'>/n.fd</nvram></os>";
+            let disk = "<disk type='file' device='disk'><driver type='qcow2'/><source file='/a'/><backingStore type='file'>\
+                        <format type='raw'/><source file='/b'/><backingStore/></backingStore><target dev='vda' bus='virtio'/>\
+                        <serial>a</serial><wwn>5000c500a1b2c3d4</wwn><boot order='1'/></disk>";
+            let rest = "<interface type='bridge'><mac address='52:54:00:aa:bb:01'/><source bridge='b'/><address type='pci' bus='0x1'/>\
+                        </interface><hostdev type='pci'/><tpm><backend type='emulator'/></tpm><channel type='unix'/>";
+            let domain = format!(
+                "<domain><memory unit='GiB'>2</memory><vcpu current='1'>2</vcpu>{os}<clock offset='utc'/><devices>{disk}{rest}</devices></domain>"
+            );
+            vec![domain.into_bytes()]
+        },
+        words: &[
+            "<disk type='network'>",
+            "<backingStore type='file'>",
+            "<backingStore>",
+            "</backingStore>",
+            "<source file='/a'/>",
+            "<target dev='vda'/>",
+            "<shareable/>",
+            "<qemu:commandline xmlns:qemu='q'>",
+            "unit='TiB'",
+            "99999999999999999999",
+            "&#27;",
+            "<![CDATA[",
+            "<!DOCTYPE a [",
+            "\u{202e}",
+        ],
+        run: |input| {
+            let _ = domain_xml::whole::read(&String::from_utf8_lossy(input));
+        },
+    },
+    Target {
         name: "jsonpath",
         seeds: || {
             let document = "\n{\"lines\": [{\"account\": \"3010\", \"amount\": 0.10}, {\"a\": [1, [2, [3]]]}], \"total\": 12.5}";
@@ -320,7 +382,42 @@ pub const ALL: &[Target] = &[
             }
         },
     },
+    Target {
+        name: "ovf",
+        seeds: bundles::ovf_seeds,
+        words: bundles::OVF_WORDS,
+        run: bundles::ovf,
+    },
+    Target {
+        name: "vma",
+        seeds: bundles::vma_seeds,
+        words: bundles::VMA_WORDS,
+        run: bundles::vma,
+    },
 ];
+
+/// Looks at a disk in each way, as it is and with its pieces where a VHDX has them.
+fn disk(input: &[u8]) {
+    for file in [input.to_vec(), disks::spread(input)] {
+        let _ = detect::detect(&file, None);
+        for format in disks::FORMATS {
+            let _ = check::head(&file, format);
+            if let Ok(shape) = check::whole(&file, format) {
+                assert!(shape.holds <= shape.size, "{shape:?}");
+            }
+        }
+        if let Ok(look) = raw::look(&file, None) {
+            let _ = look.table.as_ref().and_then(boot::firmware);
+        }
+        if let Ok(guest) = Guest::of(&file) {
+            let mut part = [0; 700];
+            let _ = guest.read(300, &mut part);
+        }
+    }
+    if let Ok(extents) = description::read(input) {
+        let _ = description::read(description::write(&extents).as_bytes());
+    }
+}
 
 fn draw_all(findings: &[Finding]) {
     for finding in findings {

@@ -8,8 +8,8 @@ use crate::cli::args::{Colour, Format};
 use crate::cli::error::UserError;
 use crate::cli::runtime::block_on;
 use crate::cli::{
-    check, clean, doctor, exit_code, gate, history, image, init, lab, plan, print, report, run, scenario,
-    schema,
+    check, clean, doctor, exit_code, gate, history, image, image_domain, init, lab, plan, print, report, run,
+    scenario, schema,
 };
 use crate::host::connect;
 use crate::model::plan::HostPlan;
@@ -74,6 +74,9 @@ enum Command {
     History(history::HistoryArgs),
     /// Remove what dead runs left on the hosts; safe at any time.
     Clean(clean::CleanArgs),
+    /// Watch over a copy of a running domain; patchgate starts it by itself.
+    #[command(hide = true)]
+    WatchCopy(image_domain::WatchArgs),
     /// Print a shell's completion script.
     Completion {
         /// The shell.
@@ -85,12 +88,12 @@ impl Command {
     /// Whether it can do nothing without hosts. What `doctor` finds says the same.
     fn needs_hosts(&self) -> bool {
         match self {
-            Self::Run(_) => true,
+            Self::Run(_) | Self::WatchCopy(_) => true,
             Self::Scenario(args) => args.needs_hosts(),
+            Self::Image(args) => args.needs_hosts(),
             Self::Clean(args) => !args.dry_run,
             Self::Init(_)
             | Self::Doctor(_)
-            | Self::Image(_)
             | Self::Check(_)
             | Self::Plan(_)
             | Self::Gate(_)
@@ -159,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<u8, UserError> {
             block_on(doctor::run(&hosts, json, colour, &mut std::io::stdout()))
         }
         Command::Image(args) => image::run(args, lab),
+        Command::WatchCopy(args) => image_domain::watch(&args),
         Command::Check(args) => {
             let colour = colour.on(&std::io::stdout());
             let (text, code) = check::run(&args, colour, lab, &recipe_findings)?;

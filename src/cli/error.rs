@@ -3,6 +3,8 @@
 use crate::cli::exit_code;
 use crate::decide::DecideError;
 use crate::image::batch::NotBuilt;
+use crate::image::bundle::error::{BundleError, Problem};
+use crate::image::domain::error::DomainError;
 use crate::image::error::BuildError;
 use crate::input::finding::Finding;
 use crate::lab::new::NewError;
@@ -65,6 +67,41 @@ impl UserError {
             hint: error.hint(),
             exit,
             ..Self::usage(format!("image {name}: {error}"))
+        }
+    }
+
+    /// An archive, a backup or a folder of a machine that cannot be taken over.
+    pub fn of_bundle(error: &BundleError) -> Self {
+        let exit = if matches!(error.problem, Problem::Stopped) {
+            exit_code::UNDECIDED
+        } else {
+            exit_code::USAGE
+        };
+        Self {
+            hint: error.hint(),
+            exit,
+            ..Self::usage(error.to_string())
+        }
+    }
+
+    /// A domain that cannot be taken over.
+    pub fn of_domain(error: &DomainError) -> Self {
+        let exit = match error {
+            DomainError::Build(BuildError::Interrupted) => exit_code::UNDECIDED,
+            DomainError::Unknown(_)
+            | DomainError::Running(_)
+            | DomainError::Started(_)
+            | DomainError::Changed { .. }
+            | DomainError::Missing { .. }
+            | DomainError::Elsewhere { .. }
+            | DomainError::Xml { .. }
+            | DomainError::Host(_)
+            | DomainError::Build(_) => exit_code::USAGE,
+        };
+        Self {
+            hint: error.hint(),
+            exit,
+            ..Self::usage(error.to_string())
         }
     }
 

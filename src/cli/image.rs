@@ -1,17 +1,18 @@
-//! `patchgate image`: build, list, verify, import and remove.
+//! `patchgate image`: build, list, verify, import, probe and remove.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::Format;
 use crate::cli::error::UserError;
-use crate::cli::{builds, exit_code, image_list, print};
-use crate::guest::families::Families;
-use crate::image::catalogue::{ImageDef, Store, image_name, named, needed};
-use crate::image::import::{Import, KNOWN_OS, closest_os, import, lab_lines};
+use crate::cli::imports::{self, ImportArgs};
+use crate::cli::probe::{self, ProbeArgs};
+use crate::cli::runtime::block_on;
+use crate::cli::{builds, exit_code, image_list, interrupt, print};
+use crate::image::catalogue::{ImageDef, Store, named, needed};
 use crate::image::manifest::Sealed;
 use crate::image::store::Listing;
 use crate::input::words::count;
@@ -49,20 +50,10 @@ enum ImageCommand {
         /// Images such as debian-12+web; without any, everything in the store
         names: Vec<String>,
     },
-    /// Take over a disk that you already have, as a sealed image
-    Import {
-        /// A raw, qcow2, vmdk, vhdx or vdi disk without a backing file
-        file: PathBuf,
-        /// Its OS version, such as debian-12 or windows-server-2022
-        #[arg(long)]
-        os: String,
-        /// The role that it has already, where it has one
-        #[arg(long)]
-        role: Option<String>,
-        /// What the file's SHA-256 has to be
-        #[arg(long)]
-        sha256: Option<String>,
-    },
+    /// Take over a disk or a libvirt domain that you already have, as a sealed image
+    Import(Box<ImportArgs>),
+    /// Boot a sealed image once, cut off from everything: what it is, and what is wanting
+    Probe(ProbeArgs),
     /// Remove images from the store
     Remove {
         /// Every version of that image
@@ -75,6 +66,11 @@ enum ImageCommand {
 }
 
 impl ImageArgs {
+    /// Whether it can do nothing without hosts.
+    pub fn needs_hosts(&self) -> bool {
+        matches!(self.command, ImageCommand::Probe(_))
+    }
+
     /// Whether the command reads the lab file; the others work without one.
     fn needs_lab(&self) -> bool {
         match &self.command {
@@ -82,7 +78,8 @@ impl ImageArgs {
             | ImageCommand::List { .. }
             | ImageCommand::Remove { unused: true, .. } => true,
             ImageCommand::Verify { .. }
-            | ImageCommand::Import { .. }
+            | ImageCommand::Import(_)
+            | ImageCommand::Probe(_)
             | ImageCommand::Remove { unused: false, .. } => false,
         }
     }
@@ -109,7 +106,7 @@ pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
             rebuild,
         } => {
             let cancel = CancellationToken::new();
-            interrupts(&cancel)?;
+            interrupt::cancels(&cancel)?;
             builds::build(&wanted(lab()?, &store, &names)?, &store, rebuild, &cancel)?;
             Ok(exit_code::OPEN)
         }
@@ -117,20 +114,12 @@ pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
             run_list(&with_bases(wanted(lab()?, &store, &[])?, &store), &store, format)
         }
         ImageCommand::Verify { names } => run_verify(&store, &names),
-        ImageCommand::Import {
-            file,
-            os,
-            role,
-            sha256,
-        } => run_import(
-            Import {
-                file,
-                os,
-                role,
-                sha256,
-            },
-            &store,
-        ),
+        ImageCommand::Import(args) => {
+            let cancel = CancellationToken::new();
+            interrupt::cancels(&cancel)?;
+            imports::run(&args, &store, &cancel)
+        }
+        ImageCommand::Probe(args) => block_on(probe::run(&args, &store)),
         ImageCommand::Remove { name: Some(name), .. } => {
             let listing = listing(&store)?;
             is_listed(&listing, &name)?;
@@ -176,38 +165,6 @@ fn with_bases(images: Vec<ImageDef>, store: &Store) -> Vec<ImageDef> {
         }
     }
     all
-}
-
-/// The first interrupt or termination cancels; a second ends the process at once, and the kernel ends its children.
-#[expect(clippy::disallowed_methods, reason = "a second signal refuses the clean-up")]
-fn interrupts(cancel: &CancellationToken) -> Result<(), UserError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| UserError::usage(format!("signals cannot be watched: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .map_err(failed)?;
-    let cancel = cancel.clone();
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            for second in [false, true] {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if second {
-                    std::process::exit(i32::from(exit_code::INTERRUPTED));
-                }
-                cancel.cancel();
-            }
-        });
-    });
-    Ok(())
 }
 
 fn run_list(images: &[ImageDef], store: &Store, format: Format) -> Result<u8, UserError> {
@@ -264,50 +221,6 @@ fn is_listed(listing: &Listing, name: &str) -> Result<(), UserError> {
         return Ok(());
     }
     Err(UserError::usage(format!("image {name} is not in the store")).with_hint("see `patchgate image list`"))
-}
-
-fn run_import(mut wanted: Import, store: &Store) -> Result<u8, UserError> {
-    let Some(os) = closest_os(&wanted.os) else {
-        return Err(UserError::usage(format!(
-            "`{}` is not an OS version that patchgate knows",
-            wanted.os
-        ))
-        .with_hint(format!("one of {}", KNOWN_OS.join(", "))));
-    };
-    wanted.os = os.to_owned();
-    let plain = |role: &String| {
-        role.starts_with(|c: char| c.is_ascii_lowercase())
-            && role.len() <= 64
-            && role
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    if let Some(role) = wanted.role.as_ref().filter(|role| !plain(role)) {
-        return Err(UserError::usage(format!("`{role}` is not a name for a role"))
-            .with_hint("write lower-case letters, digits and `-`, such as `web`"));
-    }
-    let name = image_name(&wanted.os, wanted.role.as_deref());
-    let cancel = CancellationToken::new();
-    interrupts(&cancel)?;
-    print::note(&format!(
-        "image {name}: converting and sealing {}",
-        wanted.file.display()
-    ));
-    let sealed = import(&wanted, store, &cancel).map_err(|error| UserError::of_image(&name, &error))?;
-    print::say(&format!(
-        "image {name}: sealed, {}",
-        image_list::summary(&sealed.manifest)
-    ));
-    if Families::default().of(os).is_none() {
-        print::say(&format!(
-            "note: patchgate cannot apply updates to {os} yet; a group on it stays undecided"
-        ));
-    }
-    print::print(&format!(
-        "\nFor the lab file; where it has [image.\"{name}\"] already, `imported` goes there in place of its `build`:\n\n{}\n",
-        lab_lines(&sealed, &wanted.file)
-    ))?;
-    Ok(exit_code::OPEN)
 }
 
 fn run_remove(store: &Store, listing: Listing, chosen: &dyn Fn(&Sealed) -> bool) -> Result<u8, UserError> {

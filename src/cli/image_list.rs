@@ -166,6 +166,7 @@ mod tests {
     use super::*;
     use crate::image::catalogue::Store;
     use crate::image::manifest::Sealed;
+    use crate::model::hardware::{DiskHardware, Wishes};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
 
@@ -183,6 +184,14 @@ mod tests {
             source: ImageSource::Built,
             base_key: None,
             files: BTreeMap::new(),
+            content_sha256: None,
+            hardware: Wishes::default(),
+            disk: DiskHardware::default(),
+            nics: Vec::new(),
+            disks: Vec::new(),
+            nvram: None,
+            memory: None,
+            vcpus: None,
         }
     }
 
@@ -196,6 +205,7 @@ mod tests {
                 sha256: "cd".repeat(32),
             },
             recipes: BTreeMap::new(),
+            hardware: Wishes::default(),
             sealed: sealed.map(|manifest| Sealed {
                 dir: "/store/x".into(),
                 manifest,

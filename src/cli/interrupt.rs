@@ -1,7 +1,10 @@
-//! A second interrupt: what is left is said, and the process ends at once.
+//! Interrupts: the first cancels; at the second what is left is said, and the process ends at once.
 
 use std::path::Path;
 
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
 use crate::record::ledger::Ledger;
 
@@ -22,4 +25,36 @@ pub fn abandon(ledger: &Path) {
         )),
     }
     std::process::exit(i32::from(exit_code::INTERRUPTED));
+}
+
+/// The first interrupt or termination cancels; a second ends the process at once, and the kernel ends its children.
+#[expect(clippy::disallowed_methods, reason = "a second signal refuses the clean-up")]
+pub fn cancels(cancel: &CancellationToken) -> Result<(), UserError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error: std::io::Error| UserError::usage(format!("signals cannot be watched: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(failed)?;
+    let cancel = cancel.clone();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            for second in [false, true] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if second {
+                    std::process::exit(i32::from(exit_code::INTERRUPTED));
+                }
+                cancel.cancel();
+            }
+        });
+    });
+    Ok(())
 }

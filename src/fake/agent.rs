@@ -11,7 +11,7 @@ use crate::fake::script::SAMPLE;
 use crate::guest::command::GuestCommand;
 use crate::guest::linux::timing;
 use crate::model::name::DomainName;
-use crate::port::{AgentError, ExecOutput, GuestAgent};
+use crate::port::{AgentAbout, AgentError, ExecOutput, GuestAgent};
 
 /// The agent of a fake VM.
 pub struct FakeAgent {
@@ -49,6 +49,10 @@ impl FakeAgent {
 impl GuestAgent for FakeAgent {
     async fn ping(&self, _: Duration) -> Result<(), AgentError> {
         self.with(|_| Ok(()))
+    }
+
+    async fn about(&self, _: Duration) -> Result<AgentAbout, AgentError> {
+        self.with(|domain| Ok(domain.about()))
     }
 
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {

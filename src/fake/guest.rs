@@ -15,7 +15,15 @@ use crate::guest::what;
 use crate::input::hex;
 use crate::model::id::ArmKind;
 use crate::model::update::Update;
-use crate::port::{AgentError, ExecOutput, VmSpec, VmState};
+use crate::port::{AgentAbout, AgentError, ExecOutput, VmSpec, VmState};
+
+/// What every screen shows: one black pixel, as PNG.
+pub const SCREEN: [u8; 67] = [
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00,
+    0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b, 0x55, 0x00,
+    0x00, 0x00, 0x0a, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0x60, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01,
+    0xe5, 0x27, 0xde, 0xfc, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82,
+];
 
 /// 32 hexadecimal digits that stand for a text.
 fn digits(text: &str) -> String {
@@ -110,6 +118,24 @@ impl Domain {
         !self.dead_agent && self.state == VmState::Running
     }
 
+    /// What its agent says of itself.
+    pub fn about(&self) -> AgentAbout {
+        let forbids = self.misbehaves() == Agent::Forbids;
+        let of_all = [
+            "guest-ping",
+            "guest-info",
+            "guest-exec",
+            "guest-exec-status",
+            "guest-file-open",
+        ];
+        AgentAbout {
+            version: "7.2.22".to_owned(),
+            commands: of_all
+                .map(|name| (name.to_owned(), !(forbids && name.starts_with("guest-exec"))))
+                .into(),
+        }
+    }
+
     /// How long a command takes.
     pub fn delay(&self, command: &GuestCommand) -> Duration {
         match self.script.apply {
@@ -133,7 +159,7 @@ impl Domain {
     /// Takes an identity: clock, seed, machine id, and the MAC addresses that its cards were given.
     fn renew(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
         let at = command.argv.iter().rposition(|word| word == "patchgate")?;
-        let [clock, seed, id] = command.argv.get(at + 1..)? else {
+        let [clock, seed, id, ..] = command.argv.get(at + 1..)? else {
             return None;
         };
         if self.script.renews {
@@ -143,6 +169,27 @@ impl Domain {
             self.who.macs = self.spec.nics.iter().map(|nic| nic.mac.clone()).collect();
         }
         Some(ok(""))
+    }
+
+    /// Takes the card to the outlet: by the MAC address of one that has a filter, and with the address that this lets pass.
+    fn attach(&mut self, command: &GuestCommand) -> Option<ExecOutput> {
+        let at = command.argv.iter().rposition(|word| word == "patchgate")?;
+        let [mac, address, _gateway] = command.argv.get(at + 1..)? else {
+            return None;
+        };
+        let card = self.spec.nics.iter().find(|nic| nic.mac == *mac)?;
+        let filter = card.filter.as_ref()?;
+        if filter.address.to_string() != *address {
+            return None;
+        }
+        self.named = true;
+        Some(match self.script.moves {
+            Some(problem) => ExecOutput {
+                stderr: problem.as_bytes().to_vec(),
+                ..failed(1, "")
+            },
+            None => ok(""),
+        })
     }
 
     fn said(&self) -> String {
@@ -226,6 +273,14 @@ impl Domain {
             self.spec.name,
             if self.panicked { panic } else { "" }
         )
+    }
+
+    /// What its screen shows; a VM that is off has none.
+    pub fn screen(&self) -> Option<Vec<u8>> {
+        match self.state {
+            VmState::Running | VmState::Paused { .. } => Some(SCREEN.to_vec()),
+            VmState::Off(_) | VmState::Killed(_) | VmState::Gone => None,
+        }
     }
 
     /// What is pending and not held.
@@ -347,8 +402,10 @@ impl Domain {
                 self.named = true;
                 ok("")
             }
+            what::ATTACH => self.attach(command)?,
             what::RENEW => self.renew(command)?,
             what::WHO => ok(&self.said()),
+            what::LOOK => ok(self.script.first_look),
             what::FETCH | what::CLEAR => ok(""),
             what::APPLY => self.install(command),
             what::PROBE => ok(self.script.reach),

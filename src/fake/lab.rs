@@ -72,8 +72,9 @@ impl FakeLab {
         self.state().machine = machine.collect();
     }
 
-    /// Makes an operation fail from now on: `create_pool`, `place_image`, `create_network`, `create_outlet`,
-    /// `create_filter`, `create_overlay`, `create_vm`, `machine`, `save_state`, `place_volume`, `go_on` (from a saved state); or `isolate`, what the host may be asked for.
+    /// Makes an operation fail from now on: `create_pool`, `place_image`, `place_file`, `create_network`, `create_outlet`,
+    /// `create_filter`, `create_overlay`, `create_vm`, `machine`, `save_state`, `place_volume`, `screenshot`, `go_on` (from a saved state); or `isolate` and `can_have`, what the host may be asked for
+    /// (the latter of an unusual machine).
     pub fn refuse(&self, operation: &str, error: LabError) {
         self.state().refusals.insert(operation.to_owned(), error);
     }

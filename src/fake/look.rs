@@ -35,6 +35,69 @@ pub struct LookCall {
 /// The sections that the second command reads.
 const FILES: [&str; 2] = ["etc", "certificates"];
 
+/// What a small web server says when nobody has asked it before.
+pub const FIRST_LOOK: &str = "\
+@@ release
+ ID=debian
+ VERSION_ID=\"12\"
+ PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"
+@.
+@@ kernel
+ 6.1.0-40-amd64
+@.
+@@ machine
+ 0123456789abcdef0123456789abcdef
+@.
+@@ confined
+@.
+@@ agent
+@.
+@@ managers
+ apt-get
+@.
+@@ sources
+ http://deb.debian.org/debian/
+ http://deb.debian.org/debian-security/
+@.
+@@ network
+ networking
+@.
+@@ cards
+ card ens3 52:54:00:00:00:01
+ address ens3 10.213.0.2/16
+@.
+@@ configured
+ ifupdown lo
+ ifupdown ens3
+@.
+@@ cloud
+@.
+@@ reboot
+@.
+@@ failed
+@.
+@@ disk
+ Filesystem 1048576-blocks Used Available Capacity Mounted on
+ /dev/vda1 4000 800 3200 20% /
+@.
+@@ by_place
+@.
+@@ locale
+ de_DE.UTF-8
+@.
+@@ zone
+ Europe/Berlin
+@.
+@@ drivers
+ virtio_blk
+ virtio_net
+ virtio_pci
+ virtio_scsi
+@.
+@@ firewalls
+@.
+";
+
 /// A small web server in good health.
 pub(super) fn healthy() -> Sections {
     let sections: [(&str, &[&str]); 20] = [

@@ -10,6 +10,7 @@ use crate::fake::agent::FakeAgent;
 use crate::fake::guest::Domain;
 use crate::fake::lab::{FakeLab, URI};
 use crate::model::id::RunId;
+use crate::model::machine::MachinePlan;
 use crate::model::name::{DomainName, PoolName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::model::resource::{Made, Resource};
@@ -33,6 +34,17 @@ impl Storage for FakeLab {
         self.copy("place_image").await;
         let mut state = self.state();
         state.call("place_image", &volume.name)?;
+        let in_pool = state.pools.contains(&volume.pool);
+        state.require(in_pool, &format!("{volume} is placed into no pool"));
+        let new = state.volumes.insert(volume.clone());
+        state.require(new, &format!("{volume} is placed twice"));
+        Ok(())
+    }
+
+    async fn place_file(&self, volume: &VolumePath, _: &Path, _: &str) -> Result<(), LabError> {
+        self.copy("place_file").await;
+        let mut state = self.state();
+        state.call("place_file", &volume.name)?;
         let in_pool = state.pools.contains(&volume.pool);
         state.require(in_pool, &format!("{volume} is placed into no pool"));
         let new = state.volumes.insert(volume.clone());
@@ -103,6 +115,15 @@ impl Machines for FakeLab {
         Ok(state.machine.clone())
     }
 
+    async fn can_have(&self, machine: &MachinePlan) -> Result<(), LabError> {
+        let state = self.state();
+        state.alive()?;
+        match state.refusals.get("can_have") {
+            Some(error) if !machine.is_usual() => Err(error.clone()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {
         let mut state = self.state();
         state.call("create_vm", &spec.name)?;
@@ -112,7 +133,14 @@ impl Machines for FakeLab {
             .map(|disk| VolumePath::new(&spec.pool, &disk.volume));
         let there = !spec.disks.is_empty() && disks.all(|disk| state.volumes.contains(&disk));
         state.require(there, &format!("{} has no disk", spec.name));
-        for nic in &spec.nics {
+        state.flash(spec);
+        for (at, nic) in spec.nics.iter().enumerate() {
+            let arm = |other: &Nic| other.network == nic.network && other.mac == nic.mac;
+            let twice = spec.nics[..at].iter().chain(state.nics()).any(arm);
+            state.require(
+                !twice,
+                &format!("{} has the MAC address of another on its network", spec.name),
+            );
             let wired = nic
                 .network
                 .as_ref()
@@ -164,6 +192,12 @@ impl Machines for FakeLab {
     async fn console_tail(&self, domain: &DomainName) -> String {
         let state = self.state();
         state.domains.get(domain).map(Domain::console).unwrap_or_default()
+    }
+
+    async fn screenshot(&self, domain: &DomainName) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        state.call("screenshot", domain).ok()?;
+        state.domains.get(domain)?.screen()
     }
 
     fn agent(&self, domain: &DomainName) -> Box<dyn GuestAgent> {
@@ -219,7 +253,9 @@ impl Hypervisor for FakeLab {
             }
             Made::Volume(path) => {
                 let has = |spec: &VmSpec| {
-                    spec.pool == path.pool && spec.disks.iter().any(|disk| disk.volume == path.name)
+                    let nvram = spec.nvram.as_ref().map(|nvram| &nvram.volume);
+                    let mut own = spec.disks.iter().map(|disk| &disk.volume).chain(nvram);
+                    spec.pool == path.pool && own.any(|volume| *volume == path.name)
                 };
                 let used = state.domains.values().any(|domain| has(&domain.spec));
                 state.require(!used, &format!("volume {path} is removed under a domain"));

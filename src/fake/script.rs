@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fake::look::{LookCall, Sections};
+use crate::fake::look::{FIRST_LOOK, LookCall, Sections};
 use crate::fake::tongue::{AptTongue, Tongue};
 use crate::guest::command::GuestCommand;
 use crate::model::id::ArmKind;
@@ -100,10 +100,14 @@ pub struct GuestScript {
     pub mirror: bool,
     /// What the probe of the node's isolation prints.
     pub reach: &'static str,
+    /// What it says where it does not let go of its card to the outlet, of its own accord.
+    pub moves: Option<&'static str>,
     /// A package that is half installed from the start.
     pub broken: Option<&'static str>,
     /// How installing goes.
     pub apply: Apply,
+    /// What it says at the first look.
+    pub first_look: &'static str,
     /// Whether it takes the identity that it is given, where it goes on from a saved state.
     pub renews: bool,
     /// What it says of the need for a reboot.
@@ -142,8 +146,10 @@ impl Default for GuestScript {
             versions: "",
             mirror: true,
             reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
+            moves: None,
             broken: None,
             apply: Apply::Good,
+            first_look: FIRST_LOOK,
             renews: true,
             hints: "running 6.1.0\nnext 6.1.0\nend\n",
             comes_back: true,

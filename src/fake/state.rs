@@ -8,9 +8,10 @@ use crate::fake::faults::{self, FaultKind, Planted};
 use crate::fake::guest::Domain;
 use crate::fake::script::GuestScript;
 use crate::guest::identity::Answer;
+use crate::model::hardware::Firmware;
 use crate::model::name::{DomainName, FilterName, NetworkName, PoolName, VolumePath};
 use crate::model::outcome::Cause;
-use crate::port::{Capacity, LabError, Nic};
+use crate::port::{Capacity, LabError, Nic, VmSpec};
 
 /// All that a fake lab is made of.
 #[derive(Default)]
@@ -86,6 +87,22 @@ impl State {
         let new = self.networks.insert(name.clone());
         self.require(new, &format!("network {name} is made twice"));
         Ok(())
+    }
+
+    /// Gives a VM variables of its firmware's, where that keeps any.
+    pub fn flash(&mut self, spec: &VmSpec) {
+        let keeps = spec.hardware.firmware != Firmware::Bios;
+        self.require(
+            keeps == spec.nvram.is_some(),
+            &format!("{} has another firmware's variables", spec.name),
+        );
+        let Some(nvram) = &spec.nvram else { return };
+        if let Some(template) = &nvram.template {
+            let there = self.volumes.contains(&VolumePath::new(&spec.pool, template));
+            self.require(there, &format!("{} is copied from nothing", nvram.volume));
+        }
+        let new = self.volumes.insert(VolumePath::new(&spec.pool, &nvram.volume));
+        self.require(new, &format!("{} is made twice", nvram.volume));
     }
 
     /// The cards of all VMs.

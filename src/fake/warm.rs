@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::fake::guest::Domain;
 use crate::fake::state::State;
 use crate::image::sparse;
+use crate::model::hardware::DiskBus;
 use crate::model::name::{DomainName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::port::{LabError, Power, VmSpec};
@@ -71,9 +72,17 @@ impl State {
         let paused = domain.is_paused();
         let who = domain.who.clone();
         let savable = matches!(domain.spec.power, Power::Savable { .. });
+        let hardware = &domain.spec.hardware;
+        let mut disks = domain.spec.disks.iter();
+        let is_whole = !hardware.tpm
+            && disks.all(|disk| disk.hardware.bus.unwrap_or(hardware.disk_bus) != DiskBus::Nvme);
         self.require(
             paused && savable,
             &format!("{} is saved while it runs", spec.name),
+        );
+        self.require(
+            is_whole,
+            &format!("{} is saved with what QEMU cannot save", spec.name),
         );
         let volume = VolumePath::new(&spec.pool, state);
         let new = self.volumes.insert(volume.clone());

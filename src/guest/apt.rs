@@ -2,10 +2,11 @@
 
 mod blame;
 mod command;
+mod origin;
 mod packages;
 mod reboot;
 mod simulation;
 mod updates;
 mod versions;
 
-pub use updates::{Apt, ETC};
+pub use updates::{Apt, ETC, QUIET};

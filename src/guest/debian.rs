@@ -1,6 +1,6 @@
 //! Debian.
 
-use crate::guest::apt::{Apt, ETC};
+use crate::guest::apt::{Apt, ETC, QUIET};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
 
@@ -9,6 +9,10 @@ pub const DEBIAN: Family = Family {
     name: "Debian",
     versions: &["debian-11", "debian-12", "debian-13"],
     covers: |os| os.starts_with("debian-"),
-    system: &Linux { etc: ETC },
+    system: &Linux {
+        etc: ETC,
+        quiet: QUIET,
+    },
     updates: &Apt,
+    security: &["Debian-Security", "Debian:*-security"],
 };

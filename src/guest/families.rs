@@ -2,6 +2,7 @@
 
 use crate::guest::debian::DEBIAN;
 use crate::guest::family::Family;
+use crate::guest::ubuntu::UBUNTU;
 
 /// Families to be found by OS version.
 #[derive(Debug, Clone)]
@@ -10,7 +11,7 @@ pub struct Families(Vec<Family>);
 impl Default for Families {
     /// All that are built in.
     fn default() -> Self {
-        Self(vec![DEBIAN])
+        Self(vec![DEBIAN, UBUNTU])
     }
 }
 
@@ -27,7 +28,14 @@ impl Families {
         self.0.iter().find(|family| (family.covers)(os)).copied()
     }
 
-    /// What can be updated, in words: `Debian (debian-11, debian-12, debian-13)`.
+    /// The family that a guest of an OS version is asked by when it is looked at for the first time: what no family covers is asked
+    /// as what most servers are. `None` where nothing can ask it yet.
+    pub fn for_a_look(&self, os: &str) -> Option<Family> {
+        self.of(os)
+            .or_else(|| (!os.starts_with("windows")).then_some(DEBIAN))
+    }
+
+    /// What can be updated, in words: `Debian (debian-11, debian-12, debian-13), Ubuntu (ubuntu-22.04, ubuntu-24.04)`.
     pub fn words(&self) -> String {
         let words = |family: &Family| format!("{} ({})", family.name, family.versions.join(", "));
         self.0.iter().map(words).collect::<Vec<_>>().join(", ")

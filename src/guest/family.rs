@@ -13,9 +13,10 @@ use std::time::Duration;
 use crate::guest::answer::{FileState, PackageState, Pending, ResultsFile, ServiceState};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::http::Request;
-use crate::guest::identity::{Answer, Identity, Place};
+use crate::guest::identity::{Answer, Identity, Place, Way};
 use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
+use crate::model::facts::SystemFacts;
 use crate::model::observation::{Class, Observation};
 use crate::model::outcome::Cause;
 use crate::model::scenario::{Action, Engine, LogSource, Script};
@@ -34,6 +35,9 @@ pub struct Family {
     pub system: &'static dyn System,
     /// What its package manager says.
     pub updates: &'static dyn Updates,
+    /// The origins of its security updates, where the lab file names none; as
+    /// [`security_origins`](crate::model::policy::UpdatePolicy::security_origins).
+    pub security: &'static [&'static str],
 }
 
 impl Family {
@@ -86,6 +90,10 @@ pub trait System: Debug + Send + Sync {
     /// Gives the node its name and, where it has a place in a network, its address and its neighbours' names.
     fn identify(&self, name: &str, place: Option<&Place>) -> GuestCommand;
 
+    /// Configures the card to the outlet of a node that keeps its own network, unknown to whatever manages that; name, host
+    /// table and all other cards are left as they are. Where that does not hold, the last line of its error output says why.
+    fn attach(&self, way: &Way) -> GuestCommand;
+
     /// Gives a clone that goes on from a saved state its clock and an identity of its own; `now_millis` is the host's time.
     fn renew(&self, identity: &Identity, now_millis: u64) -> GuestCommand;
 
@@ -97,6 +105,15 @@ pub trait System: Debug + Send + Sync {
     /// # Errors
     /// It is none, or lacks something.
     fn parse_who(&self, output: &str) -> Result<Answer, ParseError>;
+
+    /// Asks a guest that nobody has asked before what it is, and changes nothing there.
+    fn look(&self) -> GuestCommand;
+
+    /// Reads the answer to [`System::look`].
+    ///
+    /// # Errors
+    /// It is none.
+    fn parse_look(&self, output: &str) -> Result<SystemFacts, ParseError>;
 
     /// Tries what a node can reach; prints the lines that [`judge`](crate::guest::probe::judge) reads.
     fn probe(&self, probe: &Probe) -> GuestCommand;
@@ -256,13 +273,13 @@ pub trait Updates: Debug + Send + Sync {
         None
     }
 
-    /// The names of those, from the answer to [`Updates::fixes`].
-    fn parse_fixes(&self, _output: &str) -> BTreeSet<String> {
+    /// The names of those, from the answer to [`Updates::fixes`]; `origins` are those of security updates.
+    fn parse_fixes(&self, _output: &str, _origins: &[&str]) -> BTreeSet<String> {
         BTreeSet::new()
     }
 
-    /// Whether an update is one of security.
-    fn is_security(&self, update: &Update) -> bool;
+    /// Whether an update is one of security; `origins` are those of which one is.
+    fn is_security(&self, update: &Update, origins: &[&str]) -> bool;
 
     /// Fetches a pinned set, through a proxy where one is given, and installs nothing.
     fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand;

@@ -2,6 +2,7 @@
 //! answers when it is asked who it is.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,17 @@ pub struct Place {
     pub hosts: Vec<(String, String)>,
 }
 
+/// The card to its run's outlet of a node that keeps its own network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Its MAC address.
+    pub mac: String,
+    /// The address that the node has on it, and no other.
+    pub address: Ipv4Addr,
+    /// The host's address, which alone is reached over it.
+    pub gateway: Ipv4Addr,
+}
+
 /// How far a clone's clock may be from the host's, which asks through an agent on a loaded host.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(15);
 
@@ -29,6 +41,8 @@ pub struct Identity {
     pub seed: String,
     /// The MAC addresses of its interfaces.
     pub macs: Vec<String>,
+    /// Those of them that are the same in all clones, and lead to clones of the same nodes: they are not made anew.
+    pub kept: Vec<String>,
 }
 
 /// What a node says of itself.

@@ -7,6 +7,7 @@ mod console;
 pub mod http;
 pub mod identity;
 pub mod log;
+pub mod look;
 pub mod observe;
 mod observe_items;
 pub mod probe;

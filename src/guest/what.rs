@@ -9,10 +9,14 @@ pub const SETTLE: &str = "wait for the services to settle";
 pub const REBOOT: &str = "reboot";
 /// Name, address and neighbours.
 pub const IDENTIFY: &str = "give the node its name";
+/// The way out of a node that keeps its own network.
+pub const ATTACH: &str = "configure the card to the outlet";
 /// What no two clones may share.
 pub const RENEW: &str = "give the clone an identity of its own";
 /// The answer to that.
 pub const WHO: &str = "ask who it is";
+/// What it is, when nobody has asked it before.
+pub const LOOK: &str = "look at the guest for the first time";
 /// The isolation probe.
 pub const PROBE: &str = "see what the node can reach";
 /// The node's state.

@@ -10,7 +10,7 @@ use qapi::qga::{self, GuestExecCaptureOutput};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::guest::command::GuestCommand;
-use crate::port::{AgentError, ExecOutput, GuestAgent};
+use crate::port::{AgentAbout, AgentError, ExecOutput, GuestAgent};
 
 /// A way to send one request to an agent.
 #[async_trait]
@@ -145,6 +145,11 @@ impl<C: Channel> GuestAgent for Agent<C> {
             .await
             .map(drop)
             .map_err(AgentError::from)
+    }
+
+    async fn about(&self, timeout: Duration) -> Result<AgentAbout, AgentError> {
+        let info = self.ask(qga::guest_info {}, timeout).await?;
+        Ok(protocol::about(info))
     }
 
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError> {

@@ -7,7 +7,7 @@ use crate::host::connected::Connected;
 use crate::host::libvirt;
 use crate::model::outcome::Cause;
 use crate::model::plan::HostPlan;
-use crate::port::LabError;
+use crate::port::{Domains, LabError};
 
 /// Whether hosts can be reached at all; the error says why not.
 pub fn available() -> Result<(), LabError> {
@@ -39,5 +39,18 @@ pub async fn connect(host: &HostPlan) -> Result<Arc<dyn Connected>, LabError> {
 /// Refuses: without libvirt no host can be reached.
 #[cfg(not(feature = "libvirt"))]
 pub async fn connect(_: &HostPlan) -> Result<Arc<dyn Connected>, LabError> {
+    Err(absent())
+}
+
+/// Connects to the host of a plan for its own domains.
+#[cfg(feature = "libvirt")]
+pub async fn domains(host: &HostPlan) -> Result<Arc<dyn Domains>, LabError> {
+    Ok(Arc::new(libvirt::connect(host).await?))
+}
+
+/// Refuses: without libvirt no host can be reached.
+#[cfg(not(feature = "libvirt"))]
+#[expect(clippy::unused_async, reason = "it stands for the one above")]
+pub async fn domains(_: &HostPlan) -> Result<Arc<dyn Domains>, LabError> {
     Err(absent())
 }

@@ -7,12 +7,14 @@ use std::path::Path;
 use toml::Spanned;
 
 use crate::image::build::key::{base_key, layer_key};
+use crate::image::machine;
 use crate::image::manifest::Sealed;
 pub use crate::image::store::{Listing, Store};
 use crate::input::finding::{Finding, Severity};
 use crate::lab::build::ImageChoice;
 use crate::lab::file::{ImageSection, Lab};
 use crate::lab::recipe::{self, OsRecipe, RoleRecipe};
+use crate::model::hardware::Wishes;
 use crate::model::plan::ImagePin;
 
 /// An image as the lab defines it, sealed or not.
@@ -30,6 +32,8 @@ pub struct ImageDef {
     pub origin: Origin,
     /// The recipes and the files that they name, as seen from the lab file, with the SHA-256 of their bytes.
     pub recipes: BTreeMap<String, String>,
+    /// What the lab file says of the machine that its clones are given.
+    pub hardware: Wishes,
     /// What the store has of it.
     pub sealed: Option<Sealed>,
 }
@@ -59,13 +63,21 @@ impl ImageDef {
             os: self.os.clone(),
             key: self.key.clone(),
             sha256: self.sealed.as_ref().map(|sealed| sealed.manifest.sha256.clone()),
+            machine: machine::of(
+                &self.hardware,
+                &self.os,
+                self.sealed.as_ref().map(|sealed| &sealed.manifest),
+            ),
         }
     }
 
     /// The base that its role layer stands on.
     pub fn base(&self, store: &Store) -> Option<Self> {
         match &self.origin {
-            Origin::Build { os, role: Some(_) } => Some(base_of(os, BTreeMap::new(), store)),
+            Origin::Build { os, role: Some(_) } => Some(Self {
+                hardware: self.hardware.clone(),
+                ..base_of(os, BTreeMap::new(), store)
+            }),
             Origin::Build { role: None, .. } | Origin::Imported { .. } => None,
         }
     }
@@ -103,6 +115,7 @@ fn base_of(os: &OsRecipe, recipes: BTreeMap<String, String>, store: &Store) -> I
             role: None,
         },
         recipes,
+        hardware: Wishes::default(),
     }
 }
 
@@ -182,7 +195,7 @@ fn define(lab: &Lab, store: &Store, asked: &Asked<'_>) -> Result<ImageDef, Vec<F
         && let Some((section_name, section)) = section_of(lab, &name)
     {
         return match section_kind(lab, section_name, section)? {
-            Kind::Imported(sha256) => imported(lab, store, asked, &sha256),
+            Kind::Imported(sha256) => imported(lab, store, asked, &sha256, section),
             Kind::Build(path) => Err(refuse(
                 Some(path.span()),
                 format!("image `{name}` names a recipe"),
@@ -218,7 +231,7 @@ fn define(lab: &Lab, store: &Store, asked: &Asked<'_>) -> Result<ImageDef, Vec<F
         recipe_of_role,
         asked.role,
     ) {
-        (Kind::Imported(sha256), None, _) => imported(lab, store, asked, &sha256),
+        (Kind::Imported(sha256), None, _) => imported(lab, store, asked, &sha256, section),
         (Kind::Imported(_), Some(recipe), _) => Err(refuse(
             Some(recipe.span()),
             format!(
@@ -232,7 +245,10 @@ fn define(lab: &Lab, store: &Store, asked: &Asked<'_>) -> Result<ImageDef, Vec<F
             format!("role `{role}` has no recipe, and no image `{name}` is imported"),
             format!("give [role.{role}] a `recipe`, or add [image.\"{name}\"] with `imported`"),
         )),
-        (Kind::Build(path), recipe, _) => built(lab, store, asked, section_name, path, recipe),
+        (Kind::Build(path), recipe, _) => Ok(ImageDef {
+            hardware: section.hardware.clone(),
+            ..built(lab, store, asked, section_name, path, recipe)?
+        }),
     }
 }
 
@@ -271,6 +287,7 @@ fn imported(
     store: &Store,
     asked: &Asked<'_>,
     sha256: &Spanned<String>,
+    section: &ImageSection,
 ) -> Result<ImageDef, Vec<Finding>> {
     let digest = sha256.get_ref().to_ascii_lowercase();
     if digest.len() != 64 || !digest.chars().all(|c| c.is_ascii_hexdigit()) {
@@ -302,6 +319,7 @@ fn imported(
         key: digest.clone(),
         origin: Origin::Imported { sha256: digest },
         recipes: BTreeMap::new(),
+        hardware: section.hardware.clone(),
         sealed,
     })
 }
@@ -354,6 +372,7 @@ fn built(
             role: Some(Box::new(layer)),
         },
         recipes,
+        hardware: Wishes::default(),
     })
 }
 

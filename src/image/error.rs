@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::image::format::flaw::Flaw;
 use crate::image::manifest::DamagedImage;
 
 /// A failure to make an image; nothing of it is left in the store but its log.
@@ -83,6 +84,26 @@ pub enum BuildError {
         /// Why not.
         problem: String,
     },
+    /// The disk to import cannot be taken.
+    #[error("{}: {flaw}", path.display())]
+    Disk {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        flaw: Flaw,
+    },
+    /// The store's disk has less room than the import needs.
+    #[error("{what} needs some {} MiB, and the disk of {} has {} free", needed >> 20, path.display(), free >> 20)]
+    NoRoom {
+        /// What needs it.
+        what: String,
+        /// How many bytes.
+        needed: u64,
+        /// How many there are.
+        free: u64,
+        /// Where.
+        path: PathBuf,
+    },
     /// An image in the store is damaged.
     #[error(transparent)]
     Damaged(#[from] DamagedImage),
@@ -128,6 +149,11 @@ impl BuildError {
             Self::NotImported { .. } => Some("import the disk with `patchgate image import FILE --os OS`".into()),
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
             Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
+            Self::Disk { flaw, .. } => flaw.hint().map(str::to_owned),
+            Self::NoRoom { path, .. } => Some(format!(
+                "free it there (`patchgate image remove --unused`), or let PATCHGATE_IMAGES name a folder on another disk than {}",
+                path.display()
+            )),
             Self::Interrupted | Self::Io { .. } | Self::Unfit { .. } => None,
         }
     }

@@ -1,21 +1,36 @@
-//! Importing a disk that the admin already has.
+//! Importing disks, and machines, that the admin already has.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+pub mod content;
+pub mod convert;
+pub mod copy;
+pub mod desk;
+pub mod links;
+pub mod nvram;
+pub mod opened;
+pub mod parts;
+pub mod take;
+pub mod told;
+pub mod unpack;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::catalogue::image_name;
-use crate::image::confined::Confined;
-use crate::image::disk;
 use crate::image::error::BuildError;
-use crate::image::manifest::{DISK, Identity, ImageSource, Sealed, seal};
-use crate::image::process::{Dialect, Job, Runner, missing};
+use crate::image::foreign::{Foreign, ForeignDisk};
+use crate::image::import::desk::Desk;
+use crate::image::import::parts::Asked;
+use crate::image::import::take::{Taken, take};
+use crate::image::import::told::{ImportProgress, Step};
+use crate::image::manifest::{
+    Beside, Identity, ImageSource, NVRAM, Sealed, SealedDisk, disk_name, seal_machine,
+};
+use crate::image::process::{Dialect, Runner, missing};
 use crate::image::store::Store;
-use crate::system::file;
+use crate::model::hardware::{DiskHardware, Firmware};
 
 /// The OS versions that a disk can be imported as.
 pub const KNOWN_OS: &[&str] = &[
@@ -35,107 +50,78 @@ pub const KNOWN_OS: &[&str] = &[
     "windows-server-2022",
     "windows-server-2025",
 ];
-/// Formats that are taken; others would need a driver that reads more than the one file.
-const FORMATS: &[&str] = &["raw", "qcow2", "vmdk", "vhdx", "vdi"];
-/// How long a conversion may take.
-const DEADLINE: Duration = Duration::from_secs(2 * 60 * 60);
-
-/// The name of the copy that is looked at and converted.
-const SOURCE: &str = "source";
-/// Bytes of a disk, as a file and as the guest sees it.
-const DISK_LIMIT: u64 = 4 << 40;
-/// Bytes of memory that `qemu-img` may take; a whole disk takes it some hundred million.
-const MEMORY: u64 = 2 << 30;
-
-/// A disk to import.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A disk, or a machine, to import.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Import {
-    /// The disk; never written.
-    pub file: PathBuf,
     /// One of [`KNOWN_OS`].
     pub os: String,
     /// The role that it has already.
     pub role: Option<String>,
-    /// What the file's SHA-256 has to be.
+    /// What the SHA-256 of the first disk's file has to be.
     pub sha256: Option<String>,
+    /// Whether a disk that leans on older ones is joined with them.
+    pub flatten: bool,
+    /// Further files that the admin, or a host, named: links of a chain may be there beside their own folders.
+    pub named: Vec<PathBuf>,
 }
 
-/// Copies a disk into the store as a sealed qcow2. The same disk twice gives the image that is there.
+/// What an import made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The image.
+    pub sealed: Sealed,
+    /// What the admin should know.
+    pub said: Vec<String>,
+}
+
+/// Takes the disks of a machine into the store as a sealed image. The same machine twice gives the image that is there. Of the files
+/// that it is made of nothing is written, not even when they were read.
 #[expect(clippy::disallowed_methods, reason = "an image is dated when it is made")]
-pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Result<Sealed, BuildError> {
-    let unfit = |problem: String| BuildError::Unfit {
-        path: import.file.clone(),
-        problem,
-    };
-    if let Some(tool) = missing(&["setpriv", "prlimit", "qemu-img"]) {
+pub fn import(
+    import: &Import,
+    foreign: Foreign,
+    store: &Store,
+    progress: &dyn ImportProgress,
+    cancel: &CancellationToken,
+) -> Result<Imported, BuildError> {
+    if let Some(tool) = missing(&["setpriv", "prlimit", "qemu-img", "gzip", "xz", "zstd"]) {
         return Err(BuildError::ToolMissing(tool.to_owned()));
     }
     let in_store = |error| BuildError::of_io("prepare the image store", store.dir(), error);
     let name = image_name(&import.os, import.role.as_deref());
     store.sweep().map_err(in_store)?;
-    let lock = store.lock(&name, "import", cancel, &|| {})?;
+    let lock = store.lock(&name, "import", cancel, &|| progress.step(&name, Step::Waiting))?;
     let work = store.work(&name, "import", &lock).map_err(in_store)?;
     let log = store.log(&name, "import");
     let runner = Runner::new(&log, cancel, Dialect::default()).map_err(in_store)?;
-    // All that follows is of this one copy, whatever becomes of the file meanwhile.
-    let confined = Confined {
-        folder: work.dir().join("convert"),
-        memory: MEMORY,
-        file: DISK_LIMIT,
+    let desk = Desk {
+        runner: &runner,
+        work: work.dir(),
+        progress,
     };
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&confined.folder)
-        .map_err(in_store)?;
-    let found = file::copy(&import.file, &confined.folder.join(SOURCE), DISK_LIMIT, &|| {
-        cancel.is_cancelled()
-    })
-    .map_err(|error| match runner.check() {
-        Err(interrupted) => interrupted,
-        Ok(()) => unfit(error.to_string()),
-    })?;
-    if let Some(expected) = &import.sha256
-        && !found.eq_ignore_ascii_case(expected)
-    {
-        return Err(unfit(format!("its SHA-256 is {found}, not {expected}")));
-    }
-    confined.give().map_err(in_store)?;
-    let info = disk::info(&runner, &confined, Path::new(SOURCE))?;
-    if let Some(other) = info.other_file(Path::new(SOURCE)) {
-        return Err(unfit(format!(
-            "its content is partly in `{other}`; make it whole first with `qemu-img convert -O qcow2`"
-        )));
-    }
-    if !FORMATS.contains(&info.format.as_str()) {
-        return Err(unfit(format!(
-            "a disk of format {}; taken are {}",
-            info.format,
-            FORMATS.join(", ")
-        )));
-    }
-    if info.virtual_size > DISK_LIMIT {
-        return Err(unfit(format!(
-            "a disk of {} GiB; at most {} are taken",
-            info.virtual_size >> 30,
-            DISK_LIMIT >> 30
-        )));
-    }
-    let argv = [
-        "qemu-img",
-        "convert",
-        "-f",
-        &info.format,
-        "-O",
-        "qcow2",
-        SOURCE,
-        DISK,
-    ];
-    runner.run(&Job::new("convert the disk", DEADLINE, &argv).confined(&confined))?;
-    confined.take().map_err(in_store)?;
-    confined.made(DISK).map_err(|error| in_store(error.into()))?;
     let sealed = work.dir().join("sealed");
     fs::create_dir(&sealed).map_err(in_store)?;
-    fs::rename(confined.folder.join(DISK), sealed.join(DISK)).map_err(in_store)?;
+    let mut machine = Machine::of(foreign);
+    for (number, disk) in std::mem::take(&mut machine.left).into_iter().enumerate() {
+        let asked = Asked {
+            sha256: import.sha256.as_deref().filter(|_| number == 0),
+            flatten: import.flatten,
+            named: &import.named,
+        };
+        let taken = take(&desk, &disk, number, &asked, &sealed.join(disk_name(number)))?;
+        machine.add(&disk, number, taken);
+    }
+    if let Some(nvram) = &machine.nvram {
+        nvram::take(&desk, nvram, &sealed.join(NVRAM))?;
+        machine.beside.nvram = Some(NVRAM.to_owned());
+    }
+    let Some(virtual_size) = machine.virtual_size else {
+        return Err(BuildError::Unfit {
+            path: PathBuf::from(&name),
+            problem: "has no disk".into(),
+        });
+    };
+    progress.step(&name, Step::Sealing);
     let identity = Identity {
         name: name.clone(),
         os: import.os.clone(),
@@ -145,20 +131,89 @@ pub fn import(import: &Import, store: &Store, cancel: &CancellationToken) -> Res
         source: ImageSource::Imported,
     };
     runner.check()?;
-    let made = seal(&sealed, identity, info.virtual_size, Timestamp::now()).map_err(in_store)?;
-    if let Some(there) = already(store, &name, &made) {
-        return Ok(there);
+    let made =
+        seal_machine(&sealed, identity, virtual_size, machine.beside, Timestamp::now()).map_err(in_store)?;
+    let said = machine.said;
+    if let Some(sealed) = already(store, &name, &made) {
+        return Ok(Imported { sealed, said });
     }
     let place = store.folder(&name, &made.manifest.key);
     work.publish(&sealed, &place).map_err(in_store)?;
     fs::remove_file(&log).map_err(in_store)?;
-    Ok(Sealed {
+    let sealed = Sealed {
         dir: place,
         manifest: made.manifest,
-    })
+    };
+    Ok(Imported { sealed, said })
 }
 
-/// The same disk, imported before and still whole.
+/// What is gathered of a machine while its disks are taken.
+struct Machine {
+    left: Vec<ForeignDisk>,
+    beside: Beside,
+    nvram: Option<PathBuf>,
+    virtual_size: Option<u64>,
+    said: Vec<String>,
+}
+
+impl Machine {
+    fn of(foreign: Foreign) -> Self {
+        Self {
+            left: foreign.disks,
+            beside: Beside {
+                hardware: foreign.hardware,
+                nics: foreign.nics,
+                memory: foreign.memory,
+                vcpus: foreign.vcpus,
+                ..Beside::default()
+            },
+            nvram: foreign.nvram,
+            virtual_size: None,
+            said: foreign.said,
+        }
+    }
+
+    fn add(&mut self, disk: &ForeignDisk, number: usize, taken: Taken) {
+        let said = taken
+            .said
+            .into_iter()
+            .map(|said| format!("{}: {said}", disk.name));
+        self.said.extend(said);
+        let hardware = DiskHardware {
+            block_size: taken.block_size,
+            ..disk.hardware.clone()
+        };
+        if number > 0 {
+            self.beside.disks.push(SealedDisk {
+                file: disk_name(number),
+                sha256: String::new(),
+                size_bytes: 0,
+                virtual_size: taken.virtual_size,
+                content_sha256: Some(taken.content_sha256),
+                hardware,
+            });
+            return;
+        }
+        self.virtual_size = Some(taken.virtual_size);
+        self.beside.content_sha256 = Some(taken.content_sha256);
+        self.beside.disk = hardware;
+        let wishes = &mut self.beside.hardware;
+        match (wishes.firmware, taken.firmware) {
+            (None, Some(found)) => wishes.firmware = Some(found),
+            (Some(Firmware::Bios), Some(Firmware::Uefi)) => self.said.push(format!(
+                "{}: the machine is said to have a BIOS, and the disk has an EFI system partition and nothing that a BIOS begins from",
+                disk.name
+            )),
+            (Some(Firmware::Uefi | Firmware::UefiSecure), Some(Firmware::Bios)) => self.said.push(format!(
+                "{}: the machine is said to have UEFI firmware, and the disk has no EFI system partition",
+                disk.name
+            )),
+            (Some(_), Some(_) | None) | (None, None) => {}
+        }
+    }
+}
+
+/// The same machine, imported before and still whole.
 fn already(store: &Store, name: &str, made: &Sealed) -> Option<Sealed> {
     let there = store.find(name, &made.manifest.key).ok().flatten()?;
     store.verify(&there).is_ok().then_some(there)
@@ -191,6 +246,6 @@ pub fn lab_lines(sealed: &Sealed, file: &Path) -> String {
         file.file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().replace('\n', " ")),
         manifest.name,
-        manifest.sha256
+        manifest.key
     )
 }

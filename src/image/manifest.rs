@@ -1,8 +1,8 @@
 //! The manifest of a sealed image: what the disk is, byte for byte, and where it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,24 +10,28 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::image::damage::{Damage, DamagedImage};
+use crate::image::digest::{changed_ranges, digest};
 use crate::input::hex;
+use crate::model::hardware::{DiskHardware, NicHardware, Wishes};
 use crate::system::file::{self, FileError};
+use crate::units::Mib;
 
 /// Bytes of a manifest, and of the blocks' digests, that are read: the latter are of a disk of a terabyte.
 const MANIFEST_LIMIT: u64 = 1024 * 1024;
 const BLOCKS_LIMIT: u64 = 65 * 1024 * 1024;
-/// Bytes of a file beside the disk.
-const FILE_LIMIT: u64 = 64 << 30;
+/// Bytes of a file beside the disk, which may be another disk.
+const FILE_LIMIT: u64 = 4 << 40;
 /// The disk's file name in an image's folder.
 pub const DISK: &str = "disk.qcow2";
+/// The file name of the variables of UEFI firmware.
+pub const NVRAM: &str = "nvram.fd";
 /// The manifest's file name.
 pub const MANIFEST: &str = "manifest.json";
 /// The file name of the blocks' digests, one line of hexadecimal each.
 pub const BLOCKS: &str = "blocks.sha256";
 /// The file name of a base's root file system, from which its role layers are built.
 pub const ROOTFS: &str = "rootfs.tar.zst";
-/// Bytes of the disk file behind each digest in [`BLOCKS`].
-pub const BLOCK: u64 = 1024 * 1024;
 
 /// Where a sealed disk comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +53,7 @@ pub struct Manifest {
     /// The role, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Digest of all that it was built from; of an imported disk, its own SHA-256.
+    /// Digest of all that it was built from; of an imported disk, its own SHA-256, and of an imported machine that of all of it.
     pub key: String,
     /// SHA-256 of the disk file, hexadecimal.
     pub sha256: String,
@@ -69,6 +73,58 @@ pub struct Manifest {
     /// SHA-256, hexadecimal, of every other file of the image, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// SHA-256, hexadecimal, of the whole disk as the guest sees it: the same whatever format it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
+    /// What is known of the machine that it comes from.
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub hardware: Wishes,
+    /// What the guest may know its first disk by.
+    #[serde(default, skip_serializing_if = "DiskHardware::is_usual")]
+    pub disk: DiskHardware,
+    /// That machine's cards, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nics: Vec<NicHardware>,
+    /// Its disks behind the first, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<SealedDisk>,
+    /// The file with the variables of its UEFI firmware, raw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nvram: Option<String>,
+    /// The memory that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Mib>,
+    /// The vCPUs that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vcpus: Option<u32>,
+}
+
+/// A disk behind the first of a sealed image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedDisk {
+    /// Its file, a qcow2 in the image's folder.
+    pub file: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// The file's size.
+    pub size_bytes: u64,
+    /// The disk's size as the guest sees it, in bytes.
+    pub virtual_size: u64,
+    /// SHA-256, hexadecimal, of the whole disk as the guest sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
+    /// What the guest may know it by.
+    #[serde(default, skip_serializing_if = "DiskHardware::is_usual")]
+    pub hardware: DiskHardware,
+}
+
+/// The file name of the disk of that number in an image's folder; the first is 0.
+pub fn disk_name(number: usize) -> String {
+    if number == 0 {
+        DISK.to_owned()
+    } else {
+        format!("disk-{number}.qcow2")
+    }
 }
 
 /// A sealed image in the store.
@@ -114,109 +170,21 @@ impl Sealed {
     }
 }
 
-/// A sealed image that is not what its manifest says.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("image {name} is damaged: {} {damage}", path.display())]
-pub struct DamagedImage {
-    /// The image.
-    pub name: String,
-    /// The file in question.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub damage: Damage,
-}
-
-/// What is wrong with a sealed image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
-    /// The manifest cannot be read.
-    #[error("cannot be read: {0}")]
-    Manifest(String),
-    /// The disk is not there.
-    #[error("is missing")]
-    Missing,
-    /// The disk cannot be read.
-    #[error("cannot be read: {0}")]
-    Unreadable(String),
-    /// The manifest does not know the file.
-    #[error("was not sealed with the image: an older patchgate made it, or somebody else")]
-    Unsealed,
-    /// The disk has another length.
-    #[error("has {found} bytes instead of {expected}: {}", if found < expected { "truncated" } else { "grown" })]
-    Length {
-        /// What the manifest says.
-        expected: u64,
-        /// What is there.
-        found: u64,
-    },
-    /// Bytes were changed: half-open ranges, whole blocks.
-    #[error("was changed: {}", ranges_in_words(.0))]
-    Changed(Vec<(u64, u64)>),
-    /// Bytes were changed, and the blocks' digests do not tell where.
-    #[error("was changed: its SHA-256 is {0}")]
-    ChangedSomewhere(String),
-}
-
-fn ranges_in_words(ranges: &[(u64, u64)]) -> String {
-    const SHOWN: usize = 8;
-    let mut words: Vec<String> = ranges
-        .iter()
-        .take(SHOWN)
-        .map(|(start, end)| format!("byte range {start}..{end} changed"))
-        .collect();
-    if ranges.len() > SHOWN {
-        words.push(format!("{} more ranges", ranges.len() - SHOWN));
-    }
-    words.join(", ")
-}
-
-/// Digests of a disk file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskDigest {
-    /// Of the whole file, hexadecimal.
-    pub sha256: String,
-    /// Its size.
-    pub size: u64,
-    /// Of each block of [`BLOCK`] bytes, hexadecimal; empty where they were not asked for.
-    pub blocks: Vec<String>,
-}
-
-/// Reads a file once and digests it, its blocks too where `blocks` is set.
-pub fn digest(path: &Path, blocks: bool) -> io::Result<DiskDigest> {
-    let mut file = file::open(path)?;
-    let mut whole = Sha256::new();
-    let mut digest = DiskDigest {
-        sha256: String::new(),
-        size: 0,
-        blocks: Vec::new(),
-    };
-    let mut buffer = Vec::new();
-    loop {
-        buffer.clear();
-        let count = Read::by_ref(&mut file).take(BLOCK).read_to_end(&mut buffer)?;
-        if count == 0 {
-            digest.sha256 = hex(&whole.finalize());
-            return Ok(digest);
-        }
-        whole.update(&buffer);
-        if blocks {
-            digest.blocks.push(hex(&Sha256::digest(&buffer)));
-        }
-        digest.size += count as u64;
-    }
-}
-
 /// Compares a sealed image with its manifest, every byte; on a difference in the disk, names the place.
 pub fn verify(sealed: &Sealed) -> Result<(), DamagedImage> {
     let path = sealed.disk();
     if let Some(damage) = damage(sealed, &path) {
         return Err(damaged(sealed, path, damage));
     }
-    sealed
-        .manifest
+    let manifest = &sealed.manifest;
+    let disks = manifest.disks.iter().map(|disk| &disk.file);
+    let files: BTreeSet<&String> = manifest
         .files
         .keys()
-        .try_for_each(|name| verify_file(sealed, name))
+        .chain(disks)
+        .chain(&manifest.nvram)
+        .collect();
+    files.into_iter().try_for_each(|name| verify_file(sealed, name))
 }
 
 /// Compares a file beside the disk with the manifest, which must know it.
@@ -281,27 +249,6 @@ fn damage(sealed: &Sealed, path: &Path) -> Option<Damage> {
     })
 }
 
-/// Ranges of the file whose blocks differ from the recorded ones, neighbours joined; none where the record does not fit.
-fn changed_ranges(recorded: &str, now: &DiskDigest) -> Vec<(u64, u64)> {
-    let recorded: Vec<&str> = recorded.lines().collect();
-    let mut ranges: Vec<(u64, u64)> = Vec::new();
-    if recorded.len() != now.blocks.len() {
-        return ranges;
-    }
-    let mut start = 0;
-    for (before, after) in recorded.iter().zip(&now.blocks) {
-        let end = (start + BLOCK).min(now.size);
-        if before != after {
-            match ranges.last_mut() {
-                Some(last) if last.1 == start => last.1 = end,
-                Some(_) | None => ranges.push((start, end)),
-            }
-        }
-        start = end;
-    }
-    ranges
-}
-
 /// Writes a file so that after a crash it is there whole or not at all.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -329,8 +276,40 @@ pub struct Identity {
     pub source: ImageSource,
 }
 
+/// What is sealed of a machine beside the bytes of its disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// As [`Manifest::content_sha256`], and so on.
+    pub content_sha256: Option<String>,
+    /// What is known of the machine.
+    pub hardware: Wishes,
+    /// What is known of its first disk.
+    pub disk: DiskHardware,
+    /// Its cards.
+    pub nics: Vec<NicHardware>,
+    /// Its disks behind the first; each file is in the folder, and its digest and size are found when it is sealed.
+    pub disks: Vec<SealedDisk>,
+    /// The file of its firmware's variables, in the folder.
+    pub nvram: Option<String>,
+    /// Its memory.
+    pub memory: Option<Mib>,
+    /// Its vCPUs.
+    pub vcpus: Option<u32>,
+}
+
 /// Seals the disk of a folder: makes it read-only, digests it, and writes the manifest last.
 pub fn seal(dir: &Path, identity: Identity, virtual_size: u64, now: Timestamp) -> io::Result<Sealed> {
+    seal_machine(dir, identity, virtual_size, Beside::default(), now)
+}
+
+/// The same of a machine with more than a disk.
+pub fn seal_machine(
+    dir: &Path,
+    identity: Identity,
+    virtual_size: u64,
+    beside: Beside,
+    now: Timestamp,
+) -> io::Result<Sealed> {
     let disk = dir.join(DISK);
     // What is in it is a business's own. Whoever runs clones of it copies it first, so nobody else need read it.
     fs::set_permissions(dir, Permissions::from_mode(0o700))?;
@@ -349,11 +328,21 @@ pub fn seal(dir: &Path, identity: Identity, virtual_size: u64, now: Timestamp) -
             files.insert(name, file::digest(&entry.path(), FILE_LIMIT)?);
         }
     }
-    let manifest = Manifest {
+    let is_machine = beside
+        != Beside {
+            content_sha256: beside.content_sha256.clone(),
+            ..Beside::default()
+        };
+    let mut disks = beside.disks;
+    for disk in &mut disks {
+        disk.sha256 = files.get(&disk.file).cloned().ok_or(io::ErrorKind::NotFound)?;
+        disk.size_bytes = fs::metadata(dir.join(&disk.file))?.len();
+    }
+    let mut manifest = Manifest {
         name: identity.name,
         os: identity.os,
         role: identity.role,
-        key: identity.key.unwrap_or_else(|| digest.sha256.clone()),
+        key: String::new(),
         sha256: digest.sha256,
         size_bytes: digest.size,
         virtual_size,
@@ -362,6 +351,19 @@ pub fn seal(dir: &Path, identity: Identity, virtual_size: u64, now: Timestamp) -
         source: identity.source,
         base_key: identity.base_key,
         files,
+        content_sha256: beside.content_sha256,
+        hardware: beside.hardware,
+        disk: beside.disk,
+        nics: beside.nics,
+        disks,
+        nvram: beside.nvram,
+        memory: beside.memory,
+        vcpus: beside.vcpus,
+    };
+    manifest.key = match identity.key {
+        Some(key) => key,
+        None if is_machine => own_key(&manifest)?,
+        None => manifest.sha256.clone(),
     };
     let json = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
     write_atomically(&dir.join(MANIFEST), &json)?;
@@ -372,104 +374,19 @@ pub fn seal(dir: &Path, identity: Identity, virtual_size: u64, now: Timestamp) -
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sealed_disk(bytes: &[u8]) -> (tempfile::TempDir, Sealed) {
-        let dir = tempfile::tempdir().expect("a folder");
-        fs::write(dir.path().join(DISK), bytes).expect("a disk");
-        let identity = Identity {
-            name: "debian-12+web".into(),
-            os: "debian-12".into(),
-            role: Some("web".into()),
-            key: Some("ab".repeat(32)),
-            base_key: None,
-            source: ImageSource::Built,
-        };
-        let sealed = seal(dir.path(), identity, 1 << 30, Timestamp::UNIX_EPOCH).expect("sealed");
-        (dir, sealed)
-    }
-
-    fn rewrite(sealed: &Sealed, bytes: &[u8]) {
-        fs::remove_file(sealed.disk()).expect("removed");
-        fs::write(sealed.disk(), bytes).expect("rewritten");
-    }
-
-    #[test]
-    fn a_sealed_image_is_read_back_and_its_disk_is_read_only() {
-        let (dir, sealed) = sealed_disk(&vec![7; 3_000_000]);
-        assert_eq!(Sealed::read(dir.path()), Ok(Some(sealed.clone())));
-        assert!(
-            fs::metadata(sealed.disk())
-                .expect("disk")
-                .permissions()
-                .readonly()
-        );
-        assert_eq!(verify(&sealed), Ok(()));
-    }
-
-    #[test]
-    fn every_changed_byte_is_found_and_its_block_named() {
-        const SIZE: usize = 3_000_000;
-        const SECOND: usize = 1024 * 1024;
-        let last = (2 * BLOCK, SIZE as u64);
-        for (changed, ranges) in [
-            (vec![0], vec![(0, BLOCK)]),
-            (vec![SECOND], vec![(BLOCK, 2 * BLOCK)]),
-            (vec![SIZE - 1], vec![last]),
-            (vec![5, SECOND + 5], vec![(0, 2 * BLOCK)]),
-            (vec![5, SIZE - 1], vec![(0, BLOCK), last]),
-        ] {
-            let mut bytes = vec![7; SIZE];
-            let (_dir, sealed) = sealed_disk(&bytes);
-            for at in &changed {
-                bytes[*at] ^= 1;
-            }
-            rewrite(&sealed, &bytes);
-            let error = verify(&sealed).expect_err("damaged");
-            assert_eq!(error.damage, Damage::Changed(ranges.clone()), "{changed:?}");
-            assert!(
-                error
-                    .to_string()
-                    .contains(&format!("byte range {}..{} changed", ranges[0].0, ranges[0].1)),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_or_truncated_disk_is_said_as_such() {
-        let (_dir, sealed) = sealed_disk(&[7; 5000]);
-        rewrite(&sealed, &[7; 4999]);
-        let error = verify(&sealed).expect_err("truncated").to_string();
-        assert!(
-            error.contains("has 4999 bytes instead of 5000: truncated"),
-            "{error}"
-        );
-        fs::remove_file(sealed.disk()).expect("removed");
-        assert_eq!(verify(&sealed).expect_err("missing").damage, Damage::Missing);
-    }
-
-    #[test]
-    fn a_changed_disk_without_its_block_digests_is_still_refused() {
-        let (dir, sealed) = sealed_disk(&[7; 5000]);
-        rewrite(&sealed, &[8; 5000]);
-        fs::write(dir.path().join(BLOCKS), "").expect("emptied");
-        assert!(matches!(
-            verify(&sealed).expect_err("damaged").damage,
-            Damage::ChangedSomewhere(_)
-        ));
-    }
-
-    #[test]
-    fn a_folder_without_manifest_is_not_sealed_and_a_torn_one_is_damaged() {
-        let dir = tempfile::tempdir().expect("a folder");
-        assert_eq!(Sealed::read(dir.path()), Ok(None));
-        fs::write(dir.path().join(MANIFEST), "{\"name\":").expect("torn");
-        assert!(matches!(
-            Sealed::read(dir.path()).expect_err("damaged").damage,
-            Damage::Manifest(_)
-        ));
-    }
+/// The key of an image that was not built, of more than a disk: a digest of all of it.
+fn own_key(manifest: &Manifest) -> io::Result<String> {
+    let machine = (
+        &manifest.hardware,
+        &manifest.disk,
+        &manifest.nics,
+        &manifest.disks,
+        &manifest.memory,
+        &manifest.vcpus,
+    );
+    let all = serde_json::to_vec(&(&manifest.sha256, &manifest.files, machine)).map_err(io::Error::other)?;
+    Ok(hex(&Sha256::digest(all)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,6 +212,66 @@ impl Runner {
         Err(self.failure(job, ended, &tail))
     }
 
+    /// Runs a job that makes something of what is fed to it, and hands each piece of that on. Whoever feeds may stop early where
+    /// the job does.
+    pub fn filter(
+        &self,
+        job: &Job,
+        feed: impl FnOnce(&mut dyn Write) -> Result<(), BuildError> + Send,
+        mut take: impl FnMut(&[u8]) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        self.check()?;
+        self.note(format!("# {}: {}\n", job.what, job.argv.join(" ")).as_bytes());
+        let failed = |source| BuildError::of_io(&job.what, Path::new("setpriv"), source);
+        let mut command = job.command(self.dialect.env);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let (input, output, told) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (written, taken, ended, tail) = std::thread::scope(|scope| {
+            let feeder = scope.spawn(|| input.map_or(Ok(()), |mut input| feed(&mut input)));
+            let tail = scope.spawn(|| told.map(|pipe| self.pump(pipe)).unwrap_or_default());
+            let ended = scope.spawn(|| self.wait(&mut child, job));
+            // Its pipe closes with this, so that it ends where what it makes is not taken.
+            let taken = output.map_or(Ok(()), |mut output| {
+                let mut buffer = vec![0; 256 * 1024];
+                loop {
+                    match output.read(&mut buffer) {
+                        Ok(0) => break Ok(()),
+                        Ok(count) => take(&buffer[..count])?,
+                        Err(error) => break Err(failed(error)),
+                    }
+                }
+            });
+            let died = || Err(failed(io::ErrorKind::Other.into()));
+            (
+                feeder.join().unwrap_or_else(|_| died()),
+                taken,
+                ended
+                    .join()
+                    .unwrap_or_else(|_| Err(failed(io::ErrorKind::Other.into()))),
+                tail.join().unwrap_or_default().text(),
+            )
+        });
+        taken?;
+        let ended = ended?;
+        let stopped_listening = |error: &BuildError| match error {
+            BuildError::Io { source, .. } => source.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        };
+        if let Err(error) = written
+            && !stopped_listening(&error)
+        {
+            return Err(error);
+        }
+        if !ended.success() {
+            return Err(self.failure(job, ended, &tail));
+        }
+        Ok(())
+    }
+
     /// The error of a command that ended with `status`, told apart by what its output says.
     fn failure(&self, job: &Job, status: ExitStatus, output: &str) -> BuildError {
         let says = |phrases: &[&str]| phrases.iter().any(|phrase| output.contains(phrase));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::error::BuildError;
-use crate::image::manifest::{self, DamagedImage, Sealed};
+use crate::image::manifest::{self, DamagedImage, ImageSource, Sealed};
 use crate::image::warm::WarmStore;
 
 /// Prefix of the folders that builders work in.
@@ -105,10 +105,14 @@ impl Store {
         Ok(sealed.filter(|sealed| sealed.manifest.key == key))
     }
 
-    /// The sealed image whose disk has that SHA-256; the one of that OS version, where the disk is there as several.
+    /// The sealed image whose disk has that SHA-256, or, of one that was imported, whose whole machine has it; the one of that OS
+    /// version, where it is there as several.
     pub fn find_disk(&self, sha256: &str, os: &str) -> io::Result<Option<Sealed>> {
         let mut sealed = self.list()?.sealed;
-        sealed.retain(|sealed| sealed.manifest.sha256 == sha256);
+        sealed.retain(|Sealed { manifest, .. }| {
+            let machine = manifest.source == ImageSource::Imported && manifest.key == sha256;
+            machine || manifest.sha256 == sha256
+        });
         sealed.sort_by_key(|sealed| sealed.manifest.os != os);
         Ok(sealed.into_iter().next())
     }

@@ -50,8 +50,8 @@ pub struct Part {
 /// What is kept of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptNode {
-    /// Its disk, on top of its image's.
-    pub disk: Part,
+    /// Its disks, each on top of its image's, in their order.
+    pub disks: Vec<Part>,
     /// Its memory.
     pub ram: Part,
     /// All the rest of its state.
@@ -197,7 +197,7 @@ fn read(dir: &Path) -> Result<Option<Kept>, String> {
     let parts = kept
         .nodes
         .iter()
-        .flat_map(|node| [&node.disk, &node.ram, &node.state]);
+        .flat_map(|node| node.disks.iter().chain([&node.ram, &node.state]));
     for part in parts {
         let plain = part
             .file
@@ -305,7 +305,7 @@ mod tests {
             machine: machine(qemu),
             images: ["feed".to_owned()].into(),
             nodes: vec![KeptNode {
-                disk: part("0.disk"),
+                disks: vec![part("0.0.disk")],
                 ram: part("0.ram"),
                 state: part("0.state"),
                 who: Answer::default(),

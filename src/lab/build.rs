@@ -9,11 +9,13 @@ use crate::input::finding::Finding;
 use crate::input::hex;
 use crate::input::read::unplaced;
 use crate::input::words::{did_you_mean, show};
+use crate::lab::addresses;
 use crate::lab::file::{DeadlinesSection, GroupSection, HostSection, Lab};
 use crate::lab::names;
 use crate::lab::select::{Candidate, Selection};
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
+use crate::model::machine::MachinePlan;
 use crate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
 use crate::model::policy::{Deadlines, NetworkPolicy, Soak, UpdatePolicy};
 use crate::model::scenario::Scenario;
@@ -101,6 +103,7 @@ pub fn build_selected(
                 Err(finding) => findings.push(*finding),
             }
         }
+        findings.extend(addresses::twice(lab, &slot.id(), slot.section, &nodes));
         plan.cells.push(CellPlan {
             id: CellId::new(slot.group, slot.os),
             group: slot.group.to_owned(),
@@ -153,6 +156,7 @@ pub fn outlook(lab: &Lab, scenarios: &[Scenario]) -> Vec<Finding> {
             os: os.clone(),
             key: digest.clone(),
             sha256: Some(digest.clone()),
+            machine: MachinePlan::default(),
         },
         recipes: BTreeMap::new(),
         sources: Vec::new(),
@@ -289,6 +293,10 @@ fn node(
         )));
     };
     let pin = &choice.pin;
+    pin.machine.check().map_err(|error| {
+        let message = format!("image {}: {error}", show(&pin.name));
+        Box::new(Finding::error(&lab.source, role.span(), message).with_hint(error.hint()))
+    })?;
     inputs.insert(
         format!("image {}", pin.name),
         pin.sha256.as_ref().unwrap_or(&pin.key).clone(),
@@ -300,6 +308,7 @@ fn node(
         role: name.to_owned(),
         host: section.host_or(name).to_owned(),
         ready: section.ready.clone(),
+        addresses: addresses::of(lab, section, &choice.pin.name, &choice.pin.machine.nics)?,
         image: pin.clone(),
         memory: section.memory,
         vcpus: *section.vcpus.get_ref(),
@@ -362,6 +371,7 @@ fn update_policy(lab: &Lab) -> UpdatePolicy {
         exclude: sorted(&lab.exclude),
         expect_updates: lab.expect_updates,
         kept_back: lab.kept_back,
+        security_origins: sorted(&lab.security_origins),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::input::finding::Source;
 use crate::measure::Performance;
 use crate::model::drift::{DriftPolicy, Effect};
+use crate::model::hardware::Wishes;
 use crate::model::observation::Class;
 use crate::model::plan::Ready;
 use crate::model::policy::{
@@ -73,6 +74,9 @@ pub struct LabSection {
     /// What becomes of the gate where guests keep updates back; a note unless said otherwise.
     #[serde(skip_serializing_if = "KeptBack::is_note")]
     pub kept_back: KeptBack,
+    /// The origins of security updates, for `updates = "security"`; those that the guest's family knows unless said otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub security_origins: Vec<Spanned<String>>,
     /// What clones begin with; a saved state unless said otherwise.
     pub clone: CloneMode,
     /// When cells reboot after the updates; always unless said otherwise.
@@ -106,13 +110,16 @@ pub struct HostSection {
     pub vcpus: Option<Spanned<u32>>,
 }
 
-/// `[image.NAME]`: exactly one of its keys.
+/// `[image.NAME]`: `build` or `imported`, and what its clones are given.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImageSection {
     /// A recipe to build it from.
     pub build: Option<Spanned<PathBuf>>,
     /// The SHA-256 that `patchgate image import` printed.
     pub imported: Option<Spanned<String>>,
+    /// `[image.NAME.hardware]`: what it says beyond what the import has read, or such an OS version usually has.
+    #[serde(skip_serializing_if = "Wishes::is_empty")]
+    pub hardware: Wishes,
 }
 
 /// `[role.NAME]`
@@ -128,6 +135,25 @@ pub struct RoleSection {
     pub host: Option<Spanned<String>>,
     /// What must hold before the next node is started; its services have settled in any case.
     pub ready: Option<Ready>,
+    /// Whose addresses its nodes have; patchgate's unless said otherwise.
+    #[serde(skip_serializing_if = "is_given")]
+    pub addresses: Spanned<AddressMode>,
+}
+
+/// Whose addresses the nodes of a role have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressMode {
+    /// patchgate's.
+    #[default]
+    Give,
+    /// Their own.
+    Keep,
+}
+
+/// Whether nothing is said that a lab file could not leave out.
+fn is_given(mode: &Spanned<AddressMode>) -> bool {
+    *mode.get_ref() == AddressMode::Give
 }
 
 /// `[group.NAME]`

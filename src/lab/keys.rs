@@ -1,6 +1,9 @@
 //! The keys of the lab file: what its reader knows and asks for, what docs/lab.md lists, and what `patchgate schema lab` says.
 
+mod hardware;
+
 use crate::input::keys::{Key, Shape, Table};
+use crate::lab::keys::hardware::HARDWARE;
 use crate::lab::scenario::keys::{COMMAND, LOOKS};
 use crate::model::observation::Class;
 
@@ -115,6 +118,13 @@ pub static LAB: Table = Table {
         )
         .usually("\"note\""),
         Key::optional(
+            "security_origins",
+            Shape::Texts(1),
+            "The origins of security updates: LABEL or LABEL:ARCHIVE as the package manager shows them, with `*` for anything.",
+        )
+        .unless_given("the distribution's own")
+        .such_as(&["[\"Acme:*-security\"]"]),
+        Key::optional(
             "clone",
             Shape::Word(&["warm", "cold"]),
             "Whether clones go on from a saved state, or each is booted.",
@@ -215,7 +225,7 @@ pub static HOST: Table = Table {
 /// `[image.NAME]`
 pub static IMAGE: Table = Table {
     name: "image",
-    about: "Where a base disk comes from.",
+    about: "Where a base disk comes from, and the machine that its clones are given.",
     groups: &[&[
         Key::one_of(
             "build",
@@ -229,6 +239,12 @@ pub static IMAGE: Table = Table {
             "The SHA-256 that `patchgate image import` printed.",
         )
         .such_as(&["\"<the sha256 that `patchgate image import` printed>\""]),
+        Key::optional(
+            "hardware",
+            Shape::Table(&HARDWARE),
+            "The machine that its clones are given.",
+        )
+        .such_as(&["{ firmware = \"uefi\" }"]),
     ]],
     elsewhere: &[
         (
@@ -260,6 +276,12 @@ pub static ROLE: Table = Table {
         )
         .unless_given("the role's own name")
         .such_as(&["\"app\""]),
+        Key::optional(
+            "addresses",
+            Shape::Word(&["give", "keep"]),
+            "Whether patchgate gives its nodes name and address, or their own network is left as it is where they come from.",
+        )
+        .usually("\"give\""),
         Key::optional(
             "ready",
             Shape::Table(&READY),

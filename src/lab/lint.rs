@@ -1,5 +1,6 @@
 //! What is wrong with a lab beyond its syntax: everything that would make a run fail, or its verdict worth nothing. Pure.
 
+mod addresses;
 mod group;
 mod hosts;
 mod secret;

@@ -21,6 +21,8 @@ pub struct ArmPlan {
     pub reboots: Reboot,
     /// The scenarios that it runs, by name and in order: their steps before the updates, and those after the reboot.
     pub runs: Vec<String>,
+    /// Whether its nodes are asked, as they boot, what they are, and nothing else is done to them.
+    pub asks: bool,
     /// Whether its nodes are looked at, before the updates and after the reboot, and proved to have what it applies. An arm
     /// that is not looked at is over where no scenario is left to run.
     pub looks: bool,
@@ -78,6 +80,7 @@ impl ArmPlan {
             },
             reboots: Reboot::Agreed(arm),
             runs: cell.scenarios.clone(),
+            asks: false,
             looks: true,
             ends: if keep_failed {
                 Ends::KeptOnFault
@@ -95,6 +98,7 @@ impl ArmPlan {
             applies: Applies::Nothing,
             reboots: if reboot { Reboot::Always } else { Reboot::Never },
             runs: cell.scenarios.clone(),
+            asks: false,
             looks: false,
             ends: if keep { Ends::Kept } else { Ends::Removed },
         }
@@ -111,8 +115,23 @@ impl ArmPlan {
             applies: Applies::Nothing,
             reboots: Reboot::Never,
             runs: Vec::new(),
+            asks: false,
             looks: false,
             ends: Ends::Saved(set.to_owned()),
+        }
+    }
+
+    /// The first look at the images of a cell's nodes.
+    pub fn first_look(cell: &CellPlan) -> Self {
+        Self {
+            id: ArmId::first(&cell.id, ArmKind::Trial),
+            origin: CloneMode::Cold,
+            applies: Applies::Nothing,
+            reboots: Reboot::Never,
+            runs: Vec::new(),
+            asks: true,
+            looks: false,
+            ends: Ends::Removed,
         }
     }
 

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::facts::Facts;
 use crate::model::id::{Arm, ArmId, CellId, RunId};
 use crate::model::observation::{Moment, Observation};
 use crate::model::outcome::{Fault, ScenarioOutcome, Stage, StepOutcome};
 use crate::model::plan::Plan;
 use crate::model::policy::CloneMode;
 use crate::model::results::{Counts, SubResult, counts};
+use crate::model::screen::Screen;
 use crate::model::update::{Proof, Unrehearsed, UpdateSet};
 
 /// The number of the journal's form, in its first record. It grows whenever a journal could be read wrongly by a version
@@ -152,6 +154,13 @@ pub enum Event {
         /// What was seen.
         observation: Observation,
     },
+    /// A node was asked what it is, at the first look at its image.
+    Asked {
+        /// The node's role.
+        role: String,
+        /// What it said.
+        facts: Box<Facts>,
+    },
     /// A step ended.
     StepFinished {
         /// The scenario's name.
@@ -257,6 +266,7 @@ impl Event {
             | Self::RebootSkipped
             | Self::Proved { .. }
             | Self::Observed { .. }
+            | Self::Asked { .. }
             | Self::StepFinished { .. }
             | Self::CleanedUp { .. }
             | Self::ScenarioFinished { .. }
@@ -330,6 +340,9 @@ pub struct StepReport {
     /// The error output.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stderr: String,
+    /// The picture of the node's screen, where the run kept one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
     /// The variables that it gave to later steps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub captured: BTreeMap<String, String>,
@@ -358,6 +371,7 @@ impl StepReport {
             failures: Vec::new(),
             stdout: String::new(),
             stderr: String::new(),
+            screen: None,
             captured: BTreeMap::new(),
             results: Vec::new(),
             counts: None,

@@ -117,7 +117,7 @@ pub enum ArmKind {
     Control,
     /// The side of the comparison with them.
     Treatment,
-    /// A try of scenarios, which is compared with nothing.
+    /// A try of scenarios, or the first look at an image, which are compared with nothing.
     Trial,
     /// The nodes of a cell that are booted to be saved, for other arms to go on from.
     Warm,

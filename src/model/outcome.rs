@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::screen::Screen;
+
 /// A stretch of an arm's life, in the order in which they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -270,6 +272,9 @@ pub struct Fault {
     /// What to look at: an error's output or the end of the console; bounded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// The picture of the node's screen, where the run kept one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,

@@ -9,6 +9,7 @@ use crate::input::hex;
 use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
+use crate::model::machine::MachinePlan;
 use crate::model::policy::{
     Accel, CloneMode, Confirm, Deadlines, NetworkPolicy, RebootPolicy, Soak, UpdatePolicy,
 };
@@ -181,6 +182,11 @@ impl CellPlan {
         order
     }
 
+    /// Whether nodes of it have their own addresses.
+    pub fn keeps_addresses(&self) -> bool {
+        self.nodes.iter().any(|node| !node.addresses.is_given())
+    }
+
     /// The node of that role.
     pub fn node(&self, role: &str) -> Option<&NodePlan> {
         self.nodes.iter().find(|node| node.role == role)
@@ -204,12 +210,36 @@ pub struct NodePlan {
     /// What must hold after a boot before the next node is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready>,
+    /// Whose addresses it has.
+    #[serde(default, skip_serializing_if = "Addresses::is_given")]
+    pub addresses: Addresses,
     /// The sealed image that both arms are forked from.
     pub image: ImagePin,
     /// Guest memory.
     pub memory: Mib,
     /// Guest vCPUs.
     pub vcpus: u32,
+}
+
+/// Whose addresses a node has on its arm's wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addresses {
+    /// patchgate's, with the names of its neighbours.
+    #[default]
+    Given,
+    /// Its own, with its own name: its network is configured as where it comes from.
+    Kept {
+        /// The MAC addresses of its cards there, in their order and in small letters; nothing where its image does not tell.
+        macs: Vec<String>,
+    },
+}
+
+impl Addresses {
+    /// Whether they are patchgate's.
+    pub fn is_given(&self) -> bool {
+        *self == Self::Given
+    }
 }
 
 /// When a node is ready after a boot, beside its agent's answer and its settled services.
@@ -233,4 +263,7 @@ pub struct ImagePin {
     /// SHA-256 of the sealed disk, hexadecimal; absent while it is not built, and then nothing can run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The machine that its clones are given.
+    #[serde(default, skip_serializing_if = "MachinePlan::is_usual")]
+    pub machine: MachinePlan,
 }

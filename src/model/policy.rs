@@ -21,6 +21,10 @@ pub struct UpdatePolicy {
     /// What becomes of the gate where a guest keeps back what would be chosen.
     #[serde(default, skip_serializing_if = "KeptBack::is_note")]
     pub kept_back: KeptBack,
+    /// The origins of which an update is one of security, in place of those that the guest's family knows: `LABEL` or
+    /// `LABEL:ARCHIVE`, with `*` for anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_origins: Vec<String>,
 }
 
 /// What becomes of the gate where updates are pending that a guest's package manager does not install: held, kept back,
@@ -81,6 +85,14 @@ impl UpdatePolicy {
             }
         };
         left.or_else(|| update.to.is_none().then_some(Why::Removal))
+    }
+
+    /// The origins of which an update is one of security; `usual` are the family's own.
+    pub fn origins_or<'p>(&'p self, usual: &'p [&'p str]) -> Vec<&'p str> {
+        if self.security_origins.is_empty() {
+            return usual.to_vec();
+        }
+        self.security_origins.iter().map(String::as_str).collect()
     }
 
     /// Whether it leaves a package as it is.

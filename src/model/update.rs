@@ -154,14 +154,23 @@ pub enum Why {
     KeptBack,
     /// The distribution hands it out in phases, and it is not this machine's turn.
     Phased,
+    /// The distribution hands it out to subscribers alone, and this machine is none.
+    Unsubscribed,
+    /// Another package manager of the guest's keeps it up to date, of which nothing is pinned.
+    Unpinned,
 }
 
 impl Why {
-    /// Whether it is the lab file that leaves the update out, and not the guest.
-    pub fn is_chosen(self) -> bool {
+    /// Whether the guest's package manager keeps the update back, though it could have it.
+    pub fn is_kept_back(self) -> bool {
         match self {
-            Self::Excluded | Self::NotSecurity | Self::NotListed | Self::Removal => true,
-            Self::Held | Self::KeptBack | Self::Phased => false,
+            Self::Held | Self::KeptBack | Self::Phased => true,
+            Self::Excluded
+            | Self::NotSecurity
+            | Self::NotListed
+            | Self::Removal
+            | Self::Unsubscribed
+            | Self::Unpinned => false,
         }
     }
 
@@ -174,7 +183,9 @@ impl Why {
             Self::Removal => "to be removed",
             Self::Held => "on hold in the guest",
             Self::KeptBack => "kept back",
-            Self::Phased => "phased",
+            Self::Phased => "phased, and not this machine's turn yet",
+            Self::Unsubscribed => "for subscribers alone",
+            Self::Unpinned => "not pinned",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The agent in a guest.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,11 +40,22 @@ pub enum AgentError {
     Garbled(String),
 }
 
+/// What an agent says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentAbout {
+    /// Its version.
+    pub version: String,
+    /// The commands that it knows, and whether it is allowed to perform them.
+    pub commands: BTreeMap<String, bool>,
+}
+
 /// A guest's agent.
 #[async_trait]
 pub trait GuestAgent: Send + Sync {
     /// Asks for a sign of life, waiting at most `timeout`.
     async fn ping(&self, timeout: Duration) -> Result<(), AgentError>;
+    /// Asks what it is and may do, waiting at most `timeout`.
+    async fn about(&self, timeout: Duration) -> Result<AgentAbout, AgentError>;
     /// Runs a command to its end, within its own time-out and limits.
     async fn exec(&self, command: &GuestCommand) -> Result<ExecOutput, AgentError>;
 }

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 
+use crate::model::hardware::{Hardware, NicModel};
+use crate::model::machine::MachinePlan;
 use crate::model::name::{DomainName, FilterName, NetworkName, PoolName, VolumeName};
 use crate::port::agent::GuestAgent;
 use crate::port::error::LabError;
@@ -23,6 +25,8 @@ pub struct Nic {
     pub apart: bool,
     /// What card the guest sees.
     pub model: NicModel,
+    /// Its place on the PCI bus, `0000:01:00.0`; any, where nobody minds.
+    pub slot: Option<String>,
     /// The filter on it.
     pub filter: Option<NicFilter>,
 }
@@ -36,18 +40,13 @@ pub struct NicFilter {
     pub address: Ipv4Addr,
 }
 
-/// What card a guest sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NicModel {
-    /// virtio-net.
-    Virtio,
-}
-
-/// What begins a VM before its disk does. Variables of a firmware that keeps any would be a volume of the VM's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmware {
-    /// SeaBIOS, which keeps nothing.
-    Bios,
+/// The variables of a VM's firmware, in volumes of its own pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nvram {
+    /// The VM's own, made with it.
+    pub volume: VolumeName,
+    /// What they are a copy of; the firmware's own template where there is none.
+    pub template: Option<VolumeName>,
 }
 
 /// How a VM begins. Volumes are named in its own pool.
@@ -89,8 +88,10 @@ pub struct VmSpec {
     pub memory: Mib,
     /// Guest vCPUs.
     pub vcpus: u32,
-    /// What begins it.
-    pub firmware: Firmware,
+    /// Its board, what begins it, and the rest.
+    pub hardware: Hardware,
+    /// Its firmware's variables, where that keeps any.
+    pub nvram: Option<Nvram>,
     /// Whether to use KVM.
     pub kvm: bool,
     /// How it begins.
@@ -121,6 +122,8 @@ pub trait Machines: Send + Sync {
     /// What a saved state can only be used with, by name: versions, machine type, CPU, devices. The error says why no state
     /// can be saved there.
     async fn machine(&self, kvm: bool) -> Result<BTreeMap<String, String>, LabError>;
+    /// Whether such a machine can be had there; the error says what is missing.
+    async fn can_have(&self, machine: &MachinePlan) -> Result<(), LabError>;
     /// Defines and starts a VM.
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError>;
     /// Stops a VM's CPUs, until it is resumed.
@@ -133,6 +136,8 @@ pub trait Machines: Send + Sync {
     async fn vm_state(&self, domain: &DomainName) -> Result<VmState, LabError>;
     /// The end of a VM's console, at most 8 KiB; empty where it cannot be read.
     async fn console_tail(&self, domain: &DomainName) -> String;
+    /// What a VM's screen shows, as PNG; nothing where it has no screen, does not run, or the picture cannot be had.
+    async fn screenshot(&self, domain: &DomainName) -> Option<Vec<u8>>;
     /// The agent of a VM.
     fn agent(&self, domain: &DomainName) -> Box<dyn GuestAgent>;
 }

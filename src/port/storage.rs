@@ -4,15 +4,9 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
+use crate::model::hardware::DiskHardware;
 use crate::model::name::{PoolName, VolumeName, VolumePath};
 use crate::port::error::LabError;
-
-/// What QEMU's disks are attached to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bus {
-    /// virtio-blk.
-    Virtio,
-}
 
 /// A disk of a VM: an overlay volume in its pool, forked from a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +15,8 @@ pub struct Disk {
     pub volume: VolumeName,
     /// What it is forked from; never written.
     pub base: VolumeName,
-    /// What it is attached to.
-    pub bus: Bus,
+    /// What it brings with it.
+    pub hardware: DiskHardware,
 }
 
 /// A host's pools, and the volumes in them.
@@ -32,6 +26,8 @@ pub trait Storage: Send + Sync {
     async fn create_pool(&self, pool: &PoolName) -> Result<(), LabError>;
     /// Copies a sealed image into a pool, checking while it reads that it is `sha256`.
     async fn place_image(&self, volume: &VolumePath, file: &Path, sha256: &str) -> Result<(), LabError>;
+    /// Copies a file that is no disk into a pool as it is, checking while it reads that it is `sha256`.
+    async fn place_file(&self, volume: &VolumePath, file: &Path, sha256: &str) -> Result<(), LabError>;
     /// Makes a disk's overlay over its base.
     async fn create_overlay(&self, pool: &PoolName, disk: &Disk) -> Result<(), LabError>;
     /// Copies a volume to a new file, without what is zero. The digest is [`crate::image::sparse::Digest`]'s.

@@ -177,6 +177,7 @@ fn decides(event: &Event) -> bool {
         | Event::RebootNeeded { .. }
         | Event::RebootSkipped
         | Event::Observed { .. }
+        | Event::Asked { .. }
         | Event::Fetched(_)
         | Event::CleanedUp { .. }
         | Event::StepFinished { .. } => false,

@@ -85,6 +85,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::RebootSkipped
             | Event::Proved { .. }
             | Event::Observed { .. }
+            | Event::Asked { .. }
             | Event::StepFinished { .. }
             | Event::CleanedUp { .. }
             | Event::ScenarioFinished { .. }

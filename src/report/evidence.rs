@@ -8,6 +8,7 @@ use crate::model::id::Arm;
 use crate::model::observation;
 use crate::model::outcome::{Fault, StepOutcome};
 use crate::model::scenario::Step;
+use crate::model::screen::Screen;
 use crate::report::view::Summary;
 use crate::report::words::{count, length};
 use crate::verdict::{self, ArmOutcome, CellJudgement, ScenarioJudgement, Verdict};
@@ -29,6 +30,8 @@ pub(super) struct Evidence<'a> {
     pub(super) step: Option<String>,
     /// The command or request.
     pub(super) did: Option<String>,
+    /// The pictures of the node's screen, by arm.
+    pub(super) screens: Vec<(Arm, &'a Screen)>,
     /// By what it is: label, in control, in treatment. Both sides may have several lines.
     pub(super) rows: Vec<(&'static str, Vec<String>, Vec<String>)>,
     /// Node by node: a heading and its lines.
@@ -99,7 +102,11 @@ fn of_scenario<'a>(
         owner: planned.map_or_else(String::new, |planned| safe::line(&planned.owner)),
         step: index.map(|index| step_text(index, step, planned.map_or(0, |planned| planned.steps.len()))),
         did: treatment.or(control).map(|report| safe::line(&report.did)),
-        rows: rows(scenario, index, control, treatment),
+        screens: [(Arm::Control, control), (Arm::Treatment, treatment)]
+            .into_iter()
+            .filter_map(|(arm, report)| Some((arm, report?.screen.as_ref()?)))
+            .collect(),
+        rows: rows(summary, (scenario, index), control, treatment),
         // What its nodes showed is told of the first pair.
         changes: match fresh {
             None => changes(summary, cell, step.map(|step| step.on.as_str())),
@@ -122,8 +129,8 @@ fn step_text(index: usize, step: Option<&Step>, of: usize) -> String {
 }
 
 fn rows(
-    scenario: &ScenarioJudgement,
-    index: Option<usize>,
+    summary: &Summary<'_>,
+    (scenario, index): (&ScenarioJudgement, Option<usize>),
     control: Option<&StepReport>,
     treatment: Option<&StepReport>,
 ) -> Vec<(&'static str, Vec<String>, Vec<String>)> {
@@ -175,6 +182,13 @@ fn rows(
                 n => format!("{took}, the last of {n} attempts"),
             }]
         }),
+        row("screen", &|report| {
+            report
+                .screen
+                .iter()
+                .map(|screen| safe::line(&summary.screen(screen)))
+                .collect()
+        }),
         row("output", &|report| safe::excerpt(&report.stdout)),
         row("errors", &|report| safe::excerpt(&report.stderr)),
     ];
@@ -217,14 +231,16 @@ fn changes(summary: &Summary<'_>, cell: &CellJudgement, first: Option<&str>) -> 
         .collect()
 }
 
-/// A fault in lines that are harmless: what, its detail, and the remedy.
-pub(super) fn fault_lines(fault: &Fault) -> Vec<String> {
+/// A fault in lines that are harmless: what, its detail, where its node's screen is, and the remedy.
+pub(super) fn fault_lines(summary: &Summary<'_>, fault: &Fault) -> Vec<String> {
     let mut lines = vec![safe::line(&fault.message)];
     lines.extend(
         safe::excerpt(&fault.detail)
             .into_iter()
             .map(|text| format!("| {text}")),
     );
+    let screen = fault.screen.as_ref().map(|screen| summary.screen(screen));
+    lines.extend(screen.map(|path| format!("screen: {}", safe::line(&path))));
     lines.extend(fault.hint.iter().map(|hint| format!("-> {}", safe::line(hint))));
     lines
 }

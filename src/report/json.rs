@@ -41,6 +41,9 @@ struct Report<'a> {
     interrupted: Option<&'a str>,
     truncated: bool,
     left_behind: &'a [String],
+    /// The run's folder, to which the paths of `screen` are relative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<String>,
     hosts: Vec<Host<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     lost_hosts: &'a [LostHost],
@@ -205,6 +208,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, serde_json::Error> {
         interrupted: judgement.interrupted.as_deref(),
         truncated: summary.truncated,
         left_behind: &judgement.left_behind,
+        folder: summary.folder.map(|folder| folder.display().to_string()),
         hosts: summary
             .hosts()
             .into_iter()

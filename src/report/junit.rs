@@ -28,7 +28,7 @@ pub fn render(summary: &Summary<'_>) -> Result<String, SerializeError> {
         let mut suite = TestSuite::new(safe::line(&cell.id.0));
         suite.add_property(("required", if cell.required { "true" } else { "false" }));
         for node in &cell.nodes {
-            suite.add_test_case(of_node(cell, node));
+            suite.add_test_case(of_node(summary, cell, node));
             suite.add_test_case(of_drift(cell, node));
         }
         for scenario in &cell.scenarios {
@@ -94,7 +94,15 @@ fn not_passed(required: bool, kind: NonSuccessKind, name: &str, message: &str) -
     status
 }
 
-fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
+/// What servers that read this report take for a file to show (<https://plugins.jenkins.io/junit-attachments/>).
+const ATTACHMENT: &str = "[[ATTACHMENT|";
+
+/// Lines of which none names a file to show: guests have written some.
+fn said(lines: &[String]) -> String {
+    lines.join("\n").replace(ATTACHMENT, "[[attachment|")
+}
+
+fn of_node(summary: &Summary<'_>, cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
     let status = |kind, name| not_passed(cell.required, kind, name, node.state.words());
     let status = match node.state {
         NodeState::Proved => TestCaseStatus::success(),
@@ -108,7 +116,7 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
     };
     let mut case = TestCase::new(safe::line(&format!("updates of {}", node.role)), status);
     case.set_classname(safe::line(&format!("{}/{}", cell.id, node.role)));
-    let mut lines = Vec::new();
+    let (mut lines, mut attached) = (Vec::new(), Vec::new());
     if let Some(set) = &node.set {
         lines.push(format!("set {}", safe::line(&set.digest)));
         lines.extend(set.updates.iter().map(|update| {
@@ -132,8 +140,15 @@ fn of_node(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
             lines.extend(items.iter().map(|item| safe::line(&format!("{what}: {item}"))));
         }
     }
+    let faults = cell.faults.iter();
+    for (arm, fault) in faults.filter(|(_, fault)| fault.role.as_ref() == Some(&node.role)) {
+        lines.push(format!("{arm}, {}: {}", fault.stage, fault.cause.words()));
+        lines.extend(evidence::fault_lines(summary, fault));
+        let screen = fault.screen.as_ref().map(|screen| summary.screen(screen));
+        attached.extend(screen.map(|path| format!("\n{ATTACHMENT}{}]]", safe::line(&path))));
+    }
     if !lines.is_empty() {
-        case.set_system_out(lines.join("\n"));
+        case.set_system_out(said(&lines) + &attached.concat());
     }
     case
 }
@@ -154,7 +169,7 @@ fn of_drift(cell: &CellJudgement, node: &NodeJudgement) -> TestCase {
     let mut case = TestCase::new(safe::line(&format!("drift of {}", node.role)), status);
     case.set_classname(safe::line(&format!("{}/{}", cell.id, node.role)));
     if !lines.is_empty() {
-        case.set_system_out(lines.join("\n"));
+        case.set_system_out(said(&lines));
     }
     case
 }
@@ -195,7 +210,7 @@ fn of_scenario(
             .iter()
             .map(|step| format!("measured {}", measured::line(step))),
     );
-    case.set_system_out(steps.join("\n"));
+    case.set_system_out(said(&steps));
     case
 }
 

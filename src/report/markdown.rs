@@ -3,13 +3,30 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use crate::gate::{Counts, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
+use crate::model::screen::Screen;
 use crate::report::view::Summary;
 use crate::report::words::{self, cells, length};
 use crate::report::{drift, evidence, learned, measured, times};
 use crate::verdict::Verdict;
+
+/// What a link's target has written by its number (<https://spec.commonmark.org/0.31.2/#link-destination>).
+const TARGET: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'%')
+    .add(b'(')
+    .add(b')')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'`');
 
 /// The whole report.
 pub fn render(summary: &Summary<'_>) -> String {
@@ -78,6 +95,9 @@ fn write(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
     }
     for evidence in evidence::collect(summary) {
         write_evidence(out, &evidence)?;
+        for (arm, screen) in &evidence.screens {
+            write_screen(out, summary, screen, &arm.to_string())?;
+        }
     }
     write_faults(out, summary)?;
     write_drift(out, summary)?;
@@ -165,11 +185,26 @@ fn write_faults(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
                 safe::md(&cell.id.0),
                 fault.cause.words(),
                 fault.stage,
-                safe::md_block(&evidence::fault_lines(fault)).trim_end()
+                safe::md_block(&evidence::fault_lines(summary, fault)).trim_end()
             )?;
+            if let Some(screen) = &fault.screen {
+                let of = fault.role.as_deref().unwrap_or("the node");
+                write_screen(out, summary, screen, of)?;
+            }
         }
     }
     Ok(())
+}
+
+/// A picture of a screen. Its path is a link's target: what could end that is written by its number.
+fn write_screen(out: &mut String, summary: &Summary<'_>, screen: &Screen, of: &str) -> std::fmt::Result {
+    let path = summary.screen(screen);
+    writeln!(
+        out,
+        "\n![screen of {}]({})",
+        safe::md(of),
+        utf8_percent_encode(&path, TARGET)
+    )
 }
 
 fn write_drift(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {

@@ -1,6 +1,6 @@
 //! A plan as a person reads it: what would be run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::input::safe::{line, whole};
 use crate::input::words::count;
 use crate::model::drift::Effect;
+use crate::model::machine::MachinePlan;
 use crate::model::observation::Class;
 use crate::model::plan::{HostPlan, Plan};
 use crate::model::policy::{
@@ -133,6 +134,15 @@ fn totals(plan: &Plan, time: &str) -> String {
         format!("soak: {}", soak(plan)),
         format!("network: {}", network(&plan.network)),
     ];
+    lines.extend(machines(plan));
+    let nodes = plan.cells.iter().flat_map(|cell| &cell.nodes);
+    let kept = nodes.filter(|node| !node.addresses.is_given()).count();
+    if kept > 0 {
+        lines.push(format!(
+            "addresses: {} with production's own",
+            count(kept, "node")
+        ));
+    }
     lines.extend(plan.hosts.iter().map(|plan| format!("host: {}", host(plan))));
     if let Some(largest) = plan.cells.iter().max_by_key(|cell| cell.arm_memory()) {
         lines.push(format!(
@@ -170,9 +180,24 @@ fn totals(plan: &Plan, time: &str) -> String {
     })
 }
 
+/// The machines that are not usual, by image.
+fn machines(plan: &Plan) -> Vec<String> {
+    let nodes = plan.cells.iter().flat_map(|cell| &cell.nodes);
+    let images: BTreeMap<&str, &MachinePlan> = nodes
+        .map(|node| (node.image.name.as_str(), &node.image.machine))
+        .collect();
+    let unusual = images.into_iter().filter(|(_, machine)| !machine.is_usual());
+    unusual
+        .map(|(image, machine)| format!("machine of {image}: {machine}"))
+        .collect()
+}
+
 fn updates(policy: &UpdatePolicy) -> String {
     let mut text = match policy.mode {
-        UpdateMode::Security => "those of the security archive".to_owned(),
+        UpdateMode::Security if policy.security_origins.is_empty() => {
+            "those of the security archive".to_owned()
+        }
+        UpdateMode::Security => format!("those of {}", policy.security_origins.join(", ")),
         UpdateMode::All => "all that are pending".to_owned(),
         UpdateMode::Listed => format!("of {}", policy.listed.join(", ")),
     };

@@ -1,6 +1,7 @@
 //! A run as every format reads it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::decide::Decided;
@@ -10,6 +11,7 @@ use crate::model::id::{Arm, CellId, RunId};
 use crate::model::observation::{Moment, Observation};
 use crate::model::plan::Plan;
 use crate::model::policy::{NetworkMode, RebootPolicy};
+use crate::model::screen::Screen;
 use crate::record::journal::{self, Loaded};
 use crate::report::words::traffic;
 use crate::verdict::{CellJudgement, Judgement, standing};
@@ -33,6 +35,8 @@ pub struct Summary<'a> {
     pub decision: &'a Decision,
     /// What has come since the run was made; nothing where that was not asked.
     pub since: Vec<String>,
+    /// The run's folder, where it is known: what it keeps beside its journal is there.
+    pub folder: Option<&'a Path>,
     /// What was seen of each node after the reboot, the last of several.
     observed: BTreeMap<(&'a CellId, Arm, &'a str), &'a Observation>,
 }
@@ -49,7 +53,10 @@ pub(super) struct Host<'a> {
 impl<'a> Summary<'a> {
     /// The view of a run that was decided.
     pub fn of(decided: &'a Decided) -> Self {
-        Self::new(&decided.journal, &decided.judgement, &decided.decision)
+        Self {
+            folder: decided.folder.as_deref(),
+            ..Self::new(&decided.journal, &decided.judgement, &decided.decision)
+        }
     }
 
     /// A journal with its judgement and decision.
@@ -63,6 +70,7 @@ impl<'a> Summary<'a> {
             judgement,
             decision,
             since: Vec::new(),
+            folder: None,
             observed: observed(&journal.records),
         }
     }
@@ -143,6 +151,14 @@ impl<'a> Summary<'a> {
         Some(format!(
             "reboot when needed: {count} of {all} cells needed none and were not rebooted, in both arms"
         ))
+    }
+
+    /// Where a picture of a node's screen is.
+    pub(super) fn screen(&self, screen: &Screen) -> String {
+        match self.folder {
+            Some(folder) => folder.join(screen.as_str()).display().to_string(),
+            None => screen.to_string(),
+        }
     }
 
     /// What was seen of a node after the reboot.

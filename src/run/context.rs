@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::model::arm::ArmPlan;
 use crate::model::id::Arm;
+use crate::record::screens::Screens;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::pinned::Pinned;
 use crate::run::reboot::Reboots;
@@ -27,6 +28,7 @@ pub struct Context {
     pub up: Notify,
     pub reboots: Reboots,
     pub pinned: Pinned,
+    pub screens: Screens,
     pub mask: Mask,
 }
 

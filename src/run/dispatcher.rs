@@ -89,6 +89,7 @@ fn record(journal: &mut Journal, at: Timestamp, (arm, event): Said) -> Result<Re
                 role: None,
                 message: format!("more was said than a record may hold: {error}"),
                 detail: String::new(),
+                screen: None,
                 hint: None,
             };
             journal.write(at, Some(arm), Event::ArmFailed { fault })

@@ -12,6 +12,7 @@ use crate::model::arm::ArmPlan;
 use crate::model::event::{Event, FORMAT};
 use crate::record::journal::Journal;
 use crate::record::ledger::Ledger;
+use crate::record::screens::Screens;
 use crate::record::state::RunDir;
 use crate::run::arm::ArmRun;
 use crate::run::context::Context;
@@ -67,6 +68,12 @@ pub async fn try_scenarios(
 ) -> Result<Tried, RunError> {
     let cell = setup.plan.cells.first();
     let arm = cell.map(|cell| ArmPlan::trial(&setup.plan, cell, reboot, keep));
+    alone(setup, capacities, run_dir, arm).await
+}
+
+/// Boots the nodes of the plan's first cell and asks each what it is: no journal of a run is written, and nothing is decided.
+pub async fn first_look(setup: Setup, capacities: &Capacities, run_dir: &RunDir) -> Result<Tried, RunError> {
+    let arm = setup.plan.cells.first().map(ArmPlan::first_look);
     alone(setup, capacities, run_dir, arm).await
 }
 
@@ -156,7 +163,14 @@ fn open(setup: Setup, run_dir: &RunDir, journal: &Path) -> Result<(Arc<Context>,
     let sites = setup.hosts.iter().map(site).collect();
     let resumed = setup.resumed.as_ref().map_or(&[][..], |resumed| &resumed.records);
     let pinned = Pinned::known(&setup.plan, resumed);
+    let screens = Screens::of(run_dir.path());
+    if let Some(resumed) = &setup.resumed
+        && let Err(error) = screens.take_over(&run_dir.path().with_file_name(resumed.from.as_str()))
+    {
+        tracing::warn!("pictures of run {} are not taken over: {error}", resumed.from);
+    }
     let context = Arc::new(Context {
+        screens,
         run_dir: run_dir.path().to_owned(),
         mask: setup.secrets.mask(),
         reboots: Reboots::of(&setup.plan),

@@ -3,6 +3,7 @@
 mod begin;
 mod isolate;
 mod judging;
+mod look;
 mod measure;
 mod observe;
 mod prove;

@@ -39,6 +39,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::Resolved { .. }
         | Event::RebootSkipped
         | Event::Proved { .. }
+        | Event::Asked { .. }
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }
         | Event::ArmFinished
@@ -120,6 +121,7 @@ mod tests {
                 role: Some(role),
                 message: "to run hunter2".to_owned(),
                 detail: "console: hunter2".to_owned(),
+                screen: None,
                 hint: None,
             },
         };

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::id::{ArmKind, CellId, RunId};
 use crate::model::name::{DomainName, FilterName, NameError, NetworkName, PoolName, VolumeName};
-use crate::model::plan::CellPlan;
+use crate::model::plan::{Addresses, CellPlan, NodePlan};
 
 /// Nodes of a cell that have MAC addresses of their own.
 const NODES: usize = 256;
@@ -25,9 +25,22 @@ pub fn pool(run: &RunId) -> PoolName {
     PoolName::of_run(run)
 }
 
-/// The volume of a sealed image in the run's pool.
-pub fn base(image: &str) -> Result<VolumeName, NameError> {
-    VolumeName::new(format!("{}.base.qcow2", image.replace('+', "-")))
+/// The volume of a sealed image's disk of that place in the run's pool.
+pub fn base(image: &str, at: usize) -> Result<VolumeName, NameError> {
+    VolumeName::new(format!("{}.base{}", image.replace('+', "-"), qcow2(at)))
+}
+
+/// The volume of the firmware's variables that an image was installed with.
+pub fn base_nvram(image: &str) -> Result<VolumeName, NameError> {
+    VolumeName::new(format!("{}.base.fd", image.replace('+', "-")))
+}
+
+/// The ending of a disk's name; no role and no image is called so that two disks could have one name.
+pub fn qcow2(at: usize) -> String {
+    match at {
+        0 => ".qcow2".to_owned(),
+        at => format!(".{at}.qcow2"),
+    }
 }
 
 /// What an arm's own things are called after. What another try of its cell left may still be there.
@@ -53,9 +66,14 @@ pub fn domain(arm_name: &str, role: &str) -> Result<DomainName, NameError> {
     DomainName::new(format!("{arm_name}-{role}"))
 }
 
-/// A node's overlay in the run's pool.
-pub fn overlay(domain: &DomainName) -> Result<VolumeName, NameError> {
-    VolumeName::new(format!("{domain}.qcow2"))
+/// A node's overlay of its disk of that place in the run's pool.
+pub fn overlay(domain: &DomainName, at: usize) -> Result<VolumeName, NameError> {
+    VolumeName::new(format!("{domain}{}", qcow2(at)))
+}
+
+/// The variables of a node's firmware in the run's pool.
+pub fn nvram(domain: &DomainName) -> Result<VolumeName, NameError> {
+    VolumeName::new(format!("{domain}.fd"))
 }
 
 /// The network that all clones of a run share.
@@ -72,6 +90,14 @@ pub fn filter(run: &RunId) -> FilterName {
 pub fn mac(run: &RunId, cell: &CellId, role: &str) -> String {
     let hash = Sha256::digest(format!("{run}/{cell}/{role}"));
     format!("52:54:00:{:02x}:{:02x}:{:02x}", hash[0], hash[1], hash[2])
+}
+
+/// The MAC addresses of a node's cards on its arm's wire: those that it keeps, where its image tells them, or [`mac`].
+pub fn wire_macs(run: &RunId, cell: &CellId, node: &NodePlan) -> Vec<String> {
+    match &node.addresses {
+        Addresses::Kept { macs } if !macs.is_empty() => macs.clone(),
+        Addresses::Kept { .. } | Addresses::Given => vec![mac(run, cell, &node.role)],
+    }
 }
 
 /// A node's MAC address on the run's outlet, where all clones meet: counted, so that no two are alike.
@@ -146,8 +172,8 @@ mod tests {
             "pg-20261123-140912-7c1f-3-treatment-web"
         );
         assert_eq!(
-            base("debian-12+web").expect("a name").as_str(),
-            "debian-12-web.base.qcow2"
+            [0, 1].map(|at| base("debian-12+web", at).expect("a name").to_string()),
+            ["debian-12-web.base.qcow2", "debian-12-web.base.1.qcow2"]
         );
         let cell = CellId::new("web", "debian-12");
         assert_eq!(mac(&run, &cell, "web"), mac(&run, &cell, "web"));

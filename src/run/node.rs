@@ -12,8 +12,9 @@ use crate::model::name::DomainName;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::NodePlan;
 use crate::model::scenario::Action;
-use crate::port::{AgentError, ExecOutput, GuestAgent, LabError, VmState};
+use crate::port::{AgentAbout, AgentError, ExecOutput, GuestAgent, LabError, VmState};
 use crate::run::context::Context;
+use crate::run::evidence::{self, new_of, tail};
 use crate::run::site::Site;
 use crate::run::waiting::GuestTime;
 use crate::step::cookies::Jar;
@@ -68,24 +69,9 @@ pub fn fault(stage: Stage, role: Option<&str>, error: LabError) -> Fault {
         role: role.map(str::to_owned),
         message: error.message,
         detail: String::new(),
+        screen: None,
         hint: error.hint,
     }
-}
-
-/// The end of an output, for a fault's detail.
-pub fn tail(text: &str) -> String {
-    const LINES: usize = 40;
-    const BYTES: usize = 8 * 1024;
-    let lines: Vec<&str> = text.lines().collect();
-    let mut tail = lines[lines.len().saturating_sub(LINES)..].join("\n");
-    if tail.len() > BYTES {
-        let mut cut = tail.len() - BYTES;
-        while !tail.is_char_boundary(cut) {
-            cut += 1;
-        }
-        tail.drain(..cut);
-    }
-    tail
 }
 
 impl<'a> Node<'a> {
@@ -139,6 +125,12 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// A fault of this node with what shows it: the end of its console, and its screen.
+    pub async fn shown(&self, fault: Fault) -> Fault {
+        let (host, run) = (self.site.host.as_ref(), &self.context.setup.run);
+        evidence::shown(fault, host, (run, &self.domain), &self.context.screens).await
+    }
+
     /// Waits until the agent answers in another boot than `old`, and its services have settled.
     pub async fn ready(&self, stage: Stage, deadline: Period, old: Option<&str>) -> Result<(), Fault> {
         let _wait = self.guests.wait();
@@ -159,26 +151,53 @@ impl<'a> Node<'a> {
                     Ok(_) | Err(_) => {}
                 }
             }
-            if let Some(fault) = self.stopped(stage).await {
-                return Err(fault);
-            }
-            if looked.elapsed() >= CONSOLE {
-                looked = Instant::now();
-                if let Some(fault) = self.dead(stage).await {
-                    return Err(fault);
-                }
-            }
-            if started.elapsed() >= deadline.0 {
-                return Err(self.never_ready(stage, deadline, old.is_some()).await);
-            }
-            tokio::select! {
-                () = sleep(PAUSE) => {}
-                () = self.context.setup.stop.cancelled() => return Err(self.interrupted(stage)),
-            }
+            self.wait_on(stage, deadline, (started, &mut looked), old.is_some())
+                .await?;
         }
         // What it answers is a matter for the scenarios: a unit that failed is found there, in both arms alike.
         self.exec(stage, &self.system().settle(SETTLE)).await?;
         Ok(())
+    }
+
+    /// One turn of a wait for its agent, which ends where there is nothing to wait for; when it was begun, and when the console
+    /// was last looked at.
+    async fn wait_on(
+        &self,
+        stage: Stage,
+        deadline: Period,
+        (started, looked): (Instant, &mut Instant),
+        rebooting: bool,
+    ) -> Result<(), Fault> {
+        if let Some(fault) = self.stopped(stage).await {
+            return Err(fault);
+        }
+        if looked.elapsed() >= CONSOLE {
+            *looked = Instant::now();
+            if let Some(fault) = self.dead(stage).await {
+                return Err(fault);
+            }
+        }
+        if started.elapsed() >= deadline.0 {
+            return Err(self.never_ready(stage, deadline, rebooting).await);
+        }
+        tokio::select! {
+            () = sleep(PAUSE) => Ok(()),
+            () = self.context.setup.stop.cancelled() => Err(self.interrupted(stage)),
+        }
+    }
+
+    /// Waits until its agent tells what it is and may do, whether or not it runs commands.
+    pub async fn about(&self, stage: Stage, deadline: Period) -> Result<AgentAbout, Fault> {
+        let _wait = self.guests.wait();
+        let started = Instant::now();
+        let mut looked = started;
+        loop {
+            if let Ok(about) = self.agent.about(PING.min(deadline.0)).await {
+                return Ok(about);
+            }
+            self.wait_on(stage, deadline, (started, &mut looked), false)
+                .await?;
+        }
     }
 
     /// Reads the id of its present boot again.
@@ -205,13 +224,12 @@ impl<'a> Node<'a> {
             (Cause::AgentSilent, "a first answer of the guest agent")
         };
         let mut fault = self.fault(stage, cause, format!("waited {deadline} for {what}"));
-        fault.detail = tail(&self.site.host.console_tail(&self.domain).await);
         fault.hint = Some(
             "look at the end of the console; is qemu-guest-agent installed and started in the image? A slow host may \
              need longer [deadlines]"
                 .into(),
         );
-        fault
+        self.shown(fault).await
     }
 
     /// The fault of a guest whose console says that it does not run: that is known long before a wait for it is over.
@@ -235,7 +253,7 @@ impl<'a> Node<'a> {
         let message = format!("its console says: {}", clip(dead.line));
         let mut fault = self.told_fault(stage, cause, message, &console);
         fault.hint = Some(hint.into());
-        Some(fault)
+        Some(self.shown(fault).await)
     }
 
     /// The fault of a VM that does not run any more.
@@ -269,9 +287,8 @@ impl<'a> Node<'a> {
             ),
         };
         let mut fault = self.fault(stage, cause, message);
-        fault.detail = tail(&self.site.host.console_tail(&self.domain).await);
         fault.hint = Some(hint.into());
-        Some(fault)
+        Some(self.shown(fault).await)
     }
 
     /// Runs a command to its end. An exit code is an answer, never a fault.
@@ -310,7 +327,10 @@ impl<'a> Node<'a> {
                     .into(),
             );
         }
-        Err(fault)
+        Err(match &error {
+            AgentError::Silent(_) | AgentError::Timeout(_) => self.shown(fault).await,
+            AgentError::Forbidden(_) | AgentError::Refused(_) | AgentError::Garbled(_) => fault,
+        })
     }
 
     /// Runs a command whose success is taken for granted; its output as text.
@@ -362,7 +382,8 @@ impl<'a> Node<'a> {
                 ));
             }
             Err(error) => {
-                return Err(self.fault(stage, Cause::AgentLost, format!("to ask for a reboot: {error}")));
+                let fault = self.fault(stage, Cause::AgentLost, format!("to ask for a reboot: {error}"));
+                return Err(self.shown(fault).await);
             }
         }
         self.ready(stage, deadline, Some(&old)).await
@@ -442,17 +463,6 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What of the end of a console has come since it ended in `before`.
-fn new_of<'c>(console: &'c str, before: &str) -> &'c str {
-    const KNOWN: usize = 256;
-    let known: Vec<char> = before.chars().rev().take(KNOWN).collect();
-    let known: String = known.into_iter().rev().collect();
-    match console.rfind(&known) {
-        Some(at) if !known.is_empty() => &console[at + known.len()..],
-        Some(_) | None => console,
-    }
-}
-
 /// An exit code in words.
 pub fn exit_words(exit: Option<i32>) -> String {
     exit.map_or_else(|| "none (a signal ended it)".to_owned(), |code| code.to_string())
@@ -468,22 +478,5 @@ pub fn output_text(output: &ExecOutput) -> String {
         stdout.into_owned()
     } else {
         format!("{stdout}\n{stderr}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::new_of;
-
-    #[test]
-    fn what_a_console_said_before_a_reboot_is_of_another_boot() {
-        let before = "You are in emergency mode\nweb login: ";
-        assert_eq!(
-            new_of("You are in emergency mode\nweb login: up\n", before),
-            "up\n"
-        );
-        assert_eq!(new_of("only new", before), "only new");
-        assert_eq!(new_of("all", ""), "all");
-        assert_eq!(new_of("", before), "");
     }
 }

@@ -1,7 +1,9 @@
 //! Whether the hosts can hold a plan at all, before anything is made.
 
+use std::path::Path;
 use std::time::Duration;
 
+use crate::model::machine::MachinePlan;
 use crate::model::outcome::Cause;
 use crate::model::plan::CellPlan;
 use crate::model::policy::NetworkMode;
@@ -29,6 +31,12 @@ impl Capacities {
 /// Checks that each cell of the plan finds a host that can hold it, and that all can isolate their clones where that is
 /// promised.
 pub async fn preflight(setup: &Setup) -> Result<Capacities, LabError> {
+    let mut machines: Vec<&MachinePlan> = Vec::new();
+    for node in setup.plan.cells.iter().flat_map(|cell| &cell.nodes) {
+        if !machines.contains(&&node.image.machine) {
+            machines.push(&node.image.machine);
+        }
+    }
     let mut rooms = Vec::new();
     let mut silent = None;
     for HostSetup { plan, host, .. } in &setup.hosts {
@@ -37,7 +45,12 @@ pub async fn preflight(setup: &Setup) -> Result<Capacities, LabError> {
             NetworkMode::Open => {}
         }
         let has = match host.capacity().await {
-            Ok(has) => has,
+            Ok(has) => {
+                for machine in &machines {
+                    host.can_have(machine).await?;
+                }
+                has
+            }
             // Nothing is given to it; whoever watches it will find it lost.
             Err(error) => {
                 silent.get_or_insert(error);
@@ -93,11 +106,18 @@ fn queue(setup: &Setup, needs: Vec<CellNeeds>, rooms: &[Room]) -> Queue {
 }
 
 fn needs(setup: &Setup) -> Vec<CellNeeds> {
-    let size = |image: &str| {
-        let file = setup.images.get(image).and_then(|file| file.metadata().ok());
-        Mib(file.map_or(0, |metadata| metadata.len() / (1024 * 1024)))
-    };
     let plan = &setup.plan;
+    let size = |image: &str| {
+        let mut nodes = plan.cells.iter().flat_map(|cell| &cell.nodes);
+        let node = nodes.find(|node| node.image.name == image);
+        let more = node.into_iter().flat_map(|node| &node.image.machine.more_disks);
+        let disks = setup.images.get(image).map(|first| {
+            let files = more.map(|disk| first.with_file_name(&disk.file));
+            let bytes = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
+            files.fold(bytes(first), |sum, file| sum.saturating_add(bytes(&file)))
+        });
+        Mib(disks.unwrap_or(0) / (1024 * 1024))
+    };
     let cells = plan.cells.iter();
     cells
         .map(|cell| CellNeeds::of(plan, cell, size, |arm| setup.expected.of(&cell.id, arm)))
@@ -127,10 +147,12 @@ fn refusal(cell: &CellPlan, needs: &CellNeeds, uri: &HostUri, room: &Room) -> Op
         ("needs", "")
     };
     if needs.networks && !room.networks {
-        let message = format!(
-            "cell {} has several nodes, and {uri} has no networks between them",
-            cell.id
-        );
+        let needs = if cell.keeps_addresses() {
+            "keeps the addresses of its nodes"
+        } else {
+            "has several nodes"
+        };
+        let message = format!("cell {} {needs}, and {uri} has no networks between them", cell.id);
         return Some(
             LabError::new(Cause::HostRefused, message)
                 .with_hint("run it on qemu:///system; `patchgate doctor` tells why that does not answer"),

@@ -4,7 +4,7 @@ pub mod ahead;
 mod host;
 pub mod loss;
 pub mod outlet;
-mod resources;
+pub mod resources;
 pub mod saved;
 
 pub use host::Site;

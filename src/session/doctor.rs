@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::host::connect::connect;
 use crate::host::connected::Connected;
+use crate::model::hardware::{Firmware, Hardware};
 use crate::model::id::RunId;
+use crate::model::machine::MachinePlan;
 use crate::model::name::PoolName;
 use crate::model::plan::{HostPlan, NODE_OVERHEAD_MIB};
 use crate::model::policy::Accel;
@@ -72,6 +74,7 @@ async fn examine_host(host: &HostPlan) -> Vec<Check> {
             // Named as a run's, so that `clean` finds what a killed doctor leaves.
             let run = begin::new_id();
             checks.push(pool(lab, &run).await);
+            checks.push(machines(lab).await);
             checks.push(network::networks(lab, &run).await);
             checks.push(network::isolation(lab, &run).await);
             if lab.is_local() {
@@ -180,6 +183,35 @@ async fn pool(lab: &dyn Connected, run: &RunId) -> Check {
         Ok(()) => Check::ok("pool", "a storage pool can be made and removed"),
         Err(error) => Check::failed("pool", error),
     }
+}
+
+/// What some machines want beside QEMU; a run is refused where one of its own does not get it.
+async fn machines(lab: &dyn Connected) -> Check {
+    let of = |firmware, tpm| {
+        MachinePlan::of(Hardware {
+            firmware,
+            tpm,
+            ..Hardware::default()
+        })
+    };
+    let (mut missing, mut remedies) = (Vec::new(), Vec::new());
+    for (firmware, tpm) in [
+        (Firmware::Uefi, false),
+        (Firmware::UefiSecure, false),
+        (Firmware::Bios, true),
+    ] {
+        if let Err(error) = lab.can_have(&of(firmware, tpm)).await {
+            missing.push(error.message);
+            remedies.extend(error.hint.filter(|hint| !remedies.contains(hint)));
+        }
+    }
+    if missing.is_empty() {
+        return Check::ok(
+            "hardware",
+            "VMs can have UEFI, with Secure Boot or without, and a TPM",
+        );
+    }
+    Check::warning("hardware", missing.join("; "), remedies.join("; "))
 }
 
 /// Programs that libvirt itself needs beside QEMU.

@@ -10,7 +10,7 @@ use crate::host::proxy::SquidLauncher;
 use crate::image::catalogue::{self, ImageDef, Store, choices};
 use crate::image::manifest::DamagedImage;
 use crate::image::warm::WarmStore;
-use crate::input::finding::Finding;
+use crate::input::finding::{Finding, Severity};
 use crate::lab::file::Lab;
 use crate::lab::open::Refused;
 use crate::lab::scenario::files::Contents;
@@ -21,6 +21,7 @@ use crate::port::ProxyLauncher;
 use crate::record::durations;
 use crate::record::state::State;
 use crate::secret::Secrets;
+use crate::session::facts;
 use crate::session::secrets::{self, SecretError};
 
 /// Why nothing can be started; nothing was.
@@ -38,6 +39,9 @@ pub enum InputError {
     /// The store of saved states, beside it, cannot be opened.
     #[error("the store of saved states cannot be opened: {0}")]
     Warm(io::Error),
+    /// The plan of a look has no digest.
+    #[error("the look cannot be planned: {0}")]
+    NoPlan(String),
     /// Images of the plan are not in the store.
     #[error("not built yet: {}", .0.join(", "))]
     Missing(Vec<String>),
@@ -71,6 +75,7 @@ impl InputError {
                 Some(format!("`patchgate image build {image} --rebuild` makes it anew"))
             }
             Self::Secret(error) => Some(error.hint()),
+            Self::NoPlan(_) => Some("this is a defect in patchgate: please report it".to_owned()),
         }
     }
 
@@ -81,6 +86,7 @@ impl InputError {
             Self::Select(_)
             | Self::Store(_)
             | Self::Warm(_)
+            | Self::NoPlan(_)
             | Self::Missing(_)
             | Self::Damaged { .. }
             | Self::Secret(_) => &[],
@@ -148,9 +154,18 @@ impl Inputs {
             nodes.any(|node| node.image.name == image.name)
         };
         images.retain(used);
+        let known = facts::findings(&checked.lab, &images, &families);
+        let (wrong, worth_knowing): (Vec<_>, Vec<_>) = known
+            .into_iter()
+            .partition(|finding| finding.severity == Severity::Error);
+        if !wrong.is_empty() {
+            return Err(checked.refused(wrong).into());
+        }
+        let mut warnings = checked.warnings;
+        warnings.extend(worth_knowing);
         Ok(Self {
             lab: checked.lab,
-            warnings: checked.warnings,
+            warnings,
             contents: checked.contents,
             plan,
             families,
@@ -210,10 +225,13 @@ pub fn open_store() -> Result<Store, InputError> {
     Store::open().map_err(InputError::Store)
 }
 
-/// What is wrong with the recipes of a lab.
+/// What is wrong with the recipes of a lab, or with what is known of its images.
 pub fn recipe_findings(lab: &Lab) -> Vec<Finding> {
     match Store::named() {
-        Ok(store) => catalogue::needed(lab, &store).err().unwrap_or_default(),
+        Ok(store) => match catalogue::needed(lab, &store) {
+            Ok(images) => facts::findings(lab, &images, &Families::default()),
+            Err(findings) => findings,
+        },
         Err(error) => {
             tracing::warn!("recipes are not checked, as the image store cannot be opened: {error}");
             Vec::new()

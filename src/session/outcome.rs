@@ -1,11 +1,15 @@
 //! What came of a trial, from its record.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use crate::model::event::{Event, StepReport};
 use crate::model::id::RunId;
 use crate::model::outcome::{Fault, ScenarioOutcome};
 use crate::model::scenario::When;
+use crate::model::screen::Screen;
 use crate::record::journal::Loaded;
 use crate::run::Tried;
 
@@ -34,6 +38,9 @@ pub struct Outcome {
     pub scenarios: Vec<Scenario>,
     /// What ended it before its time.
     pub faults: Vec<Fault>,
+    /// Pictures of nodes' screens, as PNG, where one did not come up or was lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub screens: Vec<PathBuf>,
     /// What was left running on purpose.
     pub kept: Vec<Kept>,
     /// All that is left on the host, kept or not, in words.
@@ -77,9 +84,20 @@ pub struct Kept {
     pub console: String,
 }
 
+/// The pictures that its records name, each once.
+pub(super) fn screens(loaded: &Loaded) -> impl Iterator<Item = &Screen> {
+    let mut seen = BTreeSet::new();
+    let named = loaded.records.iter().filter_map(|record| match &record.event {
+        Event::ArmFailed { fault } => fault.screen.as_ref(),
+        Event::StepFinished { report, .. } | Event::CleanedUp { report, .. } => report.screen.as_ref(),
+        _ => None,
+    });
+    named.filter(move |screen| seen.insert(screen.as_str()))
+}
+
 impl Outcome {
-    /// Reads a trial's record.
-    pub fn of(loaded: &Loaded, tried: Tried) -> Self {
+    /// Reads a trial's record, in that folder.
+    pub fn of(loaded: &Loaded, tried: Tried, folder: &Path) -> Self {
         let cell = loaded.plan.cells.first();
         let names = cell.map_or(&[][..], |cell| &cell.scenarios);
         let mut scenarios: Vec<Scenario> = names
@@ -144,6 +162,9 @@ impl Outcome {
             cell: cell.map_or_else(String::new, |cell| cell.id.0.clone()),
             result,
             scenarios,
+            screens: screens(loaded)
+                .map(|screen| folder.join(screen.as_str()))
+                .collect(),
             faults,
             kept: tried
                 .kept

@@ -17,6 +17,7 @@ use crate::run::{self, Capacities, RunError, Setup, Trial};
 use crate::session::begin::{next_id, now};
 use crate::session::hosts::{self, HostsError};
 use crate::session::inputs::Kit;
+use crate::session::look::Look;
 use crate::session::outcome::Outcome;
 use crate::session::signals::{self, Abandon};
 use crate::verdict;
@@ -157,7 +158,7 @@ impl Ready {
     }
 
     /// Tries the scenarios of a plan of one cell, and returns what came of it. Nothing of it is left, on the host or in the
-    /// state folder, but for what is kept on purpose or cannot be removed.
+    /// state folder, but for what is kept on purpose or cannot be removed, and pictures of screens.
     pub async fn attempt(self, trial: Trial, abandon: Abandon) -> Result<Outcome, SessionError> {
         let run_dir = self.state.create_run(&self.setup.run)?;
         let signals = self.watch(&run_dir, abandon);
@@ -168,13 +169,26 @@ impl Ready {
             run_dir.keep()?;
         }
         let loaded = journal::read(&run_dir.trial()).map_err(SessionError::Record)?;
-        let outcome = Outcome::of(&loaded, tried);
-        if outcome.left_behind.is_empty()
-            && let Err(error) = std::fs::remove_dir_all(run_dir.path())
-        {
-            tracing::warn!("{} cannot be removed: {error}", run_dir.path().display());
+        let outcome = Outcome::of(&loaded, tried, run_dir.path());
+        if outcome.left_behind.is_empty() && outcome.screens.is_empty() {
+            forget(&run_dir);
         }
         Ok(outcome)
+    }
+
+    /// Boots the nodes of a plan of one cell and asks each what it is. What is left of it is as after [`Ready::attempt`].
+    pub async fn look(self, abandon: Abandon) -> Result<Look, SessionError> {
+        let run_dir = self.state.create_run(&self.setup.run)?;
+        let signals = self.watch(&run_dir, abandon);
+        let looked = run::first_look(self.setup, &self.capacities, &run_dir).await;
+        signals.abort();
+        let left_behind = looked?.left_behind;
+        let loaded = journal::read(&run_dir.trial()).map_err(SessionError::Record)?;
+        let look = Look::of(&loaded, left_behind, run_dir.path());
+        if look.left_behind.is_empty() && look.screens.is_empty() {
+            forget(&run_dir);
+        }
+        Ok(look)
     }
 
     fn watch(&self, run_dir: &RunDir, abandon: Abandon) -> JoinHandle<()> {
@@ -184,5 +198,12 @@ impl Ready {
             self.setup.observer.clone(),
             abandon,
         ))
+    }
+}
+
+/// Removes the folder of what is no run.
+fn forget(run_dir: &RunDir) {
+    if let Err(error) = std::fs::remove_dir_all(run_dir.path()) {
+        tracing::warn!("{} cannot be removed: {error}", run_dir.path().display());
     }
 }

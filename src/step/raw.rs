@@ -1,6 +1,7 @@
 //! What came back from a guest.
 
 use crate::guest::answer::ResultsFile;
+use crate::model::screen::Screen;
 
 /// What came back from the guest for one attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Raw {
     pub timed_out: bool,
     /// The files of results that a script wrote, where it was to write some and did.
     pub results: Vec<ResultsFile>,
+    /// The picture of the node's screen, where it was kept.
+    pub screen: Option<Screen>,
     /// What kept the action from being performed to its end, in words.
     pub problem: Option<String>,
 }

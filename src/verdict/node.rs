@@ -57,7 +57,7 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
 
 /// Whether something is kept back on a node, and the policy lets that undecide.
 fn keeps_back(plan: &Plan, rest: &[Unrehearsed]) -> bool {
-    !plan.updates.kept_back.is_note() && rest.iter().any(|one| !one.why.is_chosen())
+    !plan.updates.kept_back.is_note() && rest.iter().any(|one| one.why.is_kept_back())
 }
 
 /// Whether nodes of a cell need not have been rebooted: the plan lets that be, the run says that it spared them, every

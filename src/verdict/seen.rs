@@ -149,6 +149,7 @@ impl<'a> Seen<'a> {
             | Event::RebootSkipped
             | Event::Proved { .. }
             | Event::Observed { .. }
+            | Event::Asked { .. }
             | Event::StepFinished { .. }
             | Event::CleanedUp { .. }
             | Event::ScenarioFinished { .. }
@@ -272,6 +273,7 @@ impl<'a> Seen<'a> {
             | Event::Fetched(_)
             | Event::Resumed { .. }
             | Event::Interrupted { .. }
+            | Event::Asked { .. }
             | Event::Finished { .. } => {}
         }
     }

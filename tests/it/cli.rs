@@ -158,6 +158,7 @@ fn a_changed_byte_of_an_image_is_named_and_refused() {
             "debian-12",
             "--role",
             "web",
+            "--no-probe",
         ])
         .assert()
         .success();

@@ -22,6 +22,7 @@ use patchgate::session::resume::Resume;
 
 use crate::testkit::guests::broken_by_updates;
 use crate::testkit::lab::{Lab, Quiet};
+use crate::testkit::machines;
 
 /// Looks on until a record, and keeps what stands on the disk then. The host takes nothing from there on, so that what the
 /// process still does is undone.
@@ -76,6 +77,12 @@ async fn dies_at(lab: &Lab, at: usize) -> (Option<(String, String)>, usize) {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_dies_at_any_record_can_be_cleaned_up_and_opens_no_gate() {
     dies(Lab::default, Gate::Open).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_one_whose_clones_have_disks_and_a_firmware_with_variables() {
+    dies(machines::lab, Gate::Open).await;
+    dies(machines::warm, Gate::Open).await;
 }
 
 /// A lab whose updates break its scenario, which is confirmed.

@@ -1,5 +1,6 @@
 //! Whole runs on the fake lab, by what they are about.
 
+mod addresses;
 mod broken;
 mod drift;
 mod noise;

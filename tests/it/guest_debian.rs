@@ -1,6 +1,7 @@
 //! Debian's parsers on recorded guest output, and the proof on made-up states.
 
 use patchgate::guest::apt::Apt;
+use patchgate::guest::debian::DEBIAN;
 use patchgate::guest::family::Updates;
 use patchgate::guest::linux::{action, boot};
 use patchgate::model::policy::{KeptBack, UpdateMode, UpdatePolicy};
@@ -18,6 +19,7 @@ fn policy(mode: UpdateMode) -> UpdatePolicy {
         exclude: Vec::new(),
         expect_updates: true,
         kept_back: KeptBack::Note,
+        security_origins: Vec::new(),
     }
 }
 
@@ -43,7 +45,7 @@ fn a_recorded_simulation_is_read_whole() {
 }
 
 fn choose(pending: &[Update], policy: &UpdatePolicy) -> Vec<Update> {
-    policy.choose(pending, |update| Apt.is_security(update))
+    policy.choose(pending, |update| Apt.is_security(update, DEBIAN.security))
 }
 
 #[test]

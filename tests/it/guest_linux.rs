@@ -413,3 +413,33 @@ fn what_a_program_writes_itself_while_it_runs_asks_for_no_reboot() {
     assert!(!hints.contains(&name), "{hints}");
     assert_eq!(hints.lines().next_back(), Some("end"));
 }
+
+/// The first look only reads, so that it can be taken here.
+#[test]
+fn a_first_look_is_taken_and_read_whole() {
+    let command = DEBIAN.system.look();
+    let output = perform(
+        &command,
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    let facts = DEBIAN.system.parse_look(&said).expect("an answer");
+    for section in [
+        "release",
+        "kernel",
+        "managers",
+        "disk",
+        "locale",
+        "configured",
+        "drivers",
+        "by_place",
+    ] {
+        assert_eq!(facts.unread.get(section), None, "{said}");
+    }
+    assert!(
+        !facts.release.id.is_empty() && !facts.disks.is_empty(),
+        "{facts:?}"
+    );
+    assert!(facts.managers.contains(&"apt-get".to_owned()), "{facts:?}");
+}

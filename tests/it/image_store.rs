@@ -12,10 +12,14 @@ use patchgate::image::build::stage::{BuildProgress, Stage};
 use patchgate::image::build::whole::build;
 use patchgate::image::catalogue::{Store, needed};
 use patchgate::image::error::BuildError;
+use patchgate::image::foreign::{Foreign, ForeignDisk};
+use patchgate::image::import::told::Unwatched;
 use patchgate::image::import::{Import, import};
+use patchgate::image::manifest::Sealed;
 use patchgate::input::finding::Source;
 use patchgate::lab::file::Lab;
 use patchgate::lab::load::parse;
+use patchgate::model::hardware::DiskHardware;
 use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "0123456789abcdef";
@@ -99,22 +103,33 @@ fn disk(dir: &Path, format: &str, name: &str) -> PathBuf {
     path
 }
 
-fn wanted(file: &Path) -> Import {
-    Import {
-        file: file.to_owned(),
+/// Imports a disk as one that has its role already; its file must have that digest, where one is given.
+fn take(file: &Path, sha256: Option<String>, store: &Store) -> Result<Sealed, BuildError> {
+    let asked = Import {
         os: "windows-server-2022".into(),
         role: Some("web".into()),
-        sha256: None,
-    }
+        sha256,
+        ..Import::default()
+    };
+    let foreign = Foreign {
+        disks: vec![ForeignDisk {
+            file: file.to_owned(),
+            name: "disk".into(),
+            format: None,
+            hardware: DiskHardware::default(),
+        }],
+        ..Foreign::default()
+    };
+    let made = import(&asked, foreign, store, &Unwatched, &CancellationToken::new());
+    made.map(|made| made.sealed)
 }
 
 #[test]
 fn a_disk_is_imported_whole_sealed_and_only_once() {
     let (dir, store) = store();
-    let cancel = CancellationToken::new();
-    for format in ["raw", "qcow2", "vmdk", "vdi", "vhdx"] {
+    for format in ["qcow2", "vmdk", "vdi", "vhdx"] {
         let file = disk(dir.path(), format, &format!("disk.{format}"));
-        let sealed = import(&wanted(&file), &store, &cancel).expect(format);
+        let sealed = take(&file, None, &store).expect(format);
         assert_eq!(sealed.manifest.name, "windows-server-2022+web");
         assert_eq!(sealed.manifest.key, sealed.manifest.sha256);
         assert!(sealed.manifest.virtual_size >= 2 << 20);
@@ -131,7 +146,7 @@ fn a_disk_is_imported_whole_sealed_and_only_once() {
                 "{shown}"
             );
         }
-        let again = import(&wanted(&file), &store, &cancel).expect(format);
+        let again = take(&file, None, &store).expect(format);
         assert_eq!(again.dir, sealed.dir);
     }
     let listing = store.list().unwrap();
@@ -169,20 +184,17 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
     assert!(status.success());
     let pipe = dir.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut torn = wanted(&base);
-    torn.sha256 = Some("00".repeat(32));
-    for (import_of, words) in [
-        (wanted(&overlay), "its content is partly in"),
-        (wanted(&strange), "a disk of format qed"),
-        (wanted(&endless), "a disk of 5120 GiB; at most 4096 are taken"),
-        (wanted(&pipe), "is not a file"),
-        (wanted(&dir.path().join("nothing")), "is not there"),
-        (wanted(dir.path()), "is not a file"),
-        (torn, "its SHA-256 is"),
+    let zero = Some("00".repeat(32));
+    for (file, sha256, words) in [
+        (&overlay, None, "`overlay.qcow2` on `base.qcow2`"),
+        (&strange, None, "a disk of format qed"),
+        (&endless, None, "a disk of 5120 GiB; at most 4096 are taken"),
+        (&pipe, None, "is not a file"),
+        (&dir.path().join("nothing"), None, "is not there"),
+        (&dir.path().to_owned(), None, "is not a file"),
+        (&base, zero, "its SHA-256 is"),
     ] {
-        let error = import(&import_of, &store, &CancellationToken::new())
-            .unwrap_err()
-            .to_string();
+        let error = take(file, sha256, &store).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
         assert_eq!(content(&store), Vec::<String>::new(), "{words}");
     }
@@ -192,7 +204,7 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
 fn every_byte_of_a_sealed_image_is_in_its_manifest() {
     let (dir, store) = store();
     let file = disk(dir.path(), "qcow2", "disk.qcow2");
-    let sealed = import(&wanted(&file), &store, &CancellationToken::new()).unwrap();
+    let sealed = take(&file, None, &store).unwrap();
     let blocks = sealed.dir.join("blocks.sha256");
     assert!(sealed.manifest.files.contains_key("blocks.sha256"));
     let text = fs::read_to_string(&blocks).unwrap();

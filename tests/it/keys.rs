@@ -12,6 +12,7 @@ use patchgate::lab::load;
 use patchgate::lab::recipe::{keys as recipe, load_os};
 use patchgate::lab::scenario::keys as scenario;
 use patchgate::lab::scenario::parse;
+use patchgate::model::machine::MachinePlan;
 use patchgate::model::observation::Class;
 use patchgate::model::plan::ImagePin;
 use patchgate::model::scenario::Scenario;
@@ -318,6 +319,7 @@ fn plan_of(text: &str) -> Result<Value, String> {
             os: "debian-12".into(),
             key: "c0ffee".repeat(4),
             sha256: None,
+            machine: MachinePlan::default(),
         },
         recipes: BTreeMap::new(),
         sources: vec!["deb http://deb.debian.org/debian bookworm main".into()],

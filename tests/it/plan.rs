@@ -15,7 +15,9 @@ use patchgate::lab::load;
 use patchgate::lab::scenario::parse;
 use patchgate::lab::select::Selection;
 use patchgate::model::expected::Expected;
+use patchgate::model::hardware::Firmware;
 use patchgate::model::id::{Arm, CellId};
+use patchgate::model::machine::MachinePlan;
 use patchgate::model::plan::{HostPlan, ImagePin, Plan};
 use patchgate::model::scenario::Scenario;
 use patchgate::report;
@@ -24,7 +26,7 @@ use patchgate::session::predict::predict;
 use patchgate::units::Mib;
 use proptest::prelude::*;
 
-fn demo() -> (Lab, Vec<Scenario>) {
+pub fn demo() -> (Lab, Vec<Scenario>) {
     let checked =
         Lab::open(Path::new("patchgate.toml"), &Families::default()).expect("the demo lab is right");
     (checked.lab, checked.scenarios)
@@ -33,13 +35,13 @@ fn demo() -> (Lab, Vec<Scenario>) {
 /// The cells that `make demo` runs.
 const DEMO: &str = "web,database";
 
-fn demo_plan(lab: &Lab, scenarios: &[Scenario], images: &[ImageChoice]) -> Result<Plan, Vec<Finding>> {
+pub fn demo_plan(lab: &Lab, scenarios: &[Scenario], images: &[ImageChoice]) -> Result<Plan, Vec<Finding>> {
     let selection = Selection::parse(DEMO).expect("a selection");
     build_selected(lab, scenarios, images, Some(&selection))
 }
 
 /// One image for each OS version and role of a lab; those of `debian-11` are not built.
-fn images(lab: &Lab) -> Vec<ImageChoice> {
+pub fn images(lab: &Lab) -> Vec<ImageChoice> {
     let roles: Vec<&str> = lab.file.role.keys().map(|role| role.get_ref().as_str()).collect();
     lab.file
         .image
@@ -57,6 +59,7 @@ fn choice(os: &str, role: &str) -> ImageChoice {
             os: os.to_owned(),
             key: "c0ffee".repeat(4),
             sha256: (os != "debian-11").then(|| "5ea1".repeat(16)),
+            machine: MachinePlan::default(),
         },
         recipes: BTreeMap::from([(format!("images/{os}.toml"), "0a".repeat(32))]),
         sources: vec![
@@ -262,6 +265,11 @@ fn every_input_that_decides_the_result_changes_the_digest() {
         image.recipes = BTreeMap::from([("x".into(), "y".into())]);
     }
     differs("recipe", &lab, &scenarios, &other);
+    let mut other = images(&lab);
+    for image in &mut other {
+        image.pin.machine.hardware.firmware = Firmware::Uefi;
+    }
+    differs("hardware", &lab, &scenarios, &other);
 }
 
 #[test]

@@ -134,7 +134,7 @@ async fn every_kind_of_arm_is_a_value_of_one_plan() {
         Apply, Boot, Clone, Destroy, Download, Isolate, Prove, Reboot as Restart, Resolve, Scenarios, Seed,
     };
     let cell = |lab: &Lab| lab.plan.cells[0].clone();
-    let table: [(&str, Made<'_>, &[Stage]); 5] = [
+    let table: [(&str, Made<'_>, &[Stage]); 6] = [
         (
             "control",
             &|lab| ArmPlan::side(&lab.plan, &cell(lab), Arm::Control, 1, false),
@@ -156,6 +156,11 @@ async fn every_kind_of_arm_is_a_value_of_one_plan() {
             "a trial without a reboot",
             &|lab| ArmPlan::trial(&lab.plan, &cell(lab), false, false),
             &[Clone, Boot, Isolate, Seed, Scenarios, Destroy],
+        ),
+        (
+            "a first look",
+            &|lab| ArmPlan::first_look(&cell(lab)),
+            &[Clone, Boot, Prove, Destroy],
         ),
         (
             "a look at nodes that run nothing",

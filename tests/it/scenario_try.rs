@@ -158,7 +158,14 @@ async fn a_fault_of_the_lab_is_told_apart_from_a_failed_step() {
             text.ends_with("try: UNDECIDED cell=web/debian-12 scenarios=0/1\n"),
             "{text}"
         );
-        left_nothing(&lab);
+        // Nothing is on the host, and what the node showed is kept.
+        assert_eq!(lab.fake.present(), Vec::<String>::new());
+        let [screen] = &outcome.screens[..] else {
+            panic!("{:?}", outcome.screens);
+        };
+        assert!(screen.is_file(), "{screen:?}");
+        let said = format!("screen of the node: {}\n", screen.display());
+        assert!(text.contains(&said), "{text}");
     }
 }
 

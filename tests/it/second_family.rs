@@ -19,6 +19,7 @@ use patchgate::lab::lint::lint;
 use patchgate::lab::load;
 use patchgate::lab::scenario::load::load_dir;
 use patchgate::model::event::Event;
+use patchgate::model::machine::MachinePlan;
 use patchgate::model::plan::{ImagePin, Plan};
 use patchgate::model::update::{PackageStates, Update, UpdateSet};
 use patchgate::record::journal;
@@ -30,8 +31,9 @@ const TOY: Family = Family {
     name: "Toy",
     versions: &["toy-1"],
     covers: |os| os.starts_with("toy-"),
-    system: &Linux { etc: "" },
+    system: &Linux { etc: "", quiet: "" },
     updates: &Toy,
+    security: &["box"],
 };
 
 /// A package manager of one program, which speaks in lines `NAME FROM TO`, or `NAME VERSION`.
@@ -49,7 +51,7 @@ impl Updates for Toy {
     fn pending(&self, _: Duration) -> GuestCommand { toy(what::PENDING, "pending") }
     fn resolve(&self, _: &[Update], _: Duration) -> GuestCommand { toy(what::RESOLVE, "resolve") }
     fn parse_updates(&self, output: &str) -> Result<Vec<Update>, ParseError> { output.lines().map(read).collect() }
-    fn is_security(&self, _: &Update) -> bool { true }
+    fn is_security(&self, update: &Update, origins: &[&str]) -> bool { origins.contains(&update.origin.as_str()) }
     fn fetch(&self, _: &UpdateSet, _: Option<&str>, _: Duration) -> GuestCommand { toy(what::FETCH, "fetch") }
     fn apply(&self, _: &UpdateSet, _: Duration) -> GuestCommand { toy(what::APPLY, "apply") }
     fn packages(&self) -> GuestCommand { toy(what::PACKAGES, "list") }
@@ -137,6 +139,7 @@ fn planned(families: &Families) -> (Plan, Vec<String>) {
             os: "toy-1".to_owned(),
             key: "k".to_owned(),
             sha256: Some("s".to_owned()),
+            machine: MachinePlan::default(),
         },
         recipes: BTreeMap::new(),
         sources: vec!["http://toys.example/box".to_owned()],

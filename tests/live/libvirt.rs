@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use patchgate::host::connect::connect;
 use patchgate::host::connected::{Connected, is_same};
+use patchgate::model::hardware::{DiskHardware, Hardware, NicModel};
 use patchgate::model::id::{Arm, ArmId, CellId, RunId};
 use patchgate::model::name::{DomainName, FilterName, NetworkName, PoolName, VolumePath};
 use patchgate::model::outcome::Cause;
@@ -16,8 +17,7 @@ use patchgate::model::plan::HostPlan;
 use patchgate::model::policy::Accel;
 use patchgate::model::resource::{Made, Resource};
 use patchgate::port::{
-    AgentError, Bus, Disk, FilterSpec, Firmware, NetworkSpec, Nic, NicFilter, NicModel, OutletSpec, Power,
-    Tag, VmSpec, VmState,
+    AgentError, Disk, FilterSpec, NetworkSpec, Nic, NicFilter, OutletSpec, Power, Tag, VmSpec, VmState,
 };
 use patchgate::units::Mib;
 use sha2::{Digest, Sha256};
@@ -127,6 +127,7 @@ fn nics(run: &RunId, cell: Option<&(NetworkName, Ipv4Addr)>, mac: &str) -> Vec<N
         mac,
         apart: false,
         model: NicModel::Virtio,
+        slot: None,
         filter: None,
     };
     match cell {
@@ -235,12 +236,13 @@ async fn life_of_an_arm(host: &dyn Connected, salt: u16) {
         disks: vec![Disk {
             volume: format!("{role}.overlay").parse().expect("a name"),
             base: format!("{role}.base").parse().expect("a name"),
-            bus: Bus::Virtio,
+            hardware: DiskHardware::default(),
         }],
         nics: nics(&run, cell.as_ref(), mac),
         memory: Mib(64),
         vcpus: 1,
-        firmware: Firmware::Bios,
+        hardware: Hardware::default(),
+        nvram: None,
         kvm: false,
         power: Power::On,
     };

@@ -5,8 +5,10 @@
     reason = "real guests are waited for in real time"
 )]
 
+mod domain;
 mod faults;
 mod gate;
+mod hardware;
 mod hosts;
 mod isolation;
 mod kill;

@@ -38,6 +38,13 @@ impl Show {
     pub fn end(&self, outcome: &Outcome) {
         let mut text = String::new();
         // Writing to a String cannot fail.
+        for screen in &outcome.screens {
+            let _ = writeln!(
+                text,
+                "screen of the node: {}",
+                safe_line(&screen.display().to_string())
+            );
+        }
         if !outcome.kept.is_empty() {
             let _ = writeln!(text, "left running:");
             for node in &outcome.kept {

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # apt-get with the arguments after $2. $1: a proxy, for every host; or nothing. $2: seconds for which locks are waited for
 # that another apt holds; with 0 it waits for none, and what apt-get prints comes as it is printed.
+# shellcheck disable=SC2154 # `phase` is of phase.sh, which stands before this where it matters
 proxy=$1 patience=$2; shift 2
 options=()
 if [ -n "$proxy" ]; then
@@ -12,7 +13,7 @@ if [ -n "$proxy" ]; then
     options+=(-o "$key=$proxy")
   done < <(apt-config dump | sed -nE 's/^(Acquire::https?::Proxy::[^ ]+) .*/\1/pI')
 fi
-get() { /usr/bin/apt-get -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "${options[@]}" "$@"; }
+get() { /usr/bin/apt-get -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "${options[@]}" "${phase[@]}" "$@"; }
 [ "$patience" = 0 ] && { get "$@"; exit; }
 exec 3>&1
 # The locks on lists and archives are none of dpkg's, so apt-get itself does not wait for them.

@@ -8,27 +8,45 @@ use crate::guest::what;
 use crate::input;
 use crate::model::update::{Update, UpdateSet};
 
-/// Settings of every apt call: no dialogue of debconf (debconf(7)), ucf (ucf(1)), needrestart or apt-listchanges, and
-/// the words that the parsers know.
-pub(super) const ENV: [(&str, &str); 6] = [
+/// Settings of every apt call: no dialogue of debconf (debconf(7)), ucf (ucf(1)), needrestart (needrestart(1), whose older
+/// versions know the mode alone) or apt-listchanges, and the words that the parsers know.
+pub(super) const ENV: [(&str, &str); 7] = [
     ("LC_ALL", "C"),
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
     ("UCF_FORCE_CONFFOLD", "1"),
     ("NEEDRESTART_SUSPEND", "1"),
+    ("NEEDRESTART_MODE", "l"),
     ("APT_LISTCHANGES_FRONTEND", "none"),
 ];
 
 /// apt-get; through a proxy where one is given. Where `waits`, locks that another apt of the guest's holds (apt-daily's, say)
 /// are waited for, nearly as long as the command may take.
 fn apt(what: &str, proxy: Option<&str>, waits: bool, args: &[&str], timeout: Duration) -> GuestCommand {
-    const TEXT: &str = include_str!("apt.sh");
+    called(what, APT, proxy, waits, args, timeout)
+}
+
+/// apt-get with what all its calls have.
+const APT: &str = include_str!("apt.sh");
+
+/// What stands before a text that simulates: whose turn a phased update is.
+const PHASE: &str = include_str!("phase.sh");
+
+/// The same, by a text that [`APT`] is the end of.
+fn called(
+    what: &str,
+    text: &str,
+    proxy: Option<&str>,
+    waits: bool,
+    args: &[&str],
+    timeout: Duration,
+) -> GuestCommand {
     let patience = if waits { patience(timeout) } else { 0 };
     let patience = patience.to_string();
     let mut line = vec![
         "/bin/bash",
         "-c",
-        TEXT,
+        text,
         "patchgate",
         proxy.unwrap_or(""),
         &patience,
@@ -69,7 +87,12 @@ pub fn refresh_errors(stderr: &str) -> Vec<String> {
 /// Asks what a full upgrade would do, without doing it, and what it would leave.
 pub fn pending(timeout: Duration) -> GuestCommand {
     const TEXT: &str = include_str!("pending.sh");
-    bounded(what::PENDING, &["/bin/bash", "-c", TEXT], &ENV, timeout)
+    bounded(
+        what::PENDING,
+        &["/bin/bash", "-c", &[PHASE, TEXT].concat()],
+        &ENV,
+        timeout,
+    )
 }
 
 /// Asks what installing exactly these updates would do.
@@ -77,12 +100,13 @@ pub fn simulate(updates: &[Update], timeout: Duration) -> GuestCommand {
     let wanted = wanted(updates);
     let mut args = vec!["-s", "-o", "Debug::NoLocking=1", "install"];
     args.extend(wanted.iter().map(String::as_str));
-    apt(what::RESOLVE, None, false, &args, timeout)
+    called(what::RESOLVE, &[PHASE, APT].concat(), None, false, &args, timeout)
 }
 
-/// Asks for every version that the sources have of the packages of these updates (apt-cache(8), `policy`).
+/// Asks what the sources are, and for every version that they have of the packages of these updates (apt-cache(8), `policy`).
 pub fn versions(updates: &[Update], timeout: Duration) -> GuestCommand {
-    let mut args = vec!["/usr/bin/apt-cache", "policy"];
+    const TEXT: &str = include_str!("versions.sh");
+    let mut args = vec!["/bin/bash", "-c", TEXT, "patchgate"];
     args.extend(updates.iter().map(|update| update.name.as_str()));
     bounded(what::FIXES, &args, &ENV, timeout)
 }

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 [ -e /run/reboot-required ] && echo "flag $(tr '\n' ' ' < /run/reboot-required.pkgs 2>/dev/null)"
 echo "running $(uname -r)"
-next=$(readlink -f /vmlinuz 2>/dev/null) && echo "next ${next#/boot/vmlinuz-}"
+for link in /vmlinuz /boot/vmlinuz; do
+  [ -L $link ] && next=$(readlink -f $link 2>/dev/null) && echo "next ${next#/boot/vmlinuz-}" && break
+done
 sed -snE 's|^[^ ]+ ..(.). [^ ]+ [^ ]+ [^ ]+ +(/.*) \(deleted\)$|stale \1 \2|p' /proc/[0-9]*/maps 2>/dev/null | sort -u | head -n 500
 # What the next boot loads, written since this boot began: kernels' and loaders' own files, initramfs, modules of dkms.
 btime=$(sed -n 's/^btime //p' /proc/stat)

@@ -1,6 +1,6 @@
 //! What apt would do, as its simulations tell it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -81,8 +81,9 @@ impl Summary {
     }
 }
 
-/// Reads the simulation of a full upgrade, with the packages that it leaves as they are, those on hold (`Hold NAME`) and the
-/// dates of the lists (`List SECONDS NAME`).
+/// Reads the simulation of a full upgrade, with the packages that it leaves as they are, those on hold (`Hold NAME`), those
+/// that wait for their phase (`Phased NAME VERSION`), those of snapd (`Snap NAME REVISION`) and the dates of the lists
+/// (`List SECONDS NAME`).
 pub fn parse_pending(output: &str) -> Result<Pending, ParseError> {
     let updates = parse_simulation(output)?;
     let of = |key: &str| -> Vec<&str> {
@@ -90,10 +91,22 @@ pub fn parse_pending(output: &str) -> Result<Pending, ParseError> {
         lines.collect()
     };
     let held = of("Hold ");
-    let kept = |name: &str, why: Why| Unrehearsed {
-        why: if held.contains(&name) { Why::Held } else { why },
-        name: input::clip(name),
-        to: None,
+    let pairs = |key: &str| -> BTreeMap<&str, &str> {
+        let pairs = of(key).into_iter();
+        pairs.filter_map(|pair| pair.split_once(' ')).collect()
+    };
+    let phased = pairs("Phased ");
+    let kept = |name: &str, why: Why| {
+        let (why, to) = match (why, phased.get(name)) {
+            (Why::KeptBack | Why::Phased, _) if held.contains(&name) => (Why::Held, None),
+            (Why::KeptBack | Why::Phased, Some(&to)) => (Why::Phased, Some(input::clip(to))),
+            (why, _) => (why, None),
+        };
+        Unrehearsed {
+            why,
+            name: input::clip(name),
+            to,
+        }
     };
     let mut left = Vec::new();
     let mut heading = None;
@@ -107,6 +120,10 @@ pub fn parse_pending(output: &str) -> Result<Pending, ParseError> {
                 "The following packages have been kept back:" | "Not upgrading:" => Some(Why::KeptBack),
                 "The following upgrades have been deferred due to phasing:"
                 | "Not upgrading yet due to phasing:" => Some(Why::Phased),
+                // As ubuntu-pro-client says it, whose hook apt calls.
+                line if line.contains(" Ubuntu Pro with '") && line.ends_with("' enabled:") => {
+                    Some(Why::Unsubscribed)
+                }
                 _ => None,
             };
         }
@@ -114,11 +131,18 @@ pub fn parse_pending(output: &str) -> Result<Pending, ParseError> {
     left.sort();
     left.dedup();
     let told = Summary::read(output).map_or(0, |summary| summary.kept);
-    let unnamed = told.saturating_sub(left.len());
+    // What is for subscribers is in no list of apt's, so apt does not count it.
+    let named = left.iter().filter(|one| one.why.is_kept_back()).count();
+    let unnamed = told.saturating_sub(named);
     left.extend(std::iter::repeat_n(
         kept("a package that apt does not name", Why::KeptBack),
         unnamed,
     ));
+    left.extend(pairs("Snap ").into_iter().map(|(name, revision)| Unrehearsed {
+        name: format!("snap {}", input::clip(name)),
+        to: Some(format!("revision {}", input::clip(revision))),
+        why: Why::Unpinned,
+    }));
     let dates = of("List ").into_iter().filter_map(|line| {
         let (seconds, _) = line.split_once(' ')?;
         Timestamp::from_second(seconds.parse().ok()?).ok()
@@ -178,11 +202,4 @@ fn package_name(text: &str) -> Option<String> {
 /// Whether a package is a kernel or a part of one.
 fn is_kernel(name: &str) -> bool {
     name.starts_with("linux-image") || name.starts_with("linux-modules")
-}
-
-/// Whether an origin is a security archive: `Debian-Security:12/oldstable-security`, or any archive of that ending.
-pub fn is_security(origin: &str) -> bool {
-    origin
-        .split(", ")
-        .any(|one| one.starts_with("Debian-Security:") || one.ends_with("-security"))
 }

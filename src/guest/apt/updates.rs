@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::guest::answer::{PackageState, Pending};
-use crate::guest::apt::{blame, command, packages, reboot, simulation, versions};
+use crate::guest::apt::{blame, command, origin, packages, reboot, simulation, versions};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Updates, Words};
 use crate::model::outcome::Cause;
@@ -12,6 +12,9 @@ use crate::model::update::{PackageStates, Update, UpdateSet};
 
 /// Shell text that tells of the files below /etc, as [`Linux`](crate::guest::linux::Linux) takes it.
 pub const ETC: &str = include_str!("observe_etc.sh");
+
+/// Shell text that keeps the guest from updating itself beside a run, as [`Linux`](crate::guest::linux::Linux) takes it.
+pub const QUIET: &str = include_str!("quiet.sh");
 
 /// apt with dpkg. It cannot roll back: archives keep no version but the newest.
 #[derive(Debug)]
@@ -54,12 +57,12 @@ impl Updates for Apt {
         Some(command::versions(updates, timeout))
     }
 
-    fn parse_fixes(&self, output: &str) -> BTreeSet<String> {
-        versions::superseded(output)
+    fn parse_fixes(&self, output: &str, origins: &[&str]) -> BTreeSet<String> {
+        versions::superseded(output, origins)
     }
 
-    fn is_security(&self, update: &Update) -> bool {
-        simulation::is_security(&update.origin)
+    fn is_security(&self, update: &Update, origins: &[&str]) -> bool {
+        origin::is_among(&update.origin, origins)
     }
 
     fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::guest::answer::{FileState, ServiceState};
 use crate::guest::command::GuestCommand;
-use crate::guest::linux::command::{as_user, bounded};
+use crate::guest::linux::command::{as_user, bounded, theirs};
 use crate::guest::linux::sql;
 use crate::model::scenario::Action;
 
@@ -15,7 +15,7 @@ pub fn action(action: &Action, env: &[(&str, &str)], timeout: Duration) -> Optio
         Action::Run(run) => {
             let shell = ["/bin/sh", "-c", &run.command];
             let (argv, env) = as_user(run.user.as_deref(), &shell, env);
-            bounded("run", &argv, &env, timeout)
+            theirs("run", &argv, &env, timeout)
         }
         Action::Tcp(tcp) => {
             const TEXT: &str = include_str!("tcp.sh");

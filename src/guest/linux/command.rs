@@ -10,6 +10,25 @@ pub(super) const QUESTION: Duration = Duration::from_secs(60);
 /// The shortest limit that a command in a guest is given.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// What commands of our own are run in, whatever the guest's locale and time zone are: the words that the parsers know, and times
+/// of UTC (locale(7), tzset(3)). `C.UTF-8` is not in every guest's libc, whose shells complain then.
+pub(in crate::guest) const OURS: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];
+
+/// An environment, with [`OURS`] for what it does not say itself.
+fn ours<'e>(env: &[(&'e str, &'e str)]) -> Vec<(&'e str, &'e str)> {
+    let mut all = env.to_vec();
+    let said = |name: &str| env.iter().any(|(known, _)| *known == name);
+    all.extend(OURS.into_iter().filter(|(name, _)| !said(name)));
+    all
+}
+
+fn owned(env: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pairs = env.iter();
+    pairs
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 /// A department's command as root, or as a user of the guest: its argument list and its environment. The agent has none of a
 /// log-in's own, so home, user and locale are given; what the step has of its own holds.
 pub(super) fn as_user<'c>(
@@ -51,7 +70,7 @@ pub(in crate::guest) fn question(what: &str, argv: &[&str]) -> GuestCommand {
     GuestCommand {
         what: what.to_owned(),
         argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
-        env: Vec::new(),
+        env: owned(&OURS),
         stdin: None,
         timeout: QUESTION,
         limit: OUTPUT_LIMIT,
@@ -68,20 +87,25 @@ pub(in crate::guest) fn script(what: &str, text: &str, args: &[&str]) -> GuestCo
 /// Runs the command after the limit, `$1`, with each of its outputs cut there.
 pub(in crate::guest) const BOUND: &str = include_str!("bound.sh");
 
-/// Bounds a command inside the guest: in time by `timeout` (coreutils), and in output by `head`, with the rest read
+/// Bounds a command of our own inside the guest: in time by `timeout` (coreutils), and in output by `head`, with the rest read
 /// and dropped so that the command neither blocks nor dies of a closed pipe. The exit code is the command's own.
 pub fn bounded(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
+    limited(what, argv, &ours(env), timeout, OUTPUT_LIMIT)
+}
+
+/// The same for a department's command, which has the environment that it is given and nothing else.
+pub(super) fn theirs(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration) -> GuestCommand {
     limited(what, argv, env, timeout, OUTPUT_LIMIT)
 }
 
-/// The same for a command that lists all packages or files.
+/// The same for a command of our own that lists all packages or files.
 pub(in crate::guest) fn listing(
     what: &str,
     argv: &[&str],
     env: &[(&str, &str)],
     timeout: Duration,
 ) -> GuestCommand {
-    limited(what, argv, env, timeout, LIST_LIMIT)
+    limited(what, argv, &ours(env), timeout, LIST_LIMIT)
 }
 
 fn limited(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration, limit: usize) -> GuestCommand {
@@ -94,10 +118,7 @@ fn limited(what: &str, argv: &[&str], env: &[(&str, &str)], timeout: Duration, l
     GuestCommand {
         what: what.to_owned(),
         argv: all,
-        env: env
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
+        env: owned(env),
         stdin: None,
         timeout: timeout + Duration::from_secs(10),
         limit,

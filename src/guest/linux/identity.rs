@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::guest::command::{GuestCommand, ParseError};
-use crate::guest::identity::{Answer, Identity, Place};
+use crate::guest::identity::{Answer, Identity, Place, Way};
 use crate::guest::linux::command::{bounded, script};
 use crate::guest::what;
 use crate::input;
+
+/// Finds a card by its MAC address.
+pub(super) const CARD: &str = include_str!("card.sh");
 
 /// How long both commands may take: making RSA keys is slow without KVM.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Gives the node its name and, where it has a place in a network, its address and its neighbours' names. The address
-/// is given anew at every boot, before the network is said to be up (systemd.special(7), `network-pre.target`).
-pub fn identify(name: &str, place: Option<&Place>) -> GuestCommand {
+/// is given anew at every boot, before the network is said to be up (systemd.special(7), `network-pre.target`). `quiet` is
+/// run before that.
+pub fn identify(quiet: &str, name: &str, place: Option<&Place>) -> GuestCommand {
     const TEXT: &str = include_str!("identify.sh");
     let alone = [(String::from("127.0.1.1"), name.to_owned())];
     let hosts = place.map_or(&alone[..], |place| &place.hosts);
@@ -25,7 +29,15 @@ pub fn identify(name: &str, place: Option<&Place>) -> GuestCommand {
     let (mac, address) = place.map_or(("", ""), |place| (&place.mac, &place.address));
     let mut args = vec![name, mac, address];
     args.extend(lines.iter().map(String::as_str));
-    script(what::IDENTIFY, TEXT, &args)
+    script(what::IDENTIFY, &[quiet, TEXT].concat(), &args)
+}
+
+/// Configures the card to the outlet of a node that keeps its own network; `quiet` is run before that.
+pub fn attach(quiet: &str, way: &Way) -> GuestCommand {
+    const TEXT: &str = include_str!("attach.sh");
+    let (address, gateway) = (way.address.to_string(), way.gateway.to_string());
+    let args = [way.mac.as_str(), &address, &gateway];
+    script(what::ATTACH, &[quiet, CARD, TEXT].concat(), &args)
 }
 
 /// Gives a clone its clock, random numbers, machine id, interfaces and SSH host keys; `now_millis` is the time of the host.
@@ -33,16 +45,18 @@ pub fn identify(name: &str, place: Option<&Place>) -> GuestCommand {
 /// - Random numbers: the seed is credited and the kernel's generator made anew at once (random(4): `RNDADDENTROPY`;
 ///   `RNDRESEEDCRNG`). Perl is the only program of every Debian that can call ioctl(2).
 /// - Interfaces: a virtio card that its driver is bound to anew has the MAC address that the hypervisor gave it, and whatever
-///   manages the network sees a new card. Also one whose MAC address is its own already: the network behind it is another.
+///   manages the network sees a new card. Also one whose MAC address is its own already: the network behind it is another;
+///   but for a kept one, behind which are clones of the same nodes that were saved with this one.
 /// - The journal is a folder named after the machine id (systemd-journald(8)), so it is renamed too.
 pub fn renew(identity: &Identity, now_millis: u64) -> GuestCommand {
     const TEXT: &str = include_str!("identity_renew.sh");
     let clock = format!("{}.{:03}", now_millis / 1000, now_millis % 1000);
-    let args = [
-        clock.as_str(),
-        identity.seed.as_str(),
-        identity.machine_id.as_str(),
-    ];
+    let own = [&clock, &identity.seed, &identity.machine_id];
+    let args: Vec<&str> = own
+        .into_iter()
+        .chain(&identity.kept)
+        .map(String::as_str)
+        .collect();
     // Not bounded as other commands are: a DHCP client that it leaves behind would keep their pipes open.
     GuestCommand {
         timeout: PATIENCE,
@@ -106,6 +120,7 @@ mod tests {
             machine_id: "0123456789abcdef0123456789abcdef".into(),
             seed: "00".repeat(64),
             macs: vec!["52:54:00:00:00:01".into()],
+            kept: Vec::new(),
         }
     }
 
@@ -172,5 +187,11 @@ mod tests {
         let command = renew(&identity(), 1_795_000_000_007);
         let texts: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         assert!(texts.ends_with(&["1795000000.007", &identity().seed, &identity().machine_id]));
+        let kept = Identity {
+            kept: vec!["52:54:00:00:00:01".into()],
+            ..identity()
+        };
+        let command = renew(&kept, 0);
+        assert_eq!(command.argv.last().map(String::as_str), Some("52:54:00:00:00:01"));
     }
 }

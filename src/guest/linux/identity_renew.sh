@@ -1,6 +1,12 @@
 # shellcheck shell=bash
 set -e
-clock=$1 seed=$2 id=$3
+clock=$1 seed=$2 id=$3; shift 3
+# Which machine it stands for, where it may ask later: nobody's, where that was made in the boot that was saved.
+if [ ! -e /run/patchgate/machine-id ]; then
+  mkdir -p /run/patchgate
+  made=$(stat -c %Y /etc/machine-id 2> /dev/null || echo 0)
+  if [ "$made" -lt "$(sed -n 's/^btime //p' /proc/stat)" ]; then cat /etc/machine-id; fi > /run/patchgate/machine-id
+fi
 date -u -s "@$clock" > /dev/null
 perl -e '
   my $seed = pack "H*", $ARGV[0];
@@ -25,6 +31,8 @@ done
 cards=()
 for dir in /sys/class/net/*; do
   [ "$(readlink "$dir/device/driver" 2> /dev/null)" ] || continue
+  read -r is < "$dir/address"
+  case " $* " in *" $is "*) continue ;; esac
   driver=$(readlink -f "$dir/device/driver"); [ "${driver##*/}" = virtio_net ] || continue
   card=$(readlink -f "$dir/device"); name=${dir##*/}
   if command -v ifdown > /dev/null && ifquery "$name" > /dev/null 2>&1; then ifdown --force "$name" > /dev/null 2>&1 || true; fi

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const UNIT_LOG_LINES: &str = "12";
 
 /// What both commands begin with.
-const HEAD: &str = include_str!("observe_head.sh");
+pub(super) const HEAD: &str = include_str!("observe_head.sh");
 
 /// The node's state.
 const STATE: &str = include_str!("observe_state.sh");
@@ -53,7 +53,7 @@ fn command(what: &str, texts: &[&str], arguments: &[&str]) -> GuestCommand {
     let text = texts.concat();
     let mut line = vec!["/bin/bash", "-c", text.as_str(), "patchgate"];
     line.extend(arguments);
-    listing(what, &line, &[("LC_ALL", "C"), ("SYSTEMD_COLORS", "0")], PATIENCE)
+    listing(what, &line, &[("SYSTEMD_COLORS", "0")], PATIENCE)
 }
 
 /// One section of the output.
@@ -66,10 +66,11 @@ struct Section<'a> {
 
 /// The sections of the outputs.
 #[derive(Debug, Default)]
-struct Sections<'a>(BTreeMap<&'a str, Section<'a>>);
+pub(super) struct Sections<'a>(BTreeMap<&'a str, Section<'a>>);
 
 impl<'a> Sections<'a> {
-    fn read(outputs: &[&'a str]) -> Self {
+    /// Reads them.
+    pub(super) fn read(outputs: &[&'a str]) -> Self {
         let mut sections: BTreeMap<&str, Section<'_>> = BTreeMap::new();
         for output in outputs {
             let mut name = None;
@@ -98,7 +99,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The lines of a section, or why there are none to be believed.
-    fn lines(&self, name: &str) -> Result<&[&'a str], Reading> {
+    pub(super) fn lines(&self, name: &str) -> Result<&[&'a str], Reading> {
         let failed = |why: &str| Err(Reading::Unreadable(why.to_owned()));
         match self.0.get(name) {
             None => failed("the guest did not come to it"),

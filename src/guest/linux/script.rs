@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::guest::answer::ResultsFile;
 use crate::guest::command::{GuestCommand, OUTPUT_LIMIT, ParseError};
-use crate::guest::linux::command::{as_user, bounded, question, script};
+use crate::guest::linux::command::{as_user, bounded, question, script, theirs};
 use crate::guest::what;
 use crate::model::scenario::Script;
 
@@ -58,7 +58,7 @@ pub fn run(asked: &Script, path: &str, env: &[(&str, &str)], timeout: Duration) 
     command.push(path);
     command.extend(asked.args.iter().map(String::as_str));
     let (argv, env) = as_user(asked.user.as_deref(), &command, env);
-    bounded("script", &argv, &env, timeout)
+    theirs("script", &argv, &env, timeout)
 }
 
 /// Removes results that were there before the script: they would be taken for its own.

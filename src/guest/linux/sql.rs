@@ -117,7 +117,9 @@ fn sqlcmd(sql: &Sql, timeout: Duration) -> GuestCommand {
 
 fn asked(argv: &[String], env: &[(&str, &str)], timeout: Duration, query: String) -> GuestCommand {
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let mut command = bounded("sql", &argv, env, timeout);
+    // Rows are data: a client that goes by the locale is to write them as UTF-8.
+    let env = [env, &[("LC_ALL", "C.UTF-8")]].concat();
+    let mut command = bounded("sql", &argv, &env, timeout);
     command.stdin = Some(query.into_bytes());
     command
 }

@@ -6,12 +6,13 @@ use crate::guest::answer::{FileState, ResultsFile, ServiceState};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Dead, System};
 use crate::guest::http::Request;
-use crate::guest::identity::{Answer, Identity, Place};
+use crate::guest::identity::{Answer, Identity, Place, Way};
 use crate::guest::linux::{
-    action, boot, command, console, http, identity, log, observe, probe, script, sql, timing,
+    action, boot, command, console, http, identity, log, look, observe, probe, script, sql, timing,
 };
 use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
+use crate::model::facts::SystemFacts;
 use crate::model::observation::Observation;
 use crate::model::scenario::{Action, Engine, LogSource, Script};
 
@@ -21,6 +22,9 @@ pub struct Linux {
     /// Shell text of the package manager's that tells of the files below /etc, as [`observe::commands`] says; empty where
     /// it does not know its files.
     pub etc: &'static str,
+    /// Shell text of the package manager's that keeps the guest from updating itself until the next boot; it is run whenever
+    /// the node is named. Empty where nothing in the guest would.
+    pub quiet: &'static str,
 }
 
 impl System for Linux {
@@ -53,7 +57,11 @@ impl System for Linux {
     }
 
     fn identify(&self, name: &str, place: Option<&Place>) -> GuestCommand {
-        identity::identify(name, place)
+        identity::identify(self.quiet, name, place)
+    }
+
+    fn attach(&self, way: &Way) -> GuestCommand {
+        identity::attach(self.quiet, way)
     }
 
     fn renew(&self, identity: &Identity, now_millis: u64) -> GuestCommand {
@@ -66,6 +74,14 @@ impl System for Linux {
 
     fn parse_who(&self, output: &str) -> Result<Answer, ParseError> {
         identity::parse(output)
+    }
+
+    fn look(&self) -> GuestCommand {
+        look::command()
+    }
+
+    fn parse_look(&self, output: &str) -> Result<SystemFacts, ParseError> {
+        look::parse(output)
     }
 
     fn probe(&self, probe: &Probe) -> GuestCommand {

@@ -1,14 +1,16 @@
 //! Requests and answers as JSON, and a command's output as we keep it.
 
 use qapi::Execute;
-use qapi::qga::GuestExecStatus;
+use qapi::qga::{GuestAgentInfo, GuestExecStatus};
 use serde::Deserialize;
 
-use crate::port::{AgentError, ExecOutput};
+use crate::port::{AgentAbout, AgentError, ExecOutput};
 
 /// Bytes of an answer that are read: two outputs of a guest's own limit (16 MiB) never get through libvirt anyway,
 /// whose strings end at 4 MiB.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+/// Commands of an agent that are told; QEMU 10 has some sixty.
+const COMMANDS: usize = 200;
 /// Characters of a wrong answer that are shown.
 const SHOWN: usize = 200;
 
@@ -73,6 +75,17 @@ fn shown(text: &str) -> String {
         .take(SHOWN)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
+}
+
+/// What an agent says of itself, bounded.
+pub fn about(info: GuestAgentInfo) -> AgentAbout {
+    let commands = info.supported_commands.into_iter().take(COMMANDS);
+    AgentAbout {
+        version: shown(&info.version),
+        commands: commands
+            .map(|command| (shown(&command.name), command.enabled))
+            .collect(),
+    }
 }
 
 /// What a finished command left, each output cut at `limit` bytes.

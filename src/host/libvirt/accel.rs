@@ -11,7 +11,7 @@ use virt::connect::Connect;
 use virt::sys;
 
 use crate::host::connected::AccelChoice;
-use crate::host::libvirt::describe::machine;
+use crate::host::libvirt::describe::board;
 use crate::host::libvirt::error::{doing, found, lab_error};
 use crate::host::libvirt::host::LibvirtHost;
 use crate::host::libvirt::xml::{Element, element};
@@ -206,7 +206,7 @@ fn describe(name: &str, kind: &str, disk: &str) -> Element {
         .child(element("name").text(name))
         .child(element("memory").with("unit", "MiB").text(64))
         .child(element("vcpu").text(1))
-        .child(machine("pc"))
+        .child(board::bios("pc").child(element("boot").with("dev", "hd")))
         .child(element("features").child(element("acpi")))
         .child(element("on_poweroff").text("destroy"))
         .child(element("on_reboot").text("destroy"))

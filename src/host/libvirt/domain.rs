@@ -11,7 +11,7 @@ use virt::sys;
 use crate::host::libvirt::describe::{Places, describe};
 use crate::host::libvirt::error::{doing, found, is_absent, lab_error};
 use crate::host::libvirt::xml::{Mark, child, is_of_run, parse, read_mark};
-use crate::host::libvirt::{pool, saved, volume};
+use crate::host::libvirt::{firmware, pool, saved, volume};
 use crate::model::id::RunId;
 use crate::model::name::{DomainName, VolumePath};
 use crate::port::{LabError, Power, VmSpec, VmState};
@@ -19,11 +19,18 @@ use crate::port::{LabError, Power, VmSpec, VmState};
 /// The first libvirt that knows `<tb-cache>` (<https://libvirt.org/formatdomain.html#hypervisor-features>).
 const TB_CACHE_SINCE: u32 = 8_000_000;
 
+/// What goes with a domain. The state of an emulated TPM, which is libvirt's, goes unless a flag says to keep it; the one that
+/// says so of its removal is not known to each libvirt
+/// (<https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainUndefineFlagsValues>).
+const UNDEFINE: sys::virDomainUndefineFlagsValues = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+
 /// Bytes of the console that are shown.
 const CONSOLE_TAIL: u64 = 8 * 1024;
 
-/// Defines and starts a VM, or leaves nothing.
-pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
+/// Defines and starts a VM, or leaves nothing. `local` is whether the host is this machine.
+pub fn create(conn: &Connect, local: bool, spec: &VmSpec) -> Result<(), LabError> {
     match &spec.power {
         Power::On | Power::Saved { .. } => {}
         Power::Savable { ram } => {
@@ -40,9 +47,11 @@ pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
     let pool = conn
         .lookup_storage_pool_by_name(spec.pool.as_str())
         .map_err(reading())?;
+    let folder = pool::target(&pool)?;
     let places = Places {
+        flash: firmware::flash(conn, local, spec, &folder)?,
         disks,
-        folder: pool::target(&pool)?,
+        folder,
     };
     let tb_cache = conn.lib_version().map_err(reading())? >= TB_CACHE_SINCE;
     // Defined rather than transient: a transient domain vanishes when its guest stops, and with it the reason, which
@@ -53,7 +62,7 @@ pub fn create(conn: &Connect, spec: &VmSpec) -> Result<(), LabError> {
     domain.create().map_err(|error| {
         let error = lab_error(&format!("starting domain {}", spec.name), &error);
         // Its failure leaves a domain that is off and carries the mark, which `clean` finds.
-        let _ = domain.undefine();
+        let _ = domain.undefine_flags(UNDEFINE);
         error
     })?;
     match &spec.power {
@@ -160,11 +169,8 @@ pub fn remove(conn: &Connect, name: &DomainName, run: &RunId) -> Result<(), LabE
         Err(error) if !gone(&error) => return Err(lab_error(&format!("stopping domain {name}"), &error)),
         Ok(()) | Err(_) => {}
     }
-    let with = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-        | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
     // A transient domain is gone with its process.
-    match domain.undefine_flags(with) {
+    match domain.undefine_flags(UNDEFINE) {
         Err(error) if !gone(&error) => Err(lab_error(&format!("undefining domain {name}"), &error)),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -20,6 +20,8 @@ use crate::port::LabError;
 
 /// How long copying an image may take.
 const PLACE_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// How long reading a disk of a domain's may take: some terabytes.
+const READ_LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// A host that answers.
 #[derive(Clone)]
@@ -118,6 +120,20 @@ impl LibvirtHost {
                 let folder = folders.and_then(|folders| folders.of(conn, &pool));
                 work(conn, folder, busy.halt())
             })
+            .await
+    }
+
+    /// Reads something of any size of a host; the work is told whether that is this machine, and is to end early where nobody
+    /// waits for it any more.
+    pub async fn read<T, F>(&self, what: String, work: F) -> Result<T, LabError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connect, bool, &Halt) -> Result<T, LabError> + Send + 'static,
+    {
+        let local = self.is_local();
+        let (busy, _waits) = self.making.begin(&what);
+        self.link
+            .call(what, READ_LIMIT, move |conn| work(conn, local, busy.halt()))
             .await
     }
 

@@ -14,7 +14,7 @@ use crate::model::name::{PoolName, VolumeName, VolumePath};
 use crate::model::outcome::Cause;
 use crate::port::{LabError, VmSpec};
 
-/// How long QEMU may take to write or read a state of less than a megabyte.
+/// How long QEMU may take to write or read a state of some megabytes.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause between two looks at how far it is.
 const POLL: Duration = Duration::from_millis(10);

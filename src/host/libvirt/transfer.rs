@@ -14,7 +14,7 @@ use crate::host::libvirt::error::{damaged, doing};
 use crate::host::libvirt::making::Halt;
 use crate::host::libvirt::pool::patient;
 use crate::host::libvirt::{direct, volume, xml};
-use crate::image::sparse::{BLOCK, Digest, for_each_block};
+use crate::image::sparse::{BLOCK, Digest, for_each_block, is_zero};
 use crate::model::name::VolumePath;
 use crate::model::outcome::Cause;
 use crate::port::LabError;
@@ -85,7 +85,7 @@ fn walk(
 fn download(
     conn: &Connect,
     path: &VolumePath,
-    mut keep: impl FnMut(&[u8], u64) -> Result<(), LabError>,
+    keep: impl FnMut(&[u8], u64) -> Result<(), LabError>,
 ) -> Result<u64, LabError> {
     let what = format!("fetching volume {path}");
     let fetching = || doing(what.clone());
@@ -95,7 +95,41 @@ fn download(
     let source = handle
         .lookup_storage_vol_by_name(path.name.as_str())
         .map_err(fetching())?;
-    let size = length(&source)?;
+    pieces(conn, &source, &what, keep)
+}
+
+/// Copies any volume to a new file that only its owner may read, with holes for what is zero.
+pub fn fetch_any(
+    conn: &Connect,
+    source: &StorageVol,
+    what: &str,
+    file: &Path,
+    halt: &Halt,
+) -> Result<(), LabError> {
+    let failed = |error: io::Error| direct::unwritable(file, &error);
+    let mut options = OpenOptions::new();
+    let target = options.write(true).create_new(true).mode(0o600).open(file);
+    let target = target.map_err(failed)?;
+    let keep = |block: &[u8], at: u64| {
+        halt.check()?;
+        if is_zero(block) {
+            return Ok(());
+        }
+        target.write_all_at(block, at).map_err(failed)
+    };
+    let size = pieces(conn, source, what, keep)?;
+    target.set_len(size).map_err(failed)
+}
+
+/// Reads a volume by its blocks; its size.
+fn pieces(
+    conn: &Connect,
+    source: &StorageVol,
+    what: &str,
+    mut keep: impl FnMut(&[u8], u64) -> Result<(), LabError>,
+) -> Result<u64, LabError> {
+    let fetching = || doing(what);
+    let size = length(source)?;
     let mut block = vec![0; BLOCK];
     let mut at = 0;
     while at < size {

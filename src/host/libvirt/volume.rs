@@ -65,13 +65,22 @@ pub fn remove(conn: &Connect, path: &VolumePath) -> Result<(), LabError> {
     }
 }
 
-/// Copies a sealed image into a pool, and checks it on the way: to the pool's folder where that is on this machine, else
-/// through libvirt, which works on any host.
+/// What a file of a sealed image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// A disk that overlays are forked from.
+    Disk,
+    /// Bytes.
+    Plain,
+}
+
+/// Copies a file of a sealed image into a pool, and checks it on the way: to the pool's folder where that is on this machine,
+/// else through libvirt, which works on any host.
 pub fn place_image(
     conn: &Connect,
     folder: Option<&Path>,
     path: &VolumePath,
-    (file, sha256): (&Path, &str),
+    (file, sha256, content): (&Path, &str, Content),
     halt: &Halt,
 ) -> Result<(), LabError> {
     let unreadable = |error: std::io::Error| {
@@ -96,7 +105,10 @@ pub fn place_image(
                 &format!("its SHA-256 is {digest}, sealed was {sha256}"),
             ));
         }
-        patient(|| handle.refresh(0)).map_err(placing())?;
+        match content {
+            Content::Disk => patient(|| handle.refresh(0)).map_err(placing())?,
+            Content::Plain => return Ok(()),
+        }
         let xml = volume.xml_desc(0).map_err(placing())?;
         match base_fault(&xml) {
             None => Ok(()),

@@ -5,6 +5,7 @@ use crate::input::words::{did_you_mean, show};
 use crate::lab::build::CELL_LIMIT;
 use crate::lab::lint::state::Lint;
 use crate::lab::names;
+use crate::model::machine::MachinePlan;
 use crate::model::policy::UpdateMode;
 use crate::model::update::ARCHITECTURES;
 
@@ -26,6 +27,7 @@ pub(super) fn lab(lint: &mut Lint<'_>) {
             "write updates = \"listed\", or take `listed` away",
         );
     }
+    origins(lint);
     lint.twice(&section.listed, "`listed`");
     lint.twice(&section.exclude, "`exclude`");
     for package in section.listed.iter().chain(&section.exclude) {
@@ -69,6 +71,33 @@ pub(super) fn lab(lint: &mut Lint<'_>) {
     }
 }
 
+/// Looks at the origins of security updates.
+fn origins(lint: &mut Lint<'_>) {
+    let section = &lint.lab.file.lab;
+    let origins = &section.security_origins;
+    if let (Some(first), UpdateMode::All | UpdateMode::Listed) = (origins.first(), *section.updates.get_ref())
+    {
+        lint.error(
+            first,
+            "`security_origins` has no effect without `updates = \"security\"`".into(),
+            "write updates = \"security\", or take `security_origins` away",
+        );
+    }
+    lint.twice(origins, "`security_origins`");
+    for origin in origins {
+        let text = origin.get_ref();
+        let (label, archive) = text.rsplit_once(':').unwrap_or((text, "*"));
+        let is_plain = text.chars().all(|c| !c.is_control()) && text.len() <= 256;
+        if !is_plain || label.is_empty() || archive.is_empty() || text.trim() != text {
+            lint.error(
+                origin,
+                format!("{} is not an origin", show(text)),
+                "write what reports show of an update, LABEL or LABEL:ARCHIVE, with `*` for anything: \"Acme:*-security\"",
+            );
+        }
+    }
+}
+
 /// Looks at the names of roles and of their nodes.
 pub(super) fn roles(lint: &mut Lint<'_>) {
     for (name, section) in &lint.lab.file.role {
@@ -102,6 +131,18 @@ pub(super) fn images(lint: &mut Lint<'_>) {
         if let Some(rule) = broken {
             let message = format!("{} cannot be the name of an image", show(name.get_ref()));
             lint.error(name, message, format!("it is an OS version, or OS+ROLE; {rule}"));
+        }
+        // Where it does not say the board, the import may.
+        let whole = section
+            .hardware
+            .machine
+            .map(|_| section.hardware.clone().settled());
+        if let Some(Err(error)) = whole.map(|hardware| MachinePlan::of(hardware).check()) {
+            lint.error(
+                name,
+                format!("image {}: {error}", show(name.get_ref())),
+                error.hint(),
+            );
         }
         if let (Some(role), Some(build)) = (role, &section.build) {
             lint.error(

@@ -6,7 +6,7 @@ use crate::guest::families::Families;
 use crate::input::finding::{Finding, Severity};
 use crate::lab::file::Lab;
 use crate::lab::lint::state::Lint;
-use crate::lab::lint::{group, hosts, secret, sections};
+use crate::lab::lint::{addresses, group, hosts, secret, sections};
 use crate::lab::scenario::parse::ScenarioFile;
 
 /// Everything that is wrong with a lab and its scenarios: the lab file's findings in its order, then the scenarios'.
@@ -24,6 +24,7 @@ pub fn lint(
     sections::images(&mut lint);
     secret::secrets(&mut lint);
     group::groups(&mut lint);
+    addresses::addresses(&mut lint);
     // With errors about it would only be their echo.
     if tally(&lint.findings).0 == 0 {
         sections::unused(&mut lint);

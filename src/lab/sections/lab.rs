@@ -22,6 +22,7 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
         exclude: Vec::new(),
         expect_updates: true,
         kept_back: KeptBack::Note,
+        security_origins: Vec::new(),
         clone: CloneMode::Warm,
         reboot: RebootPolicy::Always,
         confirm: Confirm::default(),
@@ -40,6 +41,7 @@ pub(super) fn lab(reader: &mut Reader<'_>, root: &Section<'_>) -> LabSection {
     if let Some(policy) = reader.choice(&section, "kept_back") {
         lab.kept_back = policy;
     }
+    lab.security_origins = reader.list(&section, "security_origins");
     lab.clone = reader.choice(&section, "clone").unwrap_or(lab.clone);
     if let Some(policy) = reader.choice(&section, "reboot") {
         lab.reboot = policy;

@@ -4,7 +4,7 @@ use toml::Spanned;
 
 use crate::input::read::Reader;
 use crate::input::section::Section;
-use crate::lab::file::RoleSection;
+use crate::lab::file::{AddressMode, RoleSection};
 use crate::lab::scenario::action;
 use crate::lab::sections::values::absent;
 use crate::model::plan::Ready;
@@ -40,6 +40,14 @@ pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> RoleSectio
         vcpus: reader.number(section, "vcpus").unwrap_or_else(|| absent(1)),
         host: reader.text(section, "host"),
         ready: ready(reader, section),
+        addresses: addresses(reader, section),
+    }
+}
+
+fn addresses(reader: &mut Reader<'_>, role: &Section<'_>) -> Spanned<AddressMode> {
+    match reader.choice(role, "addresses") {
+        Some(mode) => Spanned::new(role.span_of("addresses"), mode),
+        None => absent(AddressMode::Give),
     }
 }
 

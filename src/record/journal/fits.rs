@@ -32,6 +32,7 @@ pub fn fits(plan: &Plan, record: &Record) -> Result<(), String> {
         Event::RebootNeeded { role, .. }
         | Event::Proved { role, .. }
         | Event::Observed { role, .. }
+        | Event::Asked { role, .. }
         | Event::Isolated { role } => has_role(cell, role),
         Event::ArmFailed { fault } => fault.role.as_ref().map_or(Ok(()), |role| has_role(cell, role)),
         Event::StepFinished { scenario, step, .. } => {

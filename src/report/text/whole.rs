@@ -132,7 +132,7 @@ impl Text<'_> {
                     fault.stage,
                     fault.cause.words()
                 ));
-                for line in evidence::fault_lines(fault) {
+                for line in evidence::fault_lines(self.summary, fault) {
                     self.wrapped(4, &line);
                 }
             }

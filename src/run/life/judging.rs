@@ -2,11 +2,13 @@
 //! no other cell waits for it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::guest::command::OUTPUT_LIMIT;
 use crate::guest::family::Family;
 use crate::model::scenario::{Action, Capture};
 use crate::secret::Mask;
@@ -16,6 +18,9 @@ use crate::step::raw::Raw;
 
 /// The least time that judging has.
 const LEAST: Duration = Duration::from_secs(5);
+
+/// Output of a step that the journal keeps, in bytes for each of standard output and error.
+const KEPT_OUTPUT: usize = 16 * 1024;
 
 /// What a step's answer is worth, and what it gave to be remembered; nothing where it failed.
 #[derive(Default)]
@@ -64,4 +69,25 @@ pub(super) async fn weigh(
             crate::units::Period(limit)
         )),
     }
+}
+
+/// The start of an output as text, with a note where it was cut.
+pub(super) fn kept(bytes: &[u8], mask: &Mask) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut text = if bytes.len() >= OUTPUT_LIMIT {
+        mask.apply_cut(&text)
+    } else {
+        mask.apply(&text)
+    };
+    if text.len() > KEPT_OUTPUT {
+        let mut at = KEPT_OUTPUT;
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let cut = text.len() - at;
+        text.truncate(at);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n[cut: {cut} more bytes]");
+    }
+    text
 }

@@ -1,12 +1,11 @@
 //! Running one step on its node: its values put in, its attempts, what came back judged and kept without a secret.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::guest::command::{GuestCommand, OUTPUT_LIMIT, ParseError};
+use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::log::Mark;
 use crate::input::template::ITEM;
 use crate::model::event::StepReport;
@@ -16,16 +15,12 @@ use crate::run::arm::ArmRun;
 use crate::run::life::judging;
 use crate::run::masking;
 use crate::run::node::Node;
-use crate::secret::Mask;
 use crate::step::cookies::Jar;
 use crate::step::evaluate;
 use crate::step::exchange::{Exchange, Next};
 use crate::step::raw::Raw;
 use crate::step::render;
 use crate::units::Period;
-
-/// Output of a step that the journal keeps, in bytes for each of standard output and error.
-const KEPT_OUTPUT: usize = 16 * 1024;
 
 /// What a scenario has learned in one arm.
 #[derive(Clone, Default)]
@@ -118,6 +113,7 @@ impl Runner<'_, '_> {
                 Err(fault) => {
                     report.outcome = StepOutcome::Errored(fault.cause);
                     report.failures = vec![fault.message.clone()];
+                    report.screen.clone_from(&fault.screen);
                     return (report, Some(fault));
                 }
             }
@@ -173,8 +169,9 @@ impl Runner<'_, '_> {
         report.results = judged.results;
         report.counts = judged.counts;
         report.failures = judged.failures;
-        report.stdout = kept(&raw.stdout, hidden);
-        report.stderr = kept(&raw.stderr, hidden);
+        report.stdout = judging::kept(&raw.stdout, hidden);
+        report.stderr = judging::kept(&raw.stderr, hidden);
+        report.screen.clone_from(&raw.screen);
         self.known.vars.extend(weighed.captured.clone());
         report.captured = weighed.captured;
         Ok(())
@@ -262,7 +259,11 @@ impl Runner<'_, '_> {
             }
             Err(fault) if fault.cause == Cause::RebootTimeout => {
                 let (role, limit) = (&call.node.plan.role, Period(call.limit));
-                Ok(problem(format!("{role} did not come back within {limit}")))
+                Ok(Raw {
+                    stderr: fault.detail.into_bytes(),
+                    screen: fault.screen,
+                    ..problem(format!("{role} did not come back within {limit}"))
+                })
             }
             Err(fault) => Err(fault),
         }
@@ -474,25 +475,4 @@ impl Call<'_, '_> {
         self.node.pause(self.stage, period).await?;
         Ok(Raw::default())
     }
-}
-
-/// The start of an output as text, with a note where it was cut.
-fn kept(bytes: &[u8], mask: &Mask) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut text = if bytes.len() >= OUTPUT_LIMIT {
-        mask.apply_cut(&text)
-    } else {
-        mask.apply(&text)
-    };
-    if text.len() > KEPT_OUTPUT {
-        let mut at = KEPT_OUTPUT;
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        let cut = text.len() - at;
-        text.truncate(at);
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\n[cut: {cut} more bytes]");
-    }
-    text
 }

@@ -11,9 +11,10 @@ use crate::guest::command::GuestCommand;
 use crate::input::clip;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::{Deadlines, UpdateMode, UpdatePolicy};
-use crate::model::update::{PackageStates, Unrehearsed, Update, UpdateSet, unrehearsed_words};
+use crate::model::update::{PackageStates, Unrehearsed, Update, UpdateSet, Why, unrehearsed_words};
 use crate::port::ExecOutput;
-use crate::run::node::{Node, exit_words, output_text, tail};
+use crate::run::evidence::tail;
+use crate::run::node::{Node, exit_words, output_text};
 
 /// Has a node read its update sources.
 pub async fn refresh(node: &Node<'_>, deadlines: &Deadlines, proxy: Option<&str>) -> Result<(), Fault> {
@@ -65,8 +66,9 @@ pub async fn resolve(
     } = updates
         .parse_pending(&output)
         .map_err(|error| node.garbled(Stage::Resolve, &error))?;
-    let fixes = superseded_fixes(node, policy, &pending, limit).await?;
-    let is_security = |update: &Update| updates.is_security(update) || fixes.contains(&update.name);
+    let origins = policy.origins_or(node.family.security);
+    let fixes = superseded_fixes(node, policy, &pending, &origins, limit).await?;
+    let is_security = |update: &Update| updates.is_security(update, &origins) || fixes.contains(&update.name);
     let chosen = policy.choose(&pending, is_security);
     // The resolver's own answer may be taken as it is only where the policy leaves nothing out.
     let set = if chosen.len() == pending.len() || chosen.is_empty() {
@@ -81,7 +83,7 @@ pub async fn resolve(
         let is_it = |other: &Update| (&other.name, &other.to) == (&update.name, &update.to);
         set.iter().any(is_it)
     };
-    let mut rest = kept;
+    let (unpinned, mut rest): (Vec<_>, Vec<_>) = kept.into_iter().partition(|one| one.why == Why::Unpinned);
     rest.extend(
         pending
             .iter()
@@ -94,6 +96,7 @@ pub async fn resolve(
                 })
             }),
     );
+    rest.extend(unpinned);
     if set.is_empty() && policy.expect_updates {
         let mut message = "no pending update fits the policy".to_owned();
         if let Some(words) = unrehearsed_words(&rest) {
@@ -133,6 +136,7 @@ async fn superseded_fixes(
     node: &Node<'_>,
     policy: &UpdatePolicy,
     pending: &[Update],
+    origins: &[&str],
     limit: Duration,
 ) -> Result<BTreeSet<String>, Fault> {
     let updates = node.family.updates;
@@ -142,11 +146,13 @@ async fn superseded_fixes(
     }
     let asked: Vec<Update> = pending
         .iter()
-        .filter(|update| update.to.is_some() && !updates.is_security(update))
+        .filter(|update| update.to.is_some() && !updates.is_security(update, origins))
         .cloned()
         .collect();
     match updates.fixes(&asked, limit) {
-        Some(command) if !asked.is_empty() => Ok(updates.parse_fixes(&simulated(node, &command).await?)),
+        Some(command) if !asked.is_empty() => {
+            Ok(updates.parse_fixes(&simulated(node, &command).await?, origins))
+        }
         Some(_) | None => Ok(BTreeSet::new()),
     }
 }

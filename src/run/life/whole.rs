@@ -19,7 +19,7 @@ use crate::model::resource::{Made, Resource};
 use crate::port::LabError;
 use crate::run::arm::ArmRun;
 use crate::run::life::begin::Up;
-use crate::run::life::{isolate, observe, scenario};
+use crate::run::life::{isolate, look, observe, scenario};
 use crate::run::names;
 use crate::run::node::{Node, fault};
 use crate::run::pair::Seat;
@@ -106,6 +106,11 @@ impl ArmRun<'_> {
         made: &mut Vec<Resource>,
         shared: Shared<'_>,
     ) -> Result<Option<Result<Saved, LabError>>, Fault> {
+        if self.plan.asks {
+            self.go_on(Stage::Clone)?;
+            look::look(self, made).await?;
+            return Ok(None);
+        }
         let Up { specs, nodes } = self.begin(prepare, made).await?;
         if let Ends::Saved(set) = &self.plan.ends {
             return Ok(Some(warm::save(self, set, (&specs, &nodes), made).await?));

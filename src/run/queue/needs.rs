@@ -135,7 +135,7 @@ impl CellNeeds {
                 vcpus: cell.arm_vcpus(),
                 disk: ARM_DISK,
             },
-            networks: cell.nodes.len() > 1,
+            networks: cell.nodes.len() > 1 || cell.keeps_addresses(),
             together: plan.measures(cell),
             images: names.map(|name| (name.clone(), image(name))).collect(),
             control: expected(Arm::Control),

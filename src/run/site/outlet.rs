@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tokio::sync::OnceCell;
 
+use crate::guest::identity::Way;
 use crate::model::event::{Event, Traffic};
 use crate::model::name::{FilterName, NetworkName};
 use crate::model::outcome::Cause;
@@ -23,6 +24,8 @@ pub struct Outlet {
     pub network: NetworkName,
     /// The filter of the clones' interfaces, where they are isolated.
     filter: Option<FilterName>,
+    /// The host's address.
+    gateway: Ipv4Addr,
     /// The address of every clone, by its MAC address.
     addresses: BTreeMap<String, Ipv4Addr>,
     /// The proxy, where the clones are isolated.
@@ -67,11 +70,14 @@ impl Outlet {
         };
         made.push(resources.intend(Made::Network(spec.name.clone()))?);
         let info = host.create_outlet(&spec).await?;
+        let macs = spec.macs.into_iter().enumerate();
+        let addresses = macs.map(|(at, mac)| (mac, info.address(at))).collect();
         if open {
             return Ok(Self {
                 network: spec.name,
                 filter: None,
-                addresses: BTreeMap::new(),
+                gateway: info.gateway,
+                addresses,
                 proxy: None,
                 passed: OnceCell::new(),
             });
@@ -102,12 +108,8 @@ impl Outlet {
         Ok(Self {
             network: spec.name,
             filter: Some(filter.name),
-            addresses: spec
-                .macs
-                .into_iter()
-                .enumerate()
-                .map(|(at, mac)| (mac, info.address(at)))
-                .collect(),
+            gateway: info.gateway,
+            addresses,
             proxy: Some(proxy),
             passed: OnceCell::new(),
         })
@@ -118,13 +120,25 @@ impl Outlet {
         let Some(name) = self.filter.clone() else {
             return Ok(None);
         };
-        match self.addresses.get(mac) {
-            Some(&address) => Ok(Some(NicFilter { name, address })),
-            None => Err(LabError::new(
-                Cause::Internal,
-                format!("{mac} has no address on the outlet"),
-            )),
-        }
+        let address = self.address(mac)?;
+        Ok(Some(NicFilter { name, address }))
+    }
+
+    /// The address of the clone of that MAC address.
+    pub fn address(&self, mac: &str) -> Result<Ipv4Addr, LabError> {
+        self.addresses
+            .get(mac)
+            .copied()
+            .ok_or_else(|| LabError::new(Cause::Internal, format!("{mac} has no address on the outlet")))
+    }
+
+    /// The way out of a node that configures its card of that MAC address by no means of its own.
+    pub fn way(&self, mac: &str) -> Result<Way, LabError> {
+        Ok(Way {
+            mac: mac.to_owned(),
+            address: self.address(mac)?,
+            gateway: self.gateway,
+        })
     }
 
     /// The proxy, as a URL; `None` where the clones ask their sources themselves.

@@ -16,6 +16,22 @@ use crate::record::ledger::Ledger;
 use crate::run::names;
 use crate::run::site::loss::Loss;
 
+/// An image in the run's pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// Its disks, in their order.
+    pub disks: Vec<VolumeName>,
+    /// The firmware's variables that it was installed with, where it has any.
+    pub nvram: Option<VolumeName>,
+}
+
+/// What a file of an image is.
+#[derive(Clone, Copy)]
+enum Content {
+    Disk,
+    Nvram,
+}
+
 /// What a run has made on one host and not yet removed.
 pub struct Resources {
     run: RunId,
@@ -125,8 +141,41 @@ impl Resources {
         left
     }
 
-    /// Places a sealed image into the run's pool, once however many arms ask.
-    pub async fn base(&self, run: &RunId, pin: &ImagePin, file: &Path) -> Result<VolumeName, LabError> {
+    /// Places a sealed image into the run's pool, once however many arms ask. `disk` is its first disk; all else of it is
+    /// beside that.
+    pub async fn base(&self, run: &RunId, pin: &ImagePin, disk: &Path) -> Result<Base, LabError> {
+        let sha256 = pin
+            .sha256
+            .as_deref()
+            .ok_or_else(|| LabError::new(Cause::ImageDamaged, format!("image {} is not built", pin.name)))?;
+        let first = names::base(&pin.name, 0)?;
+        let mut base = Base {
+            disks: vec![self.placed(run, first, (disk, sha256), Content::Disk).await?],
+            nvram: None,
+        };
+        for (at, more) in pin.machine.more_disks.iter().enumerate() {
+            let (name, file) = (names::base(&pin.name, at + 1)?, disk.with_file_name(&more.file));
+            let placed = self.placed(run, name, (&file, &more.sha256), Content::Disk);
+            base.disks.push(placed.await?);
+        }
+        if let Some(nvram) = &pin.machine.nvram
+            && pin.machine.has_nvram()
+        {
+            let (name, file) = (names::base_nvram(&pin.name)?, disk.with_file_name(&nvram.file));
+            let placed = self.placed(run, name, (&file, &nvram.sha256), Content::Nvram);
+            base.nvram = Some(placed.await?);
+        }
+        Ok(base)
+    }
+
+    /// Places a file of a sealed image into the run's pool, once however many arms ask.
+    async fn placed(
+        &self,
+        run: &RunId,
+        volume: VolumeName,
+        (file, sha256): (&Path, &str),
+        content: Content,
+    ) -> Result<VolumeName, LabError> {
         let pool = names::pool(run);
         self.pool
             .get_or_try_init(|| async {
@@ -134,18 +183,17 @@ impl Resources {
                 self.host.create_pool(&pool).await
             })
             .await?;
-        let volume = names::base(&pin.name)?;
         let cell = {
             let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
             bases.entry(volume.clone()).or_default().clone()
         };
         cell.get_or_try_init(|| async {
-            let sha256 = pin.sha256.as_deref().ok_or_else(|| {
-                LabError::new(Cause::ImageDamaged, format!("image {} is not built", pin.name))
-            })?;
             let path = VolumePath::new(&pool, &volume);
             self.intend(Made::Volume(path.clone()))?;
-            self.host.place_image(&path, file, sha256).await
+            match content {
+                Content::Disk => self.host.place_image(&path, file, sha256).await,
+                Content::Nvram => self.host.place_file(&path, file, sha256).await,
+            }
         })
         .await?;
         Ok(volume)

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::guest::identity::Answer;
 use crate::model::name::{NameError, VolumeName};
 use crate::port::Power;
+use crate::run::names;
 
 /// A set's saved state, made by whoever asks first, or why there is none.
 pub type Slot = OnceCell<Result<Arc<Saved>, String>>;
@@ -44,8 +45,8 @@ pub struct SavedNode {
 /// The names of a saved node's volumes.
 #[derive(Clone)]
 pub struct Files {
-    /// Its disk's.
-    pub disk: VolumeName,
+    /// Its disks', in their order.
+    pub disks: Vec<VolumeName>,
     /// Its memory's.
     pub ram: VolumeName,
     /// That of all the rest.
@@ -53,13 +54,14 @@ pub struct Files {
 }
 
 impl Files {
-    /// Those of a node of the state of that name.
-    pub fn of(set: &str, at: usize) -> Result<Self, NameError> {
-        let name = |what: &str| VolumeName::new(format!("warm-{set}-{at}.{what}"));
+    /// Those of a node with so many disks of the state of that name.
+    pub fn of(set: &str, at: usize, disks: usize) -> Result<Self, NameError> {
+        let name = |ending: &str| VolumeName::new(format!("warm-{set}-{at}{ending}"));
+        let disks = (0..disks).map(|disk| name(&names::qcow2(disk)));
         Ok(Self {
-            disk: name("qcow2")?,
-            ram: name("ram")?,
-            state: name("state")?,
+            disks: disks.collect::<Result<_, _>>()?,
+            ram: name(".ram")?,
+            state: name(".state")?,
         })
     }
 }
@@ -75,12 +77,12 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// How an arm's node begins, and the volume that its disk is forked from; nothing where that is its image's.
-    pub fn of_node(&self, at: usize) -> Result<(Power, Option<&VolumeName>), NameError> {
+    /// How an arm's node begins, and the volumes that its disks are forked from; nothing where those are its image's.
+    pub fn of_node(&self, at: usize) -> Result<(Power, Option<&[VolumeName]>), NameError> {
         Ok(match self {
             Self::Cold(_) => (Power::On, None),
             Self::Savable(set) => {
-                let ram = Files::of(set, at)?.ram;
+                let ram = Files::of(set, at, 0)?.ram;
                 (Power::Savable { ram }, None)
             }
             Self::Warm(saved) => {
@@ -89,7 +91,7 @@ impl Origin {
                     ram: files.ram.clone(),
                     state: files.state.clone(),
                 };
-                (power, Some(&files.disk))
+                (power, Some(&files.disks))
             }
         })
     }

@@ -1,14 +1,27 @@
 //! Keeping what was saved for later runs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::PoisonError;
 
 use crate::guest::identity::Answer;
 use crate::image::warm::{Kept, KeptNode, Part, WarmStore, name_base};
 use crate::model::name::{NameError, VolumeName, VolumePath};
+use crate::port::{Hypervisor, LabError};
 use crate::run::arm::ArmRun;
 use crate::run::names;
 use crate::run::site::saved::{Files, Saved};
+
+/// Copies one of a state's volumes to a file of that name.
+async fn fetch(
+    host: &dyn Hypervisor,
+    volume: VolumePath,
+    folder: &Path,
+    file: String,
+) -> Result<Part, LabError> {
+    let digest = host.fetch_volume(&volume, &folder.join(&file)).await?;
+    Ok(Part { file, digest })
+}
 
 /// Keeps a state for later runs, beside what the arms do meanwhile.
 pub fn keep(
@@ -20,15 +33,16 @@ pub fn keep(
 ) {
     let host = arm.site.host.clone();
     let pool = names::pool(&arm.setup().run);
-    let nodes: Result<Vec<(Files, Answer, VolumeName)>, NameError> = saved
+    let nodes: Result<Vec<(Files, Answer, Vec<VolumeName>)>, NameError> = saved
         .nodes
         .iter()
         .zip(&arm.cell.nodes)
         .map(|(node, plan)| {
+            let bases = (0..node.files.disks.len()).map(|at| names::base(&plan.image.name, at));
             Ok((
                 node.files.clone(),
                 node.who.clone(),
-                names::base(&plan.image.name)?,
+                bases.collect::<Result<_, _>>()?,
             ))
         })
         .collect();
@@ -41,33 +55,25 @@ pub fn keep(
         let work = store.begin().map_err(|error| trouble(&error))?;
         let nodes = nodes.map_err(|error| trouble(&error))?;
         let mut kept = Vec::new();
-        for (at, (files, who, base)) in nodes.into_iter().enumerate() {
-            let mut parts = Vec::new();
-            for (volume, what) in [
-                (&files.disk, "disk"),
-                (&files.ram, "ram"),
-                (&files.state, "state"),
-            ] {
-                let file = format!("{at}.{what}");
-                let path = work.path().join(&file);
-                let fetched = host.fetch_volume(&VolumePath::new(&pool, volume), &path).await;
-                let mut digest = fetched.map_err(|error| trouble(&error))?;
-                if what == "disk" {
-                    let base = base.clone();
-                    let named = tokio::task::spawn_blocking(move || name_base(&path, base.as_str())).await;
-                    digest = named
-                        .map_err(|error| trouble(&error))?
-                        .map_err(|error| trouble(&error))?;
-                }
-                parts.push(Part { file, digest });
+        for (at, (files, who, bases)) in nodes.into_iter().enumerate() {
+            let fetch = |volume, file| fetch(&*host, VolumePath::new(&pool, volume), work.path(), file);
+            let mut disks = Vec::new();
+            for (disk, (volume, base)) in files.disks.iter().zip(bases).enumerate() {
+                let part = fetch(volume, format!("{at}.{disk}.disk")).await;
+                let part = part.map_err(|error| trouble(&error))?;
+                let path = work.path().join(&part.file);
+                let named = tokio::task::spawn_blocking(move || name_base(&path, base.as_str())).await;
+                let digest = named
+                    .map_err(|error| trouble(&error))?
+                    .map_err(|error| trouble(&error))?;
+                disks.push(Part { digest, ..part });
             }
-            let Ok([disk, ram, state]) = <[Part; 3]>::try_from(parts) else {
-                return Err(trouble(&"it has no three parts"));
-            };
+            let ram = fetch(&files.ram, format!("{at}.ram")).await;
+            let state = fetch(&files.state, format!("{at}.state")).await;
             kept.push(KeptNode {
-                disk,
-                ram,
-                state,
+                disks,
+                ram: ram.map_err(|error| trouble(&error))?,
+                state: state.map_err(|error| trouble(&error))?,
                 who,
             });
         }

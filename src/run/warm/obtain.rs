@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::image::warm::{Found, Kept, WarmStore};
+use crate::guest::identity::Way;
+use crate::image::warm::{Found, Kept, Part, WarmStore};
 use crate::input::hex;
 use crate::model::arm::{ArmPlan, Ends};
-use crate::model::name::VolumePath;
+use crate::model::machine::MachinePlan;
+use crate::model::name::{VolumeName, VolumePath};
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::plan::CellPlan;
 use crate::model::policy::CloneMode;
@@ -42,6 +45,10 @@ pub async fn origin(arm: &ArmRun<'_>, prepare: Prepare) -> Result<Origin, Fault>
             });
         }
         CloneMode::Warm => {}
+    }
+    let mut machines = arm.cell.nodes.iter().map(|node| &node.image.machine);
+    if let Some(reason) = machines.find_map(MachinePlan::unsavable) {
+        return Ok(Origin::Cold(Some(reason.to_owned())));
     }
     let warm = &arm.site.warm;
     let asked = warm.machine.get_or_init(|| async {
@@ -77,12 +84,22 @@ fn set(setup: &Setup, site: &Site, cell: &CellPlan) -> String {
         .map(|node| {
             let ready = node.ready.as_ref().map(|ready| &ready.check);
             let image = (&node.image.name, &node.image.sha256);
-            serde_json::json!([image, node.memory, node.vcpus, node.host, ready])
+            let room = (node.memory, node.vcpus);
+            let machine = &node.image.machine;
+            serde_json::json!([image, machine, room, node.host, ready, node.addresses])
         })
         .collect();
     let network = site.host.has_networks().then(|| names::hosts(cell));
     let family = setup.families.of(&cell.os);
-    let named = family.map(|family| family.system.identify("", None).argv);
+    let named = family.map(|family| {
+        let way = Way {
+            mac: String::new(),
+            address: Ipv4Addr::UNSPECIFIED,
+            gateway: Ipv4Addr::UNSPECIFIED,
+        };
+        let keeps = cell.keeps_addresses().then(|| family.system.attach(&way).argv);
+        (family.system.identify("", None).argv, keeps)
+    });
     let said = serde_json::json!([nodes, network, named]);
     hex(&Sha256::digest(said.to_string()))[..16].to_owned()
 }
@@ -206,13 +223,14 @@ async fn place(
     }
     let mut nodes = Vec::new();
     for (at, (node, plan)) in kept.nodes.iter().zip(&arm.cell.nodes).enumerate() {
-        arm.base(plan).await?;
-        let files = Files::of(set, at)?;
-        for (volume, part) in [
-            (&files.disk, &node.disk),
-            (&files.ram, &node.ram),
-            (&files.state, &node.state),
-        ] {
+        let base = arm.base(plan).await?;
+        if node.disks.len() != base.disks.len() {
+            return Err(LabError::new(Cause::ImageDamaged, "it is of other disks"));
+        }
+        let files = Files::of(set, at, node.disks.len())?;
+        let mut parts: Vec<(&VolumeName, &Part)> = files.disks.iter().zip(&node.disks).collect();
+        parts.extend([(&files.ram, &node.ram), (&files.state, &node.state)]);
+        for (volume, part) in parts {
             let path = VolumePath::new(&pool, volume);
             made.push(arm.site.resources.intend(Made::Volume(path.clone()))?);
             let file = folder.join(&part.file);

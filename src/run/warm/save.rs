@@ -6,7 +6,6 @@ use crate::model::outcome::{Fault, Stage};
 use crate::model::resource::{Made, Resource};
 use crate::port::{LabError, VmSpec};
 use crate::run::arm::ArmRun;
-use crate::run::names;
 use crate::run::node::Node;
 use crate::run::site::saved::{Files, Saved, SavedNode};
 
@@ -44,8 +43,8 @@ async fn freeze(
     let mut nodes = Vec::new();
     for (at, (spec, who)) in specs.iter().zip(who).enumerate() {
         let files = Files {
-            disk: names::overlay(&spec.name)?,
-            ..Files::of(set, at)?
+            disks: spec.disks.iter().map(|disk| disk.volume.clone()).collect(),
+            ..Files::of(set, at, 0)?
         };
         let path = VolumePath::new(&spec.pool, &files.state);
         made.push(arm.site.resources.intend(Made::Volume(path))?);

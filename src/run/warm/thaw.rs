@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::guest::identity::{self, Answer, Identity};
 use crate::input::hex;
 use crate::model::outcome::{Cause, Fault, Stage};
+use crate::model::plan::Addresses;
 use crate::port::VmSpec;
 use crate::run::arm::ArmRun;
 use crate::run::node::{Node, fault};
@@ -34,7 +35,7 @@ pub async fn thaw<'a>(arm: &ArmRun<'a>, saved: &Saved, specs: &[VmSpec]) -> Resu
     }
     for node in &nodes {
         if let Some(fault) = node.await_ready(Stage::Boot).await? {
-            return Err(fault);
+            return Err(node.shown(fault).await);
         }
     }
     Ok(nodes)
@@ -59,6 +60,14 @@ async fn renew(
         machine_id: own("machine id")[..32].to_owned(),
         seed: own("seed") + &own("more of it"),
         macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
+        kept: match node.plan.addresses {
+            Addresses::Given => Vec::new(),
+            Addresses::Kept { .. } => arm.wire_macs(node.plan),
+        },
+    };
+    let host = match node.plan.addresses {
+        Addresses::Given => &node.plan.host,
+        Addresses::Kept { .. } => &origin.host,
     };
     let now = || u64::try_from((arm.setup().now)().as_millisecond()).unwrap_or(0);
     node.ask(Stage::Boot, &node.system().renew(&identity, now()))
@@ -67,7 +76,7 @@ async fn renew(
     let answer = node.ask(Stage::Boot, &node.system().who()).await?;
     let said = node.system().parse_who(&answer);
     let said = said.map_err(|error| node.garbled(Stage::Boot, &error))?;
-    let wrong = identity::fault(&identity, &node.plan.host, &said, origin, now());
+    let wrong = identity::fault(&identity, host, &said, origin, now());
     let twice = || {
         let unique = arm.site.warm.is_unique(&said);
         (!unique).then(|| "it has the machine id, keys or random numbers of another clone".to_owned())

@@ -9,7 +9,7 @@ pub const ORDER: [&str; 21] = [
 ];
 
 /// Rooms without input, output or clock.
-pub const PURE: [&str; 12] = [
+pub const PURE: [&str; 13] = [
     "input",
     "units",
     "measure",
@@ -21,6 +21,7 @@ pub const PURE: [&str; 12] = [
     "verdict",
     "gate",
     "record::share",
+    "image::format",
     "run::queue",
 ];
 /// What of them reads or writes files, and no other part may name.

@@ -46,6 +46,57 @@ async fn a_held_package_is_named_and_undecides_where_the_lab_file_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_no_guest_of_its_kind_could_have_is_named_and_undecides_nothing() {
+    const SNAP: &str = "Snap core22 1122\nGet more security updates through Ubuntu Pro with 'esm-apps' enabled:\n  imagemagick\n";
+    const PHASED: &str = "The following packages have been kept back:\n  snapd\nPhased snapd 2.63\n";
+    for (kept, gate, words) in [
+        (
+            SNAP,
+            "OPEN",
+            "not rehearsed: 2: imagemagick (for subscribers alone), snap core22 revision 1122 (not pinned)",
+        ),
+        (
+            PHASED,
+            "UNDECIDED",
+            "not rehearsed: 1: snapd 2.63 (phased, and not this machine's turn yet)",
+        ),
+    ] {
+        let mut lab = Lab::default();
+        lab.plan.updates.kept_back = KeptBack::Undecide;
+        lab.script(GuestScript {
+            kept,
+            ..GuestScript::default()
+        });
+        let end = lab.run().await;
+        end.line(gate);
+        says(&end, words);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lab_file_says_which_origins_are_of_security() {
+    for (origins, words) in [
+        (
+            &["Shop*:jammy"][..],
+            "not rehearsed: 1: nginx 1.22.1-9+deb12u1 (not of the security archive)",
+        ),
+        (
+            &["Debian-Security"],
+            "not rehearsed: 1: bash 5.2-2 (not of the security archive)",
+        ),
+    ] {
+        let mut lab = Lab::default();
+        lab.plan.updates.security_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+        let mut script = GuestScript::default();
+        script.pending.push(other("Shop, tools (8.1):jammy"));
+        lab.script(script);
+        let end = lab.run().await;
+        end.line("OPEN");
+        says(&end, words);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_all_is_held_the_fault_names_the_hold() {
     let lab = Lab::default();
     lab.script(GuestScript {
@@ -74,7 +125,11 @@ async fn a_fix_that_a_point_release_has_superseded_is_in_the_set() {
     let lab = Lab::default();
     let mut script = GuestScript::default();
     script.pending.push(other("Debian:12.15/oldstable"));
-    script.versions = "bash:\n  Installed: 5.2-1\n  Candidate: 5.2-2\n  Version table:\n     5.2-2 500\n        \
+    script.versions = "Package files:\n 500 http://deb.debian.org/debian bookworm/main amd64 Packages\n     \
+                       release v=12.15,o=Debian,a=oldstable,n=bookworm,l=Debian,c=main,b=amd64\n \
+                       500 http://security.debian.org bookworm-security/main amd64 Packages\n     \
+                       release v=12,o=Debian,a=oldstable-security,n=bookworm-security,l=Debian-Security,c=main\n\
+                       bash:\n  Installed: 5.2-1\n  Candidate: 5.2-2\n  Version table:\n     5.2-2 500\n        \
                        500 http://deb.debian.org/debian bookworm/main amd64 Packages\n     5.2-1+deb12u1 500\n        \
                        500 http://security.debian.org bookworm-security/main amd64 Packages\n *** 5.2-1 100\n";
     lab.script(script);

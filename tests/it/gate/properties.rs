@@ -397,6 +397,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::Fetched(_)
             | Event::CleanedUp { .. } => false,
             Event::ArmFailed { .. }
+            | Event::Asked { .. }
             | Event::CellConfirming { .. }
             | Event::Interrupted { .. }
             | Event::Resumed { .. }

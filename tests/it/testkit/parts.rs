@@ -2,6 +2,7 @@
 
 use patchgate::model::event::StepReport;
 use patchgate::model::outcome::{Cause, Fault, Stage, StepOutcome};
+use patchgate::model::screen::Screen;
 use patchgate::model::update::{Proof, Update, UpdateSet};
 
 pub fn update(name: &str, from: &str, to: &str) -> Update {
@@ -57,6 +58,7 @@ pub fn fault(cause: Cause, stage: Stage) -> Fault {
         role: Some("web".to_owned()),
         message: format!("web: waited in {stage} to no end"),
         detail: "Booting...\nKernel panic - not syncing\n".to_owned(),
+        screen: Some(Screen::of("0-treatment-web", 1)),
         hint: Some("look at the console".to_owned()),
     }
 }

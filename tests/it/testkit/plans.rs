@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use patchgate::measure::Performance;
 use patchgate::model::drift::DriftPolicy;
 use patchgate::model::id::CellId;
-use patchgate::model::plan::{CellPlan, HostPlan, ImagePin, NodePlan, Plan};
+use patchgate::model::machine::MachinePlan;
+use patchgate::model::plan::{Addresses, CellPlan, HostPlan, ImagePin, NodePlan, Plan};
 use patchgate::model::policy::{
     Accel, CloneMode, Confirm, Deadlines, KeptBack, NetworkMode, NetworkPolicy, RebootPolicy, Soak,
     UpdateMode, UpdatePolicy,
@@ -66,11 +67,13 @@ pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
                 role: (*role).to_owned(),
                 host: (*role).to_owned(),
                 ready: None,
+                addresses: Addresses::Given,
                 image: ImagePin {
                     name: format!("{os}+{role}"),
                     os: os.to_owned(),
                     key: "k".repeat(64),
                     sha256: Some("5".repeat(64)),
+                    machine: MachinePlan::default(),
                 },
                 memory: Mib(512),
                 vcpus: 1,
@@ -102,6 +105,7 @@ pub fn plan(cells: Vec<CellPlan>, scenarios: Vec<Scenario>) -> Plan {
             exclude: Vec::new(),
             expect_updates: true,
             kept_back: KeptBack::Note,
+            security_origins: Vec::new(),
         },
         clone: CloneMode::Cold,
         network: NetworkPolicy {

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use crate::host::agent::Agent;
 use crate::host::libvirt::agent::DomainChannel;
 use crate::host::libvirt::host::LibvirtHost;
-use crate::host::libvirt::{capabilities, describe, domain, saved};
+use crate::host::libvirt::{capabilities, describe, domain, firmware, saved, screen};
+use crate::model::machine::MachinePlan;
 use crate::model::name::{DomainName, VolumeName};
 use crate::model::resource::Made;
 use crate::port::{GuestAgent, LabError, Machines, VmSpec, VmState};
 
-/// How long reading a console may take: it must not hold up the report of what went wrong.
-const CONSOLE_LIMIT: Duration = Duration::from_secs(15);
+/// How long reading a console or a screen may take: it must not hold up the report of what went wrong.
+const EVIDENCE_LIMIT: Duration = Duration::from_secs(15);
 
 #[async_trait]
 impl Machines for LibvirtHost {
@@ -31,11 +32,24 @@ impl Machines for LibvirtHost {
             .await
     }
 
+    async fn can_have(&self, machine: &MachinePlan) -> Result<(), LabError> {
+        if machine.is_usual() {
+            return Ok(());
+        }
+        let (machine, local) = (machine.clone(), self.is_local());
+        self.link()
+            .ask(
+                format!("asking {} what VMs can have", self.link().uri()),
+                move |conn| firmware::can_have(conn, local, &machine),
+            )
+            .await
+    }
+
     async fn create_vm(&self, spec: &VmSpec) -> Result<(), LabError> {
-        let spec = spec.clone();
+        let (spec, local) = (spec.clone(), self.is_local());
         let made = Made::Domain(spec.name.clone());
         self.make(&made, format!("starting domain {}", spec.name), move |conn| {
-            domain::create(conn, &spec)
+            domain::create(conn, local, &spec)
         })
         .await
     }
@@ -79,9 +93,9 @@ impl Machines for LibvirtHost {
     async fn console_tail(&self, domain: &DomainName) -> String {
         let name = domain.clone();
         let what = format!("reading the console of domain {name}");
-        let tail = self
-            .link()
-            .call(what, CONSOLE_LIMIT, move |conn| domain::console_tail(conn, &name));
+        let tail = self.link().call(what, EVIDENCE_LIMIT, move |conn| {
+            domain::console_tail(conn, &name)
+        });
         match tail.await {
             Ok(bytes) => domain::console_text(&bytes),
             Err(error) => {
@@ -89,6 +103,18 @@ impl Machines for LibvirtHost {
                 String::new()
             }
         }
+    }
+
+    async fn screenshot(&self, domain: &DomainName) -> Option<Vec<u8>> {
+        let name = domain.clone();
+        let what = format!("reading the screen of domain {name}");
+        let taken = self
+            .link()
+            .call(what, EVIDENCE_LIMIT, move |conn| screen::take(conn, &name));
+        taken.await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "no screen");
+            None
+        })
     }
 
     fn agent(&self, domain: &DomainName) -> Box<dyn GuestAgent> {

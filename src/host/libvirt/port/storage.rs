@@ -5,10 +5,25 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::host::libvirt::host::LibvirtHost;
+use crate::host::libvirt::volume::Content;
 use crate::host::libvirt::{pool, transfer, volume};
 use crate::model::name::{PoolName, VolumePath};
 use crate::model::resource::Made;
 use crate::port::{Disk, LabError, Storage};
+
+/// Copies a file of a sealed image into a pool.
+async fn place(
+    host: &LibvirtHost,
+    volume: &VolumePath,
+    (file, sha256, content): (&Path, &str, Content),
+) -> Result<(), LabError> {
+    let (path, file, sha256) = (volume.clone(), file.to_owned(), sha256.to_owned());
+    let what = format!("copying image {}", file.display());
+    host.transfer(what, volume, move |conn, folder, halt| {
+        volume::place_image(conn, folder.as_deref(), &path, (&file, &sha256, content), halt)
+    })
+    .await
+}
 
 #[async_trait]
 impl Storage for LibvirtHost {
@@ -22,12 +37,11 @@ impl Storage for LibvirtHost {
     }
 
     async fn place_image(&self, volume: &VolumePath, file: &Path, sha256: &str) -> Result<(), LabError> {
-        let (path, file, sha256) = (volume.clone(), file.to_owned(), sha256.to_owned());
-        let what = format!("copying image {}", file.display());
-        self.transfer(what, volume, move |conn, folder, halt| {
-            volume::place_image(conn, folder.as_deref(), &path, (&file, &sha256), halt)
-        })
-        .await
+        place(self, volume, (file, sha256, Content::Disk)).await
+    }
+
+    async fn place_file(&self, volume: &VolumePath, file: &Path, sha256: &str) -> Result<(), LabError> {
+        place(self, volume, (file, sha256, Content::Plain)).await
     }
 
     async fn create_overlay(&self, pool: &PoolName, disk: &Disk) -> Result<(), LabError> {

@@ -1,0 +1,261 @@
+//! `patchgate image import`: what is taken, and how it is shown.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::Format;
+use crate::cli::error::UserError;
+use crate::cli::image_domain::{self, DomainArgs};
+use crate::cli::import_progress::Progress;
+use crate::cli::probe::{How, first_look};
+use crate::cli::runtime::block_on;
+use crate::cli::{exit_code, image_list, print};
+use crate::guest::families::Families;
+use crate::image::bundle::{self, Ask};
+use crate::image::catalogue::{Store, image_name};
+use crate::image::domain_xml::whole::{Domain, read};
+use crate::image::error::BuildError;
+use crate::image::foreign::{Foreign, ForeignDisk};
+use crate::image::import::told::{ImportProgress, Step};
+use crate::image::import::{Import, Imported, KNOWN_OS, closest_os, import, lab_lines};
+use crate::image::manifest::Sealed;
+use crate::image::store::{Lock, Work};
+use crate::model::hardware::DiskHardware;
+use crate::system::file;
+
+/// What the store's locks call the unpacking of a machine.
+const KEY: &str = "unpack";
+/// Bytes of an archive that are digested.
+const ARCHIVE: u64 = 4 << 40;
+
+/// `patchgate image import ...`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The disk that it boots from: raw, qcow2, vmdk, vhdx, vhd or vdi, also packed as .gz, .xz or .zst; or a whole machine: .ova,
+    /// .ovf, a backup of Proxmox, or a folder with its disks
+    #[arg(required_unless_present_any = ["domain", "all_domains"])]
+    file: Option<PathBuf>,
+    /// Its OS version, such as debian-12 or windows-server-2022
+    #[arg(long)]
+    os: String,
+    /// The role that it has already, where it has one
+    #[arg(long)]
+    role: Option<String>,
+    /// What the file's SHA-256 has to be
+    #[arg(long, conflicts_with_all = ["domain", "all_domains"])]
+    sha256: Option<String>,
+    /// A further disk of the same machine; again for each, in their order
+    #[arg(long = "disk", value_name = "FILE", conflicts_with_all = ["domain", "all_domains"])]
+    disks: Vec<PathBuf>,
+    /// Join a qcow2 with the older links of its chain, which lie beside it
+    #[arg(long, conflicts_with_all = ["domain", "all_domains"])]
+    flatten: bool,
+    /// The one that is meant, of an appliance with several machines
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["domain", "all_domains", "disks"])]
+    machine: Option<String>,
+    #[command(flatten)]
+    domain: DomainArgs,
+    /// Do not boot the image once to see what it is and what is wanting
+    #[arg(long)]
+    no_probe: bool,
+}
+
+/// Imports what is asked for.
+pub fn run(args: &ImportArgs, store: &Store, cancel: &CancellationToken) -> Result<u8, UserError> {
+    let Some(os) = closest_os(&args.os) else {
+        return Err(
+            UserError::usage(format!("`{}` is not an OS version that patchgate knows", args.os))
+                .with_hint(format!("one of {}", KNOWN_OS.join(", "))),
+        );
+    };
+    if let Some(role) = args.role.as_ref().filter(|role| !image_domain::is_role(role)) {
+        return Err(UserError::usage(format!("`{role}` is not a name for a role"))
+            .with_hint("write lower-case letters, digits and `-`, such as `web`"));
+    }
+    let sealed = match &args.file {
+        Some(file) => Some(take(file, os, args, store, cancel)?),
+        None => image_domain::run(&args.domain, os, args.role.as_deref(), store, cancel)?,
+    };
+    if Families::default().of(os).is_none() {
+        print::note(&format!(
+            "note: patchgate cannot apply updates to {os} yet; a group on it stays undecided"
+        ));
+    }
+    if let Some(sealed) = sealed.filter(|_| !args.no_probe) {
+        look(&sealed, store);
+    }
+    Ok(exit_code::OPEN)
+}
+
+/// Looks at what was imported. Whatever comes of it, the image is in the store.
+fn look(sealed: &Sealed, store: &Store) {
+    let how = How::of(&sealed.manifest);
+    if let Err(error) = block_on(first_look(sealed, store, &how, Format::Text)) {
+        let name = &sealed.manifest.name;
+        let hint = error.hint.as_deref();
+        let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+        print::note(&format!(
+            "image {name}: could not be looked at: {error}{hint}; try again with `patchgate image probe {name}`"
+        ));
+    }
+}
+
+/// Takes a file, or a folder, over.
+fn take(
+    file: &Path,
+    os: &str,
+    args: &ImportArgs,
+    store: &Store,
+    cancel: &CancellationToken,
+) -> Result<Sealed, UserError> {
+    let name = image_name(os, args.role.as_deref());
+    let of_image = |error| UserError::of_image(&name, &error);
+    let progress = Progress::new();
+    let room = Room::open(&name, store, &progress, cancel).map_err(of_image)?;
+    let machine = opened(file, args, &room.folder, cancel);
+    let made = machine.and_then(|machine| {
+        let is_machine = machine.is_some();
+        let wanted = Import {
+            os: os.to_owned(),
+            role: args.role.clone(),
+            // Of an archive it is not the SHA-256 of a disk in it.
+            sha256: args.sha256.clone().filter(|_| !is_machine),
+            flatten: args.flatten,
+            named: args.disks.clone(),
+        };
+        let foreign = machine.unwrap_or_else(|| Foreign {
+            disks: [file]
+                .into_iter()
+                .chain(args.disks.iter().map(PathBuf::as_path))
+                .map(disk)
+                .collect(),
+            ..Foreign::default()
+        });
+        import(&wanted, foreign, store, &progress, cancel).map_err(of_image)
+    });
+    progress.clear();
+    let made = made?;
+    tell(&name, &made, file)?;
+    Ok(made.sealed)
+}
+
+/// A folder in the store for what must be unpacked; removed when the value is dropped.
+struct Room {
+    folder: PathBuf,
+    _work: Work,
+    _lock: Lock,
+}
+
+impl Room {
+    fn open(
+        name: &str,
+        store: &Store,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Self, BuildError> {
+        let in_store = |error| BuildError::of_io("prepare the image store", store.dir(), error);
+        store.sweep().map_err(in_store)?;
+        let lock = store.lock(name, KEY, cancel, &|| progress.step(name, Step::Waiting))?;
+        let work = store.work(name, KEY, &lock).map_err(in_store)?;
+        let folder = work.dir().join("machine");
+        DirBuilder::new().mode(0o700).create(&folder).map_err(in_store)?;
+        Ok(Self {
+            folder,
+            _work: work,
+            _lock: lock,
+        })
+    }
+}
+
+/// The whole machine that a file or a folder is; nothing where it is a disk.
+fn opened(
+    file: &Path,
+    args: &ImportArgs,
+    into: &Path,
+    cancel: &CancellationToken,
+) -> Result<Option<Foreign>, UserError> {
+    let domain = |xml: &str| {
+        read(xml)
+            .map(Domain::as_described)
+            .map_err(|error| error.to_string())
+    };
+    let ask = Ask {
+        machine: args.machine.as_deref(),
+        domain: Some(&domain),
+    };
+    let machine = bundle::open_as(file, ask, into, &|| cancel.is_cancelled())
+        .map_err(|error| UserError::of_bundle(&error))?;
+    match &machine {
+        None if args.machine.is_some() => Err(UserError::usage(format!(
+            "{}: it is a disk, and no appliance with machines",
+            file.display()
+        ))
+        .with_hint("leave --machine out")),
+        None => Ok(None),
+        Some(_) if !args.disks.is_empty() => Err(UserError::usage(format!(
+            "{}: it is a whole machine, with all of its disks",
+            file.display()
+        ))
+        .with_hint("leave --disk out, or name the files of the disks alone")),
+        Some(_) => {
+            if let Some(expected) = &args.sha256 {
+                is_that(file, expected)?;
+            }
+            Ok(machine)
+        }
+    }
+}
+
+/// Holds an archive against its SHA-256.
+fn is_that(file: &Path, expected: &str) -> Result<(), UserError> {
+    let found = file::digest(file, ARCHIVE)
+        .map_err(|error| UserError::usage(format!("{}: {error}", file.display())))?;
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(UserError::usage(format!(
+        "{}: its SHA-256 is {found}, not {expected}",
+        file.display()
+    ))
+    .with_hint("fetch it once more, or compare what it should be"))
+}
+
+/// A disk of which nothing is known but its file.
+fn disk(file: &Path) -> ForeignDisk {
+    ForeignDisk {
+        file: file.to_owned(),
+        name: file
+            .file_name()
+            .unwrap_or(file.as_os_str())
+            .to_string_lossy()
+            .into_owned(),
+        format: None,
+        hardware: DiskHardware::default(),
+    }
+}
+
+/// Says what came of it.
+fn tell(name: &str, made: &Imported, file: &Path) -> Result<(), UserError> {
+    let manifest = &made.sealed.manifest;
+    print::say(&format!(
+        "image {name}: sealed, {}",
+        image_list::summary(manifest)
+    ));
+    let further = manifest.disks.iter().map(|disk| &disk.content_sha256);
+    for (number, content) in [&manifest.content_sha256].into_iter().chain(further).enumerate() {
+        if let Some(content) = content {
+            print::say(&format!("content of disk {}: sha256 {content}", number + 1));
+        }
+    }
+    for said in &made.said {
+        print::say(&format!("note: {said}"));
+    }
+    print::print(&format!(
+        "\nFor the lab file; where it has [image.\"{name}\"] already, `imported` goes there in place of its `build`:\n\n{}\n",
+        lab_lines(&made.sealed, file)
+    ))
+}

@@ -1,0 +1,164 @@
+//! QEMU's disks (<https://www.qemu.org/docs/master/interop/qcow2.html>).
+
+pub mod guest;
+pub mod head;
+
+pub use head::{Header, header};
+
+use crate::image::format::flaw::{Flaw, name};
+use crate::image::format::qcow2::head::{L1_OFFSET, L2_OFFSET};
+use crate::image::format::read::{Source, be16, be32, be64, block, entries, within};
+use crate::image::format::shape::Shape;
+
+/// Names of snapshots that are said.
+const NAMES: u32 = 16;
+
+/// Looks at all its tables.
+pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
+    let header = header(source)?;
+    if let Some(file) = &header.data_file {
+        return Err(Flaw::Outside {
+            file: file.clone(),
+            why: "which holds its data".into(),
+        });
+    }
+    if header.corrupt {
+        return Err(Flaw::Damaged("QEMU has marked it as corrupt".into()));
+    }
+    refcounts(source, &header)?;
+    let holds = clusters(source, &header)?;
+    let mut said = Vec::new();
+    let names = snapshots(source, &header)?;
+    if header.snapshots > 0 {
+        let more = usize::try_from(header.snapshots)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(names.len());
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(" and {more} more")
+        };
+        said.push(format!(
+            "its present state is taken; left out are its snapshots {}{more}",
+            names.join(", ")
+        ));
+    }
+    Ok(Shape {
+        size: header.size,
+        holds,
+        block_size: None,
+        said,
+    })
+}
+
+/// Holds that the tables of reference counts are there: a file that was cut lacks its newest ones.
+fn refcounts(source: &dyn Source, header: &Header) -> Result<(), Flaw> {
+    let cluster = header.cluster();
+    let count = u64::from(header.refcount_clusters).saturating_mul(cluster) / 8;
+    // QEMU takes 8 MiB of them at most.
+    if count > 1 << 20 {
+        return Err(Flaw::Damaged("its table of reference counts is endless".into()));
+    }
+    entries::<8>(
+        source,
+        "its table of reference counts",
+        header.refcount_offset,
+        count,
+        &mut |_, entry| match u64::from_be_bytes(entry) & !0x1ff {
+            0 => Ok(()),
+            at => within(source, "its reference counts", at, cluster),
+        },
+    )
+}
+
+/// Walks every table of clusters; gives the bytes of the guest's disk that are somewhere.
+fn clusters(source: &dyn Source, header: &Header) -> Result<u64, Flaw> {
+    let span = header.cluster().saturating_mul(header.per_table());
+    let needed = header.size.div_ceil(span);
+    if u64::from(header.l1_size) < needed {
+        return Err(Flaw::Damaged(
+            "its first table has fewer entries than the disk takes".into(),
+        ));
+    }
+    // Each table is named once, so all of them are no longer than the file. That is also what ends this.
+    let mut budget = source.size();
+    let mut holds: u64 = 0;
+    entries::<8>(
+        source,
+        "its first table",
+        header.l1_offset,
+        needed,
+        &mut |number, entry| {
+            let at = u64::from_be_bytes(entry) & L1_OFFSET;
+            if at == 0 {
+                return Ok(());
+            }
+            budget = budget.checked_sub(header.cluster()).ok_or_else(|| {
+                Flaw::Damaged("several parts of its first table lead to the same place".into())
+            })?;
+            holds = holds.saturating_add(second(source, header, at, number * span)?);
+            Ok(())
+        },
+    )?;
+    Ok(holds.min(header.size))
+}
+
+/// Walks a second table, that of the clusters from the guest's byte `first` on.
+fn second(source: &dyn Source, header: &Header, at: u64, first: u64) -> Result<u64, Flaw> {
+    let cluster = header.cluster();
+    let length = usize::try_from(cluster).unwrap_or(0);
+    let table = block(source, "its tables", at, length)?;
+    let width = header.entry();
+    let mut holds = 0;
+    for (number, entry) in table.chunks_exact(width).enumerate() {
+        let guest = first.saturating_add(number as u64 * cluster);
+        let left = header.size.saturating_sub(guest).min(cluster);
+        let place = be64(entry, 0);
+        if left == 0 || place == 0 {
+            continue;
+        }
+        if place & head::COMPRESSED != 0 {
+            let (start, sectors) = header.compressed(place);
+            // The last sector need not be there whole.
+            within(source, "its data", start & !511, sectors * 512 + 1)?;
+            holds += left;
+            continue;
+        }
+        let needs = if header.extended {
+            // Which of its 32 parts are there.
+            let parts = 32 - be32(entry, 12).leading_zeros();
+            (cluster / 32 * u64::from(parts)).min(left)
+        } else if place & head::ZERO != 0 {
+            0
+        } else {
+            left
+        };
+        let start = place & L2_OFFSET;
+        if start == 0 || needs == 0 {
+            continue;
+        }
+        if !start.is_multiple_of(cluster) {
+            return Err(Flaw::Damaged(format!("a cluster of it is at byte {start}")));
+        }
+        within(source, "its data", start, needs)?;
+        holds += needs;
+    }
+    Ok(holds)
+}
+
+/// The names of its snapshots, as many as are said.
+fn snapshots(source: &dyn Source, header: &Header) -> Result<Vec<String>, Flaw> {
+    let mut names = Vec::new();
+    let mut at = header.snapshots_offset;
+    for _ in 0..header.snapshots.min(NAMES) {
+        let what = "its table of snapshots";
+        let entry = block(source, what, at, 40)?;
+        let [id, length] = [12, 14].map(|place| usize::from(be16(&entry, place)));
+        let extra = u64::from(be32(&entry, 36));
+        let names_at = at.saturating_add(40).saturating_add(extra);
+        let text = block(source, what, names_at, id + length)?;
+        names.push(name(&String::from_utf8_lossy(text.get(id..).unwrap_or_default())));
+        at = names_at.saturating_add((id + length) as u64).next_multiple_of(8);
+    }
+    Ok(names)
+}

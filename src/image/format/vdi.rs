@@ -1,0 +1,157 @@
+//! VirtualBox's disks (VDI 1.1; VirtualBox's `VDICore.h`, QEMU's `block/vdi.c`).
+
+use crate::image::format::flaw::Flaw;
+use crate::image::format::read::{Source, block, entries, guid, le32, le64, within};
+use crate::image::format::shape::Shape;
+
+const SIGNATURE: u32 = 0xbeda_107f;
+const HEADER: usize = 512;
+/// The only size of blocks that VirtualBox writes and QEMU reads, in bytes.
+const BLOCK: u32 = 1 << 20;
+/// What stands for a block that is nowhere, or all zeros.
+const NOWHERE: u32 = 0xffff_fffe;
+
+/// Whether a file begins as one.
+pub fn begins(start: &[u8]) -> bool {
+    le32(start, 64) == SIGNATURE
+}
+
+/// What the head of one says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    size: u64,
+    blocks: u32,
+    map: u32,
+    data: u32,
+}
+
+/// Reads the head of one.
+pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
+    let head = block(source, "its header", 0, HEADER)?;
+    let version = le32(&head, 68);
+    if version != 0x0001_0001 {
+        return Err(Flaw::Unknown(format!(
+            "is a VDI of version {}.{}; only 1.1 is read",
+            version >> 16,
+            version & 0xffff
+        )));
+    }
+    let kind = le32(&head, 76);
+    // The UUIDs of the link before it and of its parent.
+    let leans = [guid(&head, 424), guid(&head, 440)] != [[0; 16]; 2];
+    if leans || matches!(kind, 3 | 4) {
+        return Err(Flaw::Chain(vec![
+            "this".into(),
+            "a disk that VirtualBox knows by a UUID".into(),
+        ]));
+    }
+    if !matches!(kind, 1 | 2) {
+        return Err(Flaw::Unknown(format!("is a VDI of the unknown kind {kind}")));
+    }
+    let found = Header {
+        size: le64(&head, 368),
+        blocks: le32(&head, 384),
+        map: le32(&head, 340),
+        data: le32(&head, 344),
+    };
+    let sector = le32(&head, 360);
+    if sector != 512 || le32(&head, 376) != BLOCK || le32(&head, 380) != 0 {
+        return Err(Flaw::Unknown(
+            "is a VDI with blocks of another size than 1 MiB, which QEMU cannot read".into(),
+        ));
+    }
+    if found.size == 0 {
+        return Err(Flaw::Damaged("its header has a disk of no size".into()));
+    }
+    if u64::from(found.blocks) * u64::from(BLOCK) < found.size {
+        return Err(Flaw::Damaged(
+            "its header has fewer blocks than the disk takes".into(),
+        ));
+    }
+    Ok(found)
+}
+
+/// Looks at its whole map.
+pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
+    let head = header(source)?;
+    let length = u64::from(BLOCK);
+    let used = head.size.div_ceil(length);
+    let mut holds: u64 = 0;
+    within(
+        source,
+        "its block map",
+        u64::from(head.map),
+        u64::from(head.blocks) * 4,
+    )?;
+    entries::<4>(
+        source,
+        "its block map",
+        u64::from(head.map),
+        used,
+        &mut |number, entry| {
+            let place = u32::from_le_bytes(entry);
+            if place >= NOWHERE {
+                return Ok(());
+            }
+            let needs = (head.size - number * length).min(length);
+            holds += needs;
+            let at = u64::from(head.data) + u64::from(place) * length;
+            within(source, &format!("its block {number}"), at, needs)
+        },
+    )?;
+    Ok(Shape {
+        size: head.size,
+        holds,
+        ..Shape::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(map: &[u32], size: u64, file: usize) -> Vec<u8> {
+        let mut bytes = vec![0; file];
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        put(64, &SIGNATURE.to_le_bytes());
+        put(68, &0x0001_0001_u32.to_le_bytes());
+        put(76, &1_u32.to_le_bytes());
+        put(340, &1024_u32.to_le_bytes());
+        put(344, &4096_u32.to_le_bytes());
+        put(360, &512_u32.to_le_bytes());
+        put(368, &size.to_le_bytes());
+        put(376, &BLOCK.to_le_bytes());
+        put(384, &u32::try_from(map.len()).expect("few").to_le_bytes());
+        for (number, entry) in map.iter().enumerate() {
+            put(1024 + number * 4, &entry.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn blocks_beyond_the_end_are_found_and_the_last_may_be_short() {
+        let size = (1 << 20) + 512;
+        let good = disk(&[0, 1], size, 4096 + (1 << 20) + 512);
+        assert_eq!(
+            whole(&good).map(|shape| (shape.size, shape.holds)),
+            Ok((size, size))
+        );
+        let mut cut = good.clone();
+        cut.pop();
+        assert!(matches!(whole(&cut), Err(Flaw::Cut { .. })));
+        let sparse = disk(&[u32::MAX, NOWHERE], size, 4096);
+        assert_eq!(whole(&sparse).map(|shape| shape.holds), Ok(0));
+        assert!(whole(&disk(&[0], size, 1 << 22)).is_err(), "too few blocks");
+    }
+
+    #[test]
+    fn a_link_of_a_chain_and_an_unknown_kind_are_refused() {
+        let good = disk(&[u32::MAX], 512, 4096);
+        for (at, value, chain) in [(76, 4_u32, true), (76, 9, false), (440, 7, true), (424, 7, true)] {
+            let mut bytes = good.clone();
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            let flaw = whole(&bytes).expect_err("refused");
+            assert_eq!(matches!(flaw, Flaw::Chain(_)), chain, "{at}: {flaw}");
+        }
+    }
+}

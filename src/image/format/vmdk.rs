@@ -1,0 +1,4 @@
+//! VMware's disks ("Virtual Disk Format" 5.0): a description, and extents that hold the bytes.
+
+pub mod description;
+pub mod sparse;

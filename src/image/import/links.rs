@@ -1,0 +1,229 @@
+//! The files that a disk's file names: the older links of a chain, and a VMware disk's extents. They are opened beneath the disk's
+//! own folder or where the admin named them, and nowhere else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use crate::image::foreign::Format;
+use crate::image::format::detect::{Content, detect};
+use crate::image::format::flaw::Flaw;
+use crate::image::format::qcow2::{self, Header};
+use crate::image::format::vmdk::description::{Extent, Place};
+use crate::image::import::opened::Opened;
+use crate::system::file::{FileError, Folder};
+
+/// Links of a chain, at most.
+const LINKS: usize = 64;
+/// Files of a folder that are looked at for newer links.
+const NEIGHBOURS: usize = 1000;
+
+/// An older link of a chain.
+#[derive(Debug)]
+pub struct Link {
+    /// Its file.
+    pub path: PathBuf,
+    /// The same, open.
+    pub file: Opened,
+    /// Its format.
+    pub format: Format,
+    /// Its head, where it is a qcow2.
+    pub header: Option<Header>,
+}
+
+/// The name of a file, for people.
+pub fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+fn outside(file: &str, why: impl Into<String>) -> Flaw {
+    Flaw::Outside {
+        file: file.to_owned(),
+        why: why.into(),
+    }
+}
+
+/// The older links below a qcow2, the newest first; `named` are further files that the admin named.
+pub fn below(top: &Path, opened: &Opened, header: &Header, named: &[PathBuf]) -> Result<Vec<Link>, Flaw> {
+    let unread = |error: std::io::Error| Flaw::Unreadable(error.to_string());
+    let mut seen = BTreeSet::from([opened.id().map_err(unread)?]);
+    let mut links: Vec<Link> = Vec::new();
+    let mut leans = header.backing.clone();
+    let mut at = fs::canonicalize(top).map_err(unread)?;
+    while let Some((name, format)) = leans {
+        let (path, file) = open(&at, &name, named)?;
+        if !seen.insert(file.id().map_err(unread)?) {
+            return Err(Flaw::Damaged(format!(
+                "its chain of disks leads back to {}",
+                shown(&name)
+            )));
+        }
+        if links.len() == LINKS {
+            return Err(Flaw::Damaged(format!("its chain has more than {LINKS} links")));
+        }
+        let told = match format.as_deref() {
+            Some("raw") => Some(Format::Raw),
+            Some("qcow2") => Some(Format::Qcow2),
+            None => None,
+            Some(other) => {
+                return Err(Flaw::Unknown(format!(
+                    "leans on {}, of format {}; links are taken as qcow2 and raw",
+                    shown(&name),
+                    shown(other)
+                )));
+            }
+        };
+        let format = match detect(&file, told)? {
+            Content::Disk(format @ (Format::Raw | Format::Qcow2)) => format,
+            Content::Disk(_) | Content::Description | Content::Packed(_) => {
+                return Err(Flaw::Unknown(format!(
+                    "leans on {}; links are taken as qcow2 and raw",
+                    shown(&name)
+                )));
+            }
+        };
+        let header = match format {
+            Format::Qcow2 => Some(qcow2::header(&file)?),
+            Format::Raw | Format::Vmdk | Format::Vhdx | Format::Vhd | Format::Vdi => None,
+        };
+        leans = header.as_ref().and_then(|header| header.backing.clone());
+        at.clone_from(&path);
+        links.push(Link {
+            path,
+            file,
+            format,
+            header,
+        });
+    }
+    Ok(links)
+}
+
+/// A name out of a file.
+fn shown(name: &str) -> String {
+    crate::image::format::flaw::name(name)
+}
+
+/// Opens the file that another one, at `at`, names: beneath that one's folder, or one that the admin named as well.
+fn open(at: &Path, name: &str, named: &[PathBuf]) -> Result<(PathBuf, Opened), Flaw> {
+    // `json:`, `nbd:`, `https:`, `fat:`, ...: QEMU takes what stands before a colon for a driver.
+    if let Some((driver, _)) = name.split_once(':')
+        && !driver.contains('/')
+    {
+        return Err(outside(name, "which is a server or a driver of QEMU's"));
+    }
+    let folder = folder_of(at);
+    let full = folder.join(name);
+    if let Ok(meant) = fs::canonicalize(&full)
+        && let Some(path) = named
+            .iter()
+            .find(|path| fs::canonicalize(path).is_ok_and(|path| path == meant))
+    {
+        let file = Opened::at(path).map_err(|error| outside(name, format!("which {error}")))?;
+        return Ok((meant, file));
+    }
+    let within = if Path::new(name).is_absolute() {
+        // Its folder may be written in another way.
+        let theirs = Path::new(name)
+            .parent()
+            .and_then(|folder| fs::canonicalize(folder).ok());
+        match (theirs, Path::new(name).file_name()) {
+            (Some(theirs), Some(file)) if fs::canonicalize(&folder).is_ok_and(|own| own == theirs) => {
+                PathBuf::from(file)
+            }
+            _ => return Err(outside(name, "which is outside the disk's own folder")),
+        }
+    } else {
+        PathBuf::from(name)
+    };
+    let (path, file) = beneath(&folder, &within).map_err(|error| outside(name, why(&error)))?;
+    Ok((path, file))
+}
+
+/// Opens a file beneath a folder.
+fn beneath(folder: &Path, name: &Path) -> Result<(PathBuf, Opened), FileError> {
+    let plain: PathBuf = name
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir))
+        .collect();
+    let file = Opened::beneath(&Folder::open(folder)?, &plain)?;
+    Ok((folder.join(plain), file))
+}
+
+fn why(error: &FileError) -> String {
+    match error {
+        FileError::Outside => "which is outside the disk's own folder".into(),
+        FileError::Missing => "which is not there".into(),
+        FileError::Io(_)
+        | FileError::NotAFile
+        | FileError::NotAFolder
+        | FileError::Link
+        | FileError::Dangling
+        | FileError::TooLarge(_) => format!("which {error}"),
+    }
+}
+
+/// The files of a VMware disk's extents, by the names that its description has for them.
+pub fn extents(top: &Path, extents: &[Extent]) -> Result<BTreeMap<String, (PathBuf, Opened)>, Flaw> {
+    let mut files = BTreeMap::new();
+    let at = fs::canonicalize(top).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+    for extent in extents {
+        let (Place::Flat(name, _) | Place::Sparse(name)) = &extent.place else {
+            continue;
+        };
+        if !files.contains_key(name) {
+            let found =
+                beneath(&folder_of(&at), Path::new(name)).map_err(|error| outside(name, why(&error)))?;
+            files.insert(name.clone(), found);
+        }
+    }
+    Ok(files)
+}
+
+/// The names of the disks beside one that lean on it, be it by way of others. Only their heads are read.
+pub fn newer(path: &Path) -> Vec<String> {
+    let Ok(at) = fs::canonicalize(path) else {
+        return Vec::new();
+    };
+    let folder = folder_of(&at);
+    let (Ok(held), Ok(entries)) = (Folder::open(&folder), fs::read_dir(&folder)) else {
+        return Vec::new();
+    };
+    let mut leaning: Vec<(String, String)> = Vec::new();
+    for entry in entries.take(NEIGHBOURS).flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let Ok(file) = Opened::beneath(&held, Path::new(&name)) else {
+            continue;
+        };
+        if detect(&file, None) == Ok(Content::Disk(Format::Qcow2))
+            && let Ok(header) = qcow2::header(&file)
+            && let Some((below, _)) = header.backing
+            && folder.join(&below).parent() == Some(folder.as_path())
+        {
+            leaning.push((name, name_of(Path::new(&below))));
+        }
+    }
+    leaning.sort();
+    let mut found: Vec<String> = vec![name_of(&at)];
+    loop {
+        let more = leaning
+            .iter()
+            .find(|(name, below)| found.contains(below) && !found.contains(name));
+        match more {
+            Some((name, _)) => found.push(name.clone()),
+            None => break,
+        }
+    }
+    found.remove(0);
+    found
+}

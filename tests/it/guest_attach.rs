@@ -1,0 +1,173 @@
+//! The card to the outlet of a node that keeps its own network, configured here by stand-ins of the guest's programs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use patchgate::guest::debian::DEBIAN;
+use patchgate::guest::identity::Way;
+
+const MAC: &str = "52:54:00:00:04:00";
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    fs::write(path, text).expect("written");
+}
+
+/// A guest of two cards whose `ip`, `nmcli` and `networkctl` write down how they are called.
+struct Guest(tempfile::TempDir);
+
+/// `ip` with one address that can be set on the second card: in the file `address`.
+const IP: &str = r#"
+case "$*" in
+  "-o link show dev ens3") echo '2: ens3: <UP> mtu 1500\    link/ether 00:50:56:00:00:01 brd ff:ff:ff:ff:ff:ff permaddr 00:50:56:00:00:02' ;;
+  "-o link show dev ens4") echo '3: ens4: <UP> mtu 1500\    link/ether 52:54:00:00:04:00 brd ff:ff:ff:ff:ff:ff' ;;
+  "-4 -o address show to "*) [ "$6" != 192.168.10.5/32 ] || echo '2: ens3    inet 192.168.10.5/24 scope global ens3' ;;
+  "-4 -o address show dev ens4") [ ! -s "$root/address" ] || echo "3: ens4    inet $(cat "$root/address") scope global ens4" ;;
+  "-4 -o address show dev ens3") ;;
+  "-4 route show "*) [ ! -e "$root/route" ] || echo "$4 scope link" ;;
+  "-4 address flush dev ens4") echo "$*" >> "$root/calls"; : > "$root/address" ;;
+  "address add "*) echo "$*" >> "$root/calls"; [ -e "$root/moves" ] && echo 192.168.77.7/24 > "$root/address" || echo "$3" > "$root/address" ;;
+  "route replace "*) echo "$*" >> "$root/calls"; : > "$root/route" ;;
+  *) echo "$*" >> "$root/calls" ;;
+esac"#;
+
+impl Guest {
+    fn new() -> Self {
+        let guest = Self(tempfile::tempdir().expect("a folder"));
+        for card in ["ens3", "ens4"] {
+            fs::create_dir_all(guest.0.path().join(format!("net/{card}/device"))).expect("made");
+        }
+        // It stands on the first one, and has its address.
+        fs::create_dir_all(guest.0.path().join("net/bond0")).expect("made");
+        guest.program("ip", IP);
+        for name in ["nmcli", "networkctl"] {
+            guest.program(name, &format!("echo {name} \"$*\" >> \"$root/calls\""));
+        }
+        // What keeps the guest quiet is not to be told to the machine of this test.
+        guest.program("systemctl", "exit 0");
+        guest.program("sleep", "exit 0");
+        guest
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let path = self.0.path().join("bin").join(name);
+        write(&path, &format!("#!/bin/bash\n{text}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+
+    fn has(&self, folder: &str) {
+        fs::create_dir_all(self.0.path().join(folder)).expect("made");
+    }
+
+    /// Exit code, last line of the error output, and how its programs were called.
+    fn attach(&self, mac: &str, gateway: &str) -> (Option<i32>, String, String) {
+        let root = self.0.path().display().to_string();
+        let way = Way {
+            mac: mac.to_owned(),
+            address: [10, 213, 1, 34].into(),
+            gateway: gateway.parse().expect("an address"),
+        };
+        let command = DEBIAN.system.attach(&way);
+        let argv: Vec<String> = command
+            .argv
+            .iter()
+            .map(|word| {
+                let word = word.replace("/sys/class/net", &format!("{root}/net"));
+                let word = word.replace("/run/", &format!("{root}/run/"));
+                word.replace("/proc/sys/", &format!("{root}/proc/"))
+            })
+            .collect();
+        let output = Command::new(&argv[0])
+            .args(&argv[1..])
+            .env_clear()
+            .env("PATH", format!("{root}/bin:/usr/bin:/bin"))
+            .env("root", &root)
+            .output()
+            .expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let calls = fs::read_to_string(self.0.path().join("calls")).unwrap_or_default();
+        let last = errors.lines().next_back().unwrap_or_default().to_owned();
+        (output.status.code(), last, calls)
+    }
+
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).unwrap_or_default()
+    }
+}
+
+const GIVEN: &str = "link set ens4 up\n-4 address flush dev ens4\naddress add 10.213.1.34/32 dev ens4\n\
+                     route replace 10.213.1.33/32 dev ens4 src 10.213.1.34\n";
+
+#[test]
+fn the_card_has_one_address_and_leads_to_the_host_alone() {
+    let guest = Guest::new();
+    assert_eq!(
+        guest.attach(MAC, "10.213.1.33"),
+        (Some(0), String::new(), GIVEN.to_owned())
+    );
+    // Where it is so already, nothing is done.
+    assert_eq!(guest.attach(MAC, "10.213.1.33").2, GIVEN);
+}
+
+#[test]
+fn whatever_manages_the_network_is_told_until_the_next_boot() {
+    let guest = Guest::new();
+    guest.has("run/systemd/netif/links");
+    guest.has("run/NetworkManager");
+    let (exit, errors, calls) = guest.attach(MAC, "10.213.1.33");
+    assert_eq!((exit, errors.as_str()), (Some(0), ""));
+    assert_eq!(
+        calls,
+        format!("networkctl reload\nnmcli general reload conf\nnmcli device set ens4 managed no\n{GIVEN}")
+    );
+    assert_eq!(
+        guest.file("run/systemd/network/00-patchgate.network"),
+        format!("[Match]\nMACAddress={MAC}\n[Link]\nUnmanaged=yes\n")
+    );
+    assert_eq!(
+        guest.file("run/NetworkManager/conf.d/00-patchgate.conf"),
+        format!("[device-patchgate]\nmatch-device=mac:{MAC}\nmanaged=0\n")
+    );
+}
+
+#[test]
+fn a_guest_that_moves_the_address_is_told() {
+    let guest = Guest::new();
+    guest.has("moves");
+    let (exit, errors, _) = guest.attach(MAC, "10.213.1.33");
+    assert_eq!(exit, Some(1));
+    assert!(
+        errors.contains("moves the address of its card to the outlet: ens4 has 192.168.77.7/24"),
+        "{errors}"
+    );
+    // One below a bond is known by the MAC address that it had before.
+    let (exit, errors, calls) = Guest::new().attach("00:50:56:00:00:02", "10.213.1.33");
+    assert!(
+        exit == Some(1) && calls.starts_with("link set ens3 up\n"),
+        "{calls}"
+    );
+    assert!(
+        errors.ends_with("ens3 has none, and was given 10.213.1.34"),
+        "{errors}"
+    );
+    for (mac, gateway, said) in [
+        // It is the bond's, and the card below it has another of its own.
+        (
+            "00:50:56:00:00:01",
+            "10.213.1.33",
+            "no card has the MAC address 00:50:56:00:00:01",
+        ),
+        (
+            MAC,
+            "192.168.10.5",
+            "its own card ens3 has the address 192.168.10.5",
+        ),
+    ] {
+        let guest = Guest::new();
+        let (exit, errors, calls) = guest.attach(mac, gateway);
+        assert_eq!((exit, calls.as_str()), (Some(1), ""));
+        assert!(errors.contains(said), "{errors}");
+    }
+}
