@@ -18,6 +18,7 @@ mod imports;
 pub mod init;
 mod interrupt;
 mod lab;
+mod lab_sections;
 mod plan;
 mod prepare;
 mod print;

@@ -17,6 +17,7 @@ pub mod import;
 pub mod machine;
 pub mod manifest;
 pub mod process;
+pub mod relabel;
 pub mod sparse;
 pub mod store;
 pub mod warm;

@@ -49,6 +49,14 @@ impl UserError {
         }
     }
 
+    /// Its message with its hint, where it is one of several.
+    pub fn in_a_line(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{} ({hint})", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Findings that keep a command from starting.
     pub fn findings(message: impl Into<String>, findings: Vec<Finding>) -> Self {
         Self {

@@ -2,7 +2,6 @@
 //! that runs.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::host::connect;
 use crate::image::catalogue::{Store, image_name};
 use crate::image::domain::error::DomainError;
 use crate::image::domain::fetch::Live;
-use crate::image::domain::take::{Taken, Wish, take};
+use crate::image::domain::take::{Wish, take};
 use crate::image::domain::watch::{READY, watch as watch_over};
 use crate::image::error::BuildError;
 use crate::image::manifest::Sealed;
@@ -34,7 +33,7 @@ pub struct DomainArgs {
     /// A libvirt domain, instead of a file: its disk with its hardware; it must be off, or see --live
     #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "all_domains"])]
     pub domain: Option<String>,
-    /// Every libvirt domain of such a name, such as 'erp-*', each as a role of its own; prints the lab file's sections
+    /// Every libvirt domain of such a name, such as 'erp-*', each as a role of its own; with --os none of them is booted
     #[arg(long, value_name = "GLOB", conflicts_with_all = ["file", "role"])]
     pub all_domains: Option<String>,
     /// The domains' host; by default this machine's
@@ -56,14 +55,23 @@ pub struct WatchArgs {
     id: RunId,
 }
 
-/// Takes domains over; the image, where it is one.
+/// What was taken over.
+#[derive(Debug, Default)]
+pub struct TakenOver {
+    /// The images, each with what it was made of.
+    pub images: Vec<(Sealed, String)>,
+    /// The domains that were not, where several were asked for.
+    pub failed: Vec<String>,
+}
+
+/// Takes domains over.
 pub fn run(
     args: &DomainArgs,
     os: &str,
     role: Option<&str>,
     store: &Store,
     cancel: &CancellationToken,
-) -> Result<Option<Sealed>, UserError> {
+) -> Result<TakenOver, UserError> {
     connect::available()?;
     block_on(async {
         let host = connect::domains(&HostPlan::at(&args.uri)).await?;
@@ -75,8 +83,8 @@ pub fn run(
             cancel,
         };
         match (&args.domain, &args.all_domains) {
-            (Some(domain), _) => importer.one(domain, role).await.map(Some),
-            (None, Some(glob)) => importer.all(glob).await.map(|()| None),
+            (Some(domain), _) => importer.one(domain, role).await,
+            (None, Some(glob)) => importer.all(glob).await,
             (None, None) => Err(UserError::usage("there is nothing to import")
                 .with_hint("name a file, or a domain with --domain or --all-domains")),
         }
@@ -92,21 +100,17 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    async fn one(&self, domain: &str, role: Option<&str>) -> Result<Sealed, UserError> {
-        let taken = self
-            .take(domain, role)
-            .await
-            .map_err(|error| UserError::of_domain(&error))?;
-        print::print(&format!(
-            "\nFor the lab file:\n\n{}{}\n",
-            image_section(domain, &taken),
-            role.map_or_else(String::new, |role| role_section(role, &taken))
-        ))?;
-        Ok(taken.sealed)
+    async fn one(&self, domain: &str, role: Option<&str>) -> Result<TakenOver, UserError> {
+        let taken = self.take(domain, role).await;
+        let sealed = taken.map_err(|error| UserError::of_domain(&error))?;
+        Ok(TakenOver {
+            images: vec![(sealed, format!("domain {domain}"))],
+            failed: Vec::new(),
+        })
     }
 
     /// Takes one over, and says what came of it.
-    async fn take(&self, domain: &str, role: Option<&str>) -> Result<Taken, DomainError> {
+    async fn take(&self, domain: &str, role: Option<&str>) -> Result<Sealed, DomainError> {
         let name = image_name(self.os, role);
         print::note(&format!("image {name}: copying and sealing domain {domain}"));
         let wish = Wish {
@@ -133,11 +137,11 @@ impl Importer<'_> {
             "image {name}: sealed, {}",
             image_list::summary(&taken.sealed.manifest)
         ));
-        Ok(taken)
+        Ok(taken.sealed)
     }
 
     /// Takes over all whose names fit, whatever becomes of one of them.
-    async fn all(&self, glob: &str) -> Result<(), UserError> {
+    async fn all(&self, glob: &str) -> Result<TakenOver, UserError> {
         let pattern = glob::Pattern::new(glob).map_err(|error| {
             UserError::usage(format!("`{glob}` is no pattern of names: {error}"))
                 .with_hint("write one such as 'erp-*', in quotes")
@@ -148,37 +152,23 @@ impl Importer<'_> {
             return Err(UserError::usage(format!("no domain is called like `{glob}`"))
                 .with_hint("`virsh list --all` shows those that there are; `--uri` names another host"));
         }
-        let (mut sections, mut roles, mut failed) = (String::new(), Vec::new(), Vec::new());
+        let mut all = TakenOver::default();
         for (domain, role) in chosen {
             match self.take(domain, Some(&role)).await {
-                Ok(taken) => {
-                    sections += &image_section(domain, &taken);
-                    sections += &role_section(&role, &taken);
-                    roles.push(role);
-                }
+                Ok(sealed) => all.images.push((sealed, format!("domain {domain}"))),
                 Err(DomainError::Build(BuildError::Interrupted)) => {
                     return Err(UserError::of_domain(&BuildError::Interrupted.into()));
                 }
                 Err(error) => {
-                    let error = UserError::of_domain(&error);
-                    let hint = error
-                        .hint
-                        .as_deref()
-                        .map_or_else(String::new, |hint| format!(" ({hint})"));
-                    print::note(&format!("not imported: {error}{hint}"));
-                    failed.push(domain);
+                    print::note(&format!(
+                        "not imported: {}",
+                        UserError::of_domain(&error).in_a_line()
+                    ));
+                    all.failed.push(domain.to_owned());
                 }
             }
         }
-        if !roles.is_empty() {
-            sections += &group_section(self.os, &roles);
-            print::print(&sections)?;
-        }
-        if failed.is_empty() {
-            return Ok(());
-        }
-        Err(UserError::usage(format!("not imported: {}", failed.join(", ")))
-            .with_hint("what keeps each out is said above; the sections are of the others"))
+        Ok(all)
     }
 }
 
@@ -242,39 +232,6 @@ fn role_of(domain: &str) -> String {
     }
 }
 
-fn image_section(domain: &str, taken: &Taken) -> String {
-    let manifest = &taken.sealed.manifest;
-    format!(
-        "# domain {}\n[image.\"{}\"]\nimported = \"{}\"\n\n",
-        domain.replace(['\n', '\r'], " "),
-        manifest.name,
-        manifest.key
-    )
-}
-
-fn role_section(role: &str, taken: &Taken) -> String {
-    let mut text = format!("[role.{role}]\n");
-    if let Some(memory) = taken.machine.memory {
-        // As in `writeln!` to any String: it cannot fail.
-        let _ = writeln!(text, "memory = \"{memory}\"");
-    }
-    if let Some(vcpus) = taken.machine.vcpus {
-        let _ = writeln!(text, "vcpus = {vcpus}");
-    }
-    text + "\n"
-}
-
-/// A group of all, to be cut into those that there are.
-fn group_section(os: &str, roles: &[String]) -> String {
-    let roles: Vec<String> = roles.iter().map(|role| format!("\"{role}\"")).collect();
-    format!(
-        "# One group for each system: who owns it, who runs it, its servers in start order, and the folders of its scenarios.\n\
-         [group.imported]\nowner = \"NAME <ADDRESS>\"\nadmin = \"NAME <ADDRESS>\"\nos = [\"{os}\"]\nroles = [{}]\n\
-         scenarios = [\"imported\"]\n",
-        roles.join(", ")
-    )
-}
-
 /// The pipe that a copy tells its watcher through.
 fn told() -> io::Result<Receiver> {
     let pipe = io::stdin().as_fd().try_clone_to_owned()?;
@@ -314,76 +271,7 @@ pub fn watch(args: &WatchArgs) -> Result<u8, UserError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::path::Path;
-
     use super::*;
-    use crate::image::foreign::Foreign;
-    use crate::image::manifest::{ImageSource, Manifest};
-    use crate::input::finding::Source;
-    use crate::lab::load::parse;
-    use crate::model::hardware::{DiskHardware, Wishes};
-    use crate::units::Mib;
-
-    #[test]
-    fn the_sections_of_what_was_taken_are_a_lab_file() {
-        let manifest = Manifest {
-            name: "debian-12+erp-db".into(),
-            os: "debian-12".into(),
-            role: Some("erp-db".into()),
-            key: "ab".repeat(32),
-            sha256: "ab".repeat(32),
-            size_bytes: 1,
-            virtual_size: 1,
-            built: jiff::Timestamp::UNIX_EPOCH,
-            builder: "0".into(),
-            source: ImageSource::Imported,
-            base_key: None,
-            files: BTreeMap::new(),
-            content_sha256: None,
-            hardware: Wishes::default(),
-            disk: DiskHardware::default(),
-            nics: Vec::new(),
-            disks: Vec::new(),
-            nvram: None,
-            memory: None,
-            vcpus: None,
-        };
-        let taken = Taken {
-            sealed: Sealed {
-                dir: "/store".into(),
-                manifest,
-            },
-            machine: Foreign {
-                memory: Some(Mib(2048)),
-                vcpus: Some(2),
-                ..Foreign::default()
-            },
-        };
-        let sections = image_section("erp\n[lab]", &taken)
-            + &role_section("erp-db", &taken)
-            + &group_section("debian-12", &["erp-db".to_owned()]);
-        insta::assert_snapshot!(sections, @r#"
-        # domain erp [lab]
-        [image."debian-12+erp-db"]
-        imported = "abababababababababababababababababababababababababababababababab"
-
-        [role.erp-db]
-        memory = "2GiB"
-        vcpus = 2
-
-        # One group for each system: who owns it, who runs it, its servers in start order, and the folders of its scenarios.
-        [group.imported]
-        owner = "NAME <ADDRESS>"
-        admin = "NAME <ADDRESS>"
-        os = ["debian-12"]
-        roles = ["erp-db"]
-        scenarios = ["imported"]
-        "#);
-        let text = format!("[lab]\nname = \"t\"\n{sections}");
-        let read = parse(Source::new(Path::new("patchgate.toml"), text), "/".into());
-        assert!(read.is_ok(), "{read:?}");
-    }
 
     #[test]
     fn each_domain_has_a_role_of_its_own_and_clones_have_none() {

@@ -9,22 +9,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::Format;
 use crate::cli::error::UserError;
-use crate::cli::image_domain::{self, DomainArgs};
+use crate::cli::image_domain::{self, DomainArgs, TakenOver};
 use crate::cli::import_progress::Progress;
-use crate::cli::probe::{How, first_look};
+use crate::cli::probe::{How, first_look, looked, tell_look};
 use crate::cli::runtime::block_on;
-use crate::cli::{exit_code, image_list, print};
+use crate::cli::{exit_code, image_list, lab_sections, print};
 use crate::guest::families::Families;
+use crate::guest::look;
 use crate::image::bundle::{self, Ask};
 use crate::image::catalogue::{Store, image_name};
 use crate::image::domain_xml::whole::{Domain, read};
 use crate::image::error::BuildError;
 use crate::image::foreign::{Foreign, ForeignDisk};
 use crate::image::import::told::{ImportProgress, Step};
-use crate::image::import::{Import, Imported, KNOWN_OS, closest_os, import, lab_lines};
+use crate::image::import::{Import, Imported, KNOWN_OS, closest_os, import};
 use crate::image::manifest::Sealed;
+use crate::image::relabel::{UNNAMED, relabel};
 use crate::image::store::{Lock, Work};
 use crate::model::hardware::DiskHardware;
+use crate::session::look::Look;
 use crate::system::file;
 
 /// What the store's locks call the unpacking of a machine.
@@ -39,9 +42,9 @@ pub struct ImportArgs {
     /// .ovf, a backup of Proxmox, or a folder with its disks
     #[arg(required_unless_present_any = ["domain", "all_domains"])]
     file: Option<PathBuf>,
-    /// Its OS version, such as debian-12 or windows-server-2022
+    /// What its OS version has to be, such as debian-12 or windows-server-2022; without it the first look says what it is
     #[arg(long)]
-    os: String,
+    os: Option<String>,
     /// The role that it has already, where it has one
     #[arg(long)]
     role: Option<String>,
@@ -60,46 +63,131 @@ pub struct ImportArgs {
     #[command(flatten)]
     domain: DomainArgs,
     /// Do not boot the image once to see what it is and what is wanting
-    #[arg(long)]
+    #[arg(long, requires = "os")]
     no_probe: bool,
 }
 
 /// Imports what is asked for.
 pub fn run(args: &ImportArgs, store: &Store, cancel: &CancellationToken) -> Result<u8, UserError> {
-    let Some(os) = closest_os(&args.os) else {
-        return Err(
-            UserError::usage(format!("`{}` is not an OS version that patchgate knows", args.os))
-                .with_hint(format!("one of {}", KNOWN_OS.join(", "))),
-        );
-    };
+    let os = args.os.as_deref().map(known).transpose()?;
     if let Some(role) = args.role.as_ref().filter(|role| !image_domain::is_role(role)) {
         return Err(UserError::usage(format!("`{role}` is not a name for a role"))
             .with_hint("write lower-case letters, digits and `-`, such as `web`"));
     }
-    let sealed = match &args.file {
-        Some(file) => Some(take(file, os, args, store, cancel)?),
-        None => image_domain::run(&args.domain, os, args.role.as_deref(), store, cancel)?,
+    let label = os.unwrap_or(UNNAMED);
+    let TakenOver { images, mut failed } = match &args.file {
+        Some(file) => TakenOver {
+            images: vec![take(file, label, args, store, cancel)?],
+            failed: Vec::new(),
+        },
+        None => image_domain::run(&args.domain, label, args.role.as_deref(), store, cancel)?,
     };
-    if Families::default().of(os).is_none() {
+    let several = args.domain.all_domains.is_some();
+    let mut sealed = Vec::new();
+    for (image, from) in images {
+        let image = match os {
+            Some(_) => image,
+            None => match named(&image, &from, store, cancel) {
+                Ok(image) => image,
+                Err(error) if several && !cancel.is_cancelled() => {
+                    print::note(&format!("not imported: {}", error.in_a_line()));
+                    failed.push(from);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        sections(&image, &from)?;
+        sealed.push(image);
+    }
+    if several && !sealed.is_empty() {
+        print::print(&lab_sections::group(&sealed.iter().collect::<Vec<_>>()))?;
+    }
+    if os.is_some() && !several && !args.no_probe {
+        for image in &sealed {
+            look_at(image, store);
+        }
+    }
+    if failed.is_empty() {
+        return Ok(exit_code::OPEN);
+    }
+    Err(UserError::usage(format!("not imported: {}", failed.join(", ")))
+        .with_hint("what keeps each out is said above; the sections are of the others"))
+}
+
+/// An OS version that was named by a person.
+fn known(text: &str) -> Result<&'static str, UserError> {
+    closest_os(text).ok_or_else(|| {
+        UserError::usage(format!("`{text}` is not an OS version that patchgate knows"))
+            .with_hint(format!("one of {}", KNOWN_OS.join(", ")))
+    })
+}
+
+/// Prints what of an image goes into the lab file.
+fn sections(sealed: &Sealed, from: &str) -> Result<(), UserError> {
+    let manifest = &sealed.manifest;
+    if Families::default().of(&manifest.os).is_none() {
         print::note(&format!(
-            "note: patchgate cannot apply updates to {os} yet; a group on it stays undecided"
+            "note: patchgate cannot apply updates to {} yet; a group on it stays undecided",
+            manifest.os
         ));
     }
-    if let Some(sealed) = sealed.filter(|_| !args.no_probe) {
-        look(&sealed, store);
+    print::print(&format!(
+        "\nFor the lab file; where it has [image.\"{}\"] already, `imported` goes there in place of its `build`:\n\n{}\n",
+        manifest.name,
+        lab_sections::machine(sealed, from)
+    ))
+}
+
+/// Boots an image of which nobody has said what it is, and calls it what it says. One that does not say it is removed.
+fn named(
+    sealed: &Sealed,
+    from: &str,
+    store: &Store,
+    cancel: &CancellationToken,
+) -> Result<Sealed, UserError> {
+    let hint = "name its OS version with --os; then the image stays, and `patchgate image probe` shows more";
+    let unsaid = |why: String| {
+        UserError::usage(format!(
+            "{from}: which OS version it is could not be found out: {why}"
+        ))
+        .with_hint(hint)
+    };
+    let looked = block_on(looked(sealed, store, &How::of(&sealed.manifest)));
+    let release = looked.as_ref().ok().and_then(Look::release);
+    let os = release.and_then(look::label);
+    let Some(os) = os.as_deref().and_then(closest_os) else {
+        if let Ok(look) = &looked {
+            tell_look(sealed, look, Format::Text)?;
+        }
+        store.remove(&sealed.dir).map_err(|error| {
+            UserError::of_image(
+                &sealed.manifest.name,
+                &BuildError::of_io("remove it", &sealed.dir, error),
+            )
+        })?;
+        return Err(match (looked, os) {
+            (Err(error), _) => unsaid(error.in_a_line()),
+            (Ok(_), Some(os)) => unsaid(format!("it says that it is {os}, which patchgate does not know"))
+                .with_hint(format!("those that it knows: {}", KNOWN_OS.join(", "))),
+            (Ok(_), None) => unsaid("it does not say it".to_owned()),
+        });
+    };
+    let image = relabel(store, sealed, os, cancel).map_err(|error| UserError::of_image(os, &error))?;
+    if let Ok(look) = &looked {
+        tell_look(&image, look, Format::Text)?;
     }
-    Ok(exit_code::OPEN)
+    Ok(image)
 }
 
 /// Looks at what was imported. Whatever comes of it, the image is in the store.
-fn look(sealed: &Sealed, store: &Store) {
+fn look_at(sealed: &Sealed, store: &Store) {
     let how = How::of(&sealed.manifest);
     if let Err(error) = block_on(first_look(sealed, store, &how, Format::Text)) {
         let name = &sealed.manifest.name;
-        let hint = error.hint.as_deref();
-        let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
         print::note(&format!(
-            "image {name}: could not be looked at: {error}{hint}; try again with `patchgate image probe {name}`"
+            "image {name}: could not be looked at: {}; try again with `patchgate image probe {name}`",
+            error.in_a_line()
         ));
     }
 }
@@ -111,7 +199,7 @@ fn take(
     args: &ImportArgs,
     store: &Store,
     cancel: &CancellationToken,
-) -> Result<Sealed, UserError> {
+) -> Result<(Sealed, String), UserError> {
     let name = image_name(os, args.role.as_deref());
     let of_image = |error| UserError::of_image(&name, &error);
     let progress = Progress::new();
@@ -139,8 +227,9 @@ fn take(
     });
     progress.clear();
     let made = made?;
-    tell(&name, &made, file)?;
-    Ok(made.sealed)
+    tell(&name, &made);
+    let from = file.file_name().unwrap_or(file.as_os_str());
+    Ok((made.sealed, from.to_string_lossy().into_owned()))
 }
 
 /// A folder in the store for what must be unpacked; removed when the value is dropped.
@@ -239,7 +328,7 @@ fn disk(file: &Path) -> ForeignDisk {
 }
 
 /// Says what came of it.
-fn tell(name: &str, made: &Imported, file: &Path) -> Result<(), UserError> {
+fn tell(name: &str, made: &Imported) {
     let manifest = &made.sealed.manifest;
     print::say(&format!(
         "image {name}: sealed, {}",
@@ -254,8 +343,4 @@ fn tell(name: &str, made: &Imported, file: &Path) -> Result<(), UserError> {
     for said in &made.said {
         print::say(&format!("note: {said}"));
     }
-    print::print(&format!(
-        "\nFor the lab file; where it has [image.\"{name}\"] already, `imported` goes there in place of its `build`:\n\n{}\n",
-        lab_lines(&made.sealed, file)
-    ))
 }

@@ -18,6 +18,7 @@ use crate::guest::look::{self, Line, Weight};
 use crate::image::catalogue::Store;
 use crate::image::facts;
 use crate::image::manifest::{Manifest, Sealed};
+use crate::image::relabel::UNNAMED;
 use crate::input::safe;
 use crate::model::plan::HostPlan;
 use crate::record::state::State;
@@ -107,37 +108,48 @@ fn find(store: &Store, name: &str) -> Result<Sealed, UserError> {
 
 /// Looks at a sealed image, prints what was found and keeps it beside the image; the exit code.
 pub async fn first_look(sealed: &Sealed, store: &Store, how: &How, format: Format) -> Result<u8, UserError> {
-    let manifest = &sealed.manifest;
+    let look = looked(sealed, store, how).await?;
+    tell_look(sealed, &look, format)
+}
+
+/// Looks at a sealed image.
+pub async fn looked(sealed: &Sealed, store: &Store, how: &How) -> Result<Look, UserError> {
     let wish = Wish {
         host: HostPlan::at(&how.uri),
         memory: how.memory,
         vcpus: how.vcpus,
         boot: how.boot,
     };
-    print::note(&format!("image {}: booting a clone to look at it", manifest.name));
+    let name = &sealed.manifest.name;
+    print::note(&format!("image {name}: booting a clone to look at it"));
     let kit = kit(sealed, store, &wish)?;
     let progress = Arc::new(Progress::new(true));
     let ready = Ready::open(kit, State::open()?, progress, Choices::default()).await?;
-    let look = ready.look(abandon).await?;
-    let lines = look
-        .facts
-        .as_ref()
-        .map(|facts| look::assess(facts, &manifest.os, &Families::default()));
-    let kept = match &look.facts {
-        Some(facts) => Some(facts::keep(sealed, facts, now()).map_err(|error| {
-            UserError::usage(format!(
-                "what was found of image {} cannot be kept in {}: {error}",
-                manifest.name,
-                sealed.dir.display()
-            ))
-        })?),
-        None => None,
+    Ok(ready.look(abandon).await?)
+}
+
+/// Prints what was found of an image and keeps it beside it; the exit code.
+pub fn tell_look(sealed: &Sealed, look: &Look, format: Format) -> Result<u8, UserError> {
+    let manifest = &sealed.manifest;
+    let facts = look.facts.as_ref();
+    let lines = facts.map(|facts| look::assess(facts, &manifest.os, &Families::default()));
+    let kept = match facts {
+        Some(facts) if manifest.os != UNNAMED => {
+            Some(facts::keep(sealed, facts, now()).map_err(|error| {
+                UserError::usage(format!(
+                    "what was found of image {} cannot be kept in {}: {error}",
+                    manifest.name,
+                    sealed.dir.display()
+                ))
+            })?)
+        }
+        Some(_) | None => None,
     };
     let lines = lines.unwrap_or_default();
     let told = Told {
         image: &manifest.name,
         sha256: &manifest.sha256,
-        look: &look,
+        look,
         lines: &lines,
         kept,
     };

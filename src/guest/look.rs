@@ -156,7 +156,7 @@ fn agent(agent: &AgentFacts, system: Option<&SystemFacts>) -> Line {
 }
 
 /// The OS version that a release is, in the words of `--os`; nothing where it has no name there.
-fn label(release: &Release) -> Option<String> {
+pub fn label(release: &Release) -> Option<String> {
     let major = release.version.split('.').next().unwrap_or_default();
     let is = |id: &str| release.id == id || release.like.iter().any(|like| like == id);
     let version = match release.id.as_str() {

@@ -13,7 +13,7 @@ pub mod told;
 pub mod unpack;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use crate::image::manifest::{
     Beside, Identity, ImageSource, NVRAM, Sealed, SealedDisk, disk_name, seal_machine,
 };
 use crate::image::process::{Dialect, Runner, missing};
-use crate::image::store::Store;
+use crate::image::store::{Store, already};
 use crate::model::hardware::{DiskHardware, Firmware};
 
 /// The OS versions that a disk can be imported as.
@@ -50,10 +50,11 @@ pub const KNOWN_OS: &[&str] = &[
     "windows-server-2022",
     "windows-server-2025",
 ];
+
 /// A disk, or a machine, to import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Import {
-    /// One of [`KNOWN_OS`].
+    /// One of [`KNOWN_OS`], or [`crate::image::relabel::UNNAMED`] where the disk is to say it.
     pub os: String,
     /// The role that it has already.
     pub role: Option<String>,
@@ -134,7 +135,7 @@ pub fn import(
     let made =
         seal_machine(&sealed, identity, virtual_size, machine.beside, Timestamp::now()).map_err(in_store)?;
     let said = machine.said;
-    if let Some(sealed) = already(store, &name, &made) {
+    if let Some(sealed) = already(store, &name, &made.manifest.key) {
         return Ok(Imported { sealed, said });
     }
     let place = store.folder(&name, &made.manifest.key);
@@ -213,12 +214,6 @@ impl Machine {
     }
 }
 
-/// The same machine, imported before and still whole.
-fn already(store: &Store, name: &str, made: &Sealed) -> Option<Sealed> {
-    let there = store.find(name, &made.manifest.key).ok().flatten()?;
-    store.verify(&there).is_ok().then_some(there)
-}
-
 /// The OS name that was likely meant.
 pub fn closest_os(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
@@ -236,16 +231,4 @@ fn same_letters(known: &str, text: &str) -> bool {
             .collect::<String>()
     };
     bare(known) == bare(text)
-}
-
-/// The lines for the lab file that name an imported image.
-pub fn lab_lines(sealed: &Sealed, file: &Path) -> String {
-    let manifest = &sealed.manifest;
-    format!(
-        "# {}\n[image.\"{}\"]\nimported = \"{}\"\n",
-        file.file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().replace('\n', " ")),
-        manifest.name,
-        manifest.key
-    )
 }

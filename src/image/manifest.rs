@@ -365,13 +365,18 @@ pub fn seal_machine(
         None if is_machine => own_key(&manifest)?,
         None => manifest.sha256.clone(),
     };
-    let json = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
-    write_atomically(&dir.join(MANIFEST), &json)?;
-    fs::set_permissions(dir.join(MANIFEST), Permissions::from_mode(0o400))?;
+    write_manifest(dir, &manifest)?;
     Ok(Sealed {
         dir: dir.to_owned(),
         manifest,
     })
+}
+
+/// Writes the manifest of a folder that is about to be an image.
+pub fn write_manifest(dir: &Path, manifest: &Manifest) -> io::Result<()> {
+    let json = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
+    write_atomically(&dir.join(MANIFEST), &json)?;
+    fs::set_permissions(dir.join(MANIFEST), Permissions::from_mode(0o400))
 }
 
 /// The key of an image that was not built, of more than a disk: a digest of all of it.

@@ -15,7 +15,7 @@ use crate::image::manifest::Sealed;
 use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
 use crate::model::event::Event;
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, Release};
 use crate::model::hardware::Wishes;
 use crate::model::id::{CellId, RunId};
 use crate::model::outcome::{Cause, Fault};
@@ -82,6 +82,11 @@ impl Look {
                 .collect(),
             left_behind,
         }
+    }
+
+    /// What the guest says that its OS is.
+    pub fn release(&self) -> Option<&Release> {
+        Some(&self.facts.as_ref()?.system.as_ref()?.release)
     }
 }
 

@@ -16,6 +16,7 @@ use patchgate::image::foreign::{Foreign, ForeignDisk};
 use patchgate::image::import::told::Unwatched;
 use patchgate::image::import::{Import, import};
 use patchgate::image::manifest::Sealed;
+use patchgate::image::relabel::{UNNAMED, relabel};
 use patchgate::input::finding::Source;
 use patchgate::lab::file::Lab;
 use patchgate::lab::load::parse;
@@ -105,8 +106,12 @@ fn disk(dir: &Path, format: &str, name: &str) -> PathBuf {
 
 /// Imports a disk as one that has its role already; its file must have that digest, where one is given.
 fn take(file: &Path, sha256: Option<String>, store: &Store) -> Result<Sealed, BuildError> {
+    take_as("windows-server-2022", file, sha256, store)
+}
+
+fn take_as(os: &str, file: &Path, sha256: Option<String>, store: &Store) -> Result<Sealed, BuildError> {
     let asked = Import {
-        os: "windows-server-2022".into(),
+        os: os.into(),
         role: Some("web".into()),
         sha256,
         ..Import::default()
@@ -160,6 +165,27 @@ fn a_disk_is_imported_whole_sealed_and_only_once() {
         store.remove(&sealed.dir).unwrap();
     }
     assert_eq!(content(&store), Vec::<String>::new());
+}
+
+#[test]
+fn an_image_of_an_os_that_nobody_named_is_called_by_it_once_it_is_known() {
+    let (dir, store) = store();
+    let file = disk(dir.path(), "qcow2", "disk.qcow2");
+    let cancel = CancellationToken::new();
+    for _ in 0..2 {
+        let unnamed = take_as(UNNAMED, &file, None, &store).unwrap();
+        assert_eq!(unnamed.manifest.name, "unnamed+web");
+        let named = relabel(&store, &unnamed, "debian-12", &cancel).unwrap();
+        assert_eq!(
+            (named.manifest.name.as_str(), named.manifest.os.as_str()),
+            ("debian-12+web", "debian-12")
+        );
+        let listing = store.list().unwrap();
+        assert!(listing.damaged.is_empty());
+        assert_eq!(listing.sealed, [named]);
+        store.verify(&listing.sealed[0]).unwrap();
+        assert!(content(&store).iter().all(|name| !name.starts_with('.')));
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ const FILE: u64 = 4 << 40;
 pub struct Wish {
     /// Its name.
     pub domain: String,
-    /// Its OS version, one of [`crate::image::import::KNOWN_OS`].
+    /// Its OS version, as an import has it.
     pub os: String,
     /// The role that it has.
     pub role: Option<String>,
