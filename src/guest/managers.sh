@@ -9,9 +9,9 @@ managers() {
 }
 sources() {
   if there apt-get; then
-    # What `file:` and `cdrom:` sources are is none of the network's business.
-    # shellcheck disable=SC2016 # the names are apt's
-    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u
+    # What `file:` and `cdrom:` sources are is none of the network's business. `apt-get indextargets` tells of those alone whose
+    # lists were fetched, and templates have none.
+    apt-get update --print-uris | sed -nE "s@^'([^']+)/InRelease' .*@\1@p" | sed 's@/dists/.*@@' | sort -u
   fi
   local files=(/etc/yum.repos.d/*.repo /etc/zypp/repos.d/*.repo)
   (( ${#files[@]} == 0 )) || awk -F ' *= *' '

@@ -34,14 +34,20 @@ for dir in /sys/class/net/*; do
   read -r is < "$dir/address"
   case " $* " in *" $is "*) continue ;; esac
   driver=$(readlink -f "$dir/device/driver"); [ "${driver##*/}" = virtio_net ] || continue
-  card=$(readlink -f "$dir/device"); name=${dir##*/}
-  if command -v ifdown > /dev/null && ifquery "$name" > /dev/null 2>&1; then ifdown --force "$name" > /dev/null 2>&1 || true; fi
-  cards+=("${card##*/} $name")
+  card=$(readlink -f "$dir/device"); name=${dir##*/} up=
+  # Up as what: `auto /en*=lan` calls it by a name that is no card's (interfaces(5)).
+  if command -v ifdown > /dev/null; then
+    up=$(ifquery --state "$name" 2> /dev/null || true)
+    [ -n "$up" ] || ! ifquery "$name" > /dev/null 2>&1 || up=$name
+    [ -z "$up" ] || ifdown --force "$name" > /dev/null 2>&1 || true
+  fi
+  cards+=("${card##*/} $name $up")
 done
-for card in "${cards[@]}"; do echo "${card% *}" > /sys/bus/virtio/drivers/virtio_net/unbind; done
+for card in "${cards[@]}"; do echo "${card%% *}" > /sys/bus/virtio/drivers/virtio_net/unbind; done
 for card in "${cards[@]}"; do
-  echo "${card% *}" > /sys/bus/virtio/drivers/virtio_net/bind
-  name=${card#* } tries=0
+  read -r device name up <<< "$card"
+  echo "$device" > /sys/bus/virtio/drivers/virtio_net/bind
+  tries=0
   while [ ! -e "/sys/class/net/$name" ] && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-  if command -v ifup > /dev/null && ifquery "$name" > /dev/null 2>&1; then ifup --force "$name" > /dev/null 2>&1; fi
+  [ -z "$up" ] || ifup --force "$up" > /dev/null 2>&1
 done
