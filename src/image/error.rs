@@ -146,7 +146,7 @@ impl BuildError {
             )),
             Self::Command { log, .. } => Some(format!("the whole output is in {}", log.display())),
             Self::Deadline { .. } => Some("see whether the machine or the mirror is overloaded, and try again".into()),
-            Self::NotImported { .. } => Some("import the disk with `patchgate image import FILE --os OS`".into()),
+            Self::NotImported { .. } => Some("import the disk with `patchgate image import FILE`".into()),
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
             Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
             Self::Disk { flaw, .. } => flaw.hint().map(str::to_owned),

@@ -249,7 +249,7 @@ pub static IMAGE: Table = Table {
     elsewhere: &[
         (
             "file",
-            "import the disk with `patchgate image import FILE --os OS`, and write imported = \"<sha256>\"",
+            "import the disk with `patchgate image import FILE`, and write imported = \"<sha256>\"",
         ),
         ("sha256", "it is called `imported`"),
         ("recipe", "it is called `build`"),

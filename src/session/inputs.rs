@@ -69,7 +69,9 @@ impl InputError {
             }
             Self::Warm(_) => Some("set PATCHGATE_IMAGES to a folder of yours".to_owned()),
             Self::Missing(_) => Some(
-                "`patchgate image build --all` builds what the lab needs; with --build this command does it first".to_owned(),
+                "`patchgate image build --all` builds what the lab needs; with --build this command does it first; what is `imported` comes \
+                 by `patchgate image import`"
+                    .to_owned(),
             ),
             Self::Damaged { image, .. } => {
                 Some(format!("`patchgate image build {image} --rebuild` makes it anew"))
