@@ -132,11 +132,11 @@ fn sections(sealed: &Sealed, from: &str) -> Result<(), UserError> {
             manifest.os
         ));
     }
-    print::print(&format!(
-        "\nFor the lab file; where it has [image.\"{}\"] already, `imported` goes there in place of its `build`:\n\n{}\n",
+    print::note(&format!(
+        "for the lab file; where it has [image.\"{}\"] already, `imported` goes there in place of its `build`:",
         manifest.name,
-        lab_sections::machine(sealed, from)
-    ))
+    ));
+    print::print(&format!("\n{}\n", lab_sections::machine(sealed, from)))
 }
 
 /// Boots an image of which nobody has said what it is, and calls it what it says. One that does not say it is removed.
