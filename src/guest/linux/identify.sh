@@ -11,6 +11,13 @@ mkdir -p /etc/patchgate /etc/systemd/system/multi-user.target.wants
 printf '%s # patchgate\n' "$@" > /etc/patchgate/hosts
 printf 'mac=%s\naddress=%s\n' "$mac" "$address" > /etc/patchgate/network
 cat >> /etc/patchgate/network <<'END'
+# Whoever configures every card that it finds would wait for DHCP on this one, where nobody answers (systemd.network(5), NetworkManager.conf(5)).
+mkdir -p /run/systemd/network
+printf '[Match]\nMACAddress=%s\n[Link]\nUnmanaged=yes\n' "$mac" > /run/systemd/network/00-patchgate.network
+if [ -d /etc/NetworkManager ]; then
+  mkdir -p /run/NetworkManager/conf.d
+  printf '[device-patchgate]\nmatch-device=mac:%s\nmanaged=0\n' "$mac" > /run/NetworkManager/conf.d/00-patchgate.conf
+fi
 # Something may have written the host table anew at this boot.
 while IFS= read -r line; do
   grep -qxF "$line" /etc/hosts || printf '%s\n' "$line" >> /etc/hosts
@@ -42,4 +49,21 @@ RemainAfterExit=yes
 ExecStart=/bin/sh /etc/patchgate/network
 END
 ln -sf ../patchgate-network.service /etc/systemd/system/multi-user.target.wants/
-exec /bin/sh /etc/patchgate/network
+/bin/sh /etc/patchgate/network
+managed=
+if systemctl -q is-active systemd-networkd.service; then managed=1; networkctl reload; fi
+if systemctl -q is-active NetworkManager.service; then
+  managed=1
+  nmcli general reload conf
+  for dir in /sys/class/net/*; do
+    read -r is < "$dir/address" || continue
+    if [ "$is" = "$mac" ]; then nmcli device set "${dir##*/}" managed no; fi
+  done
+fi
+# Who managed it lets go of it in its own time, with its addresses.
+tries=0
+while [ -n "$managed" ] && [ $tries -lt 3 ]; do
+  sleep 1
+  [ -n "$(ip -4 -o address show to "${address%/*}/32")" ] || /bin/sh /etc/patchgate/network
+  tries=$((tries + 1))
+done
