@@ -137,6 +137,9 @@ impl Importer<'_> {
             "image {name}: sealed, {}",
             image_list::summary(&taken.sealed.manifest)
         ));
+        for line in image_list::contents(&taken.sealed.manifest) {
+            print::note(&line);
+        }
         Ok(taken.sealed)
     }
 

@@ -135,6 +135,18 @@ pub fn json(rows: &[Row], store: &Path) -> String {
     safe::json(&format!("{value:#}\n"))
 }
 
+/// What each disk of an image holds, as its guest sees it.
+pub fn contents(manifest: &Manifest) -> Vec<String> {
+    let further = manifest.disks.iter().map(|disk| &disk.content_sha256);
+    let all = [&manifest.content_sha256].into_iter().chain(further);
+    all.enumerate()
+        .filter_map(|(number, content)| {
+            let content = content.as_ref()?;
+            Some(format!("content of disk {}: sha256 {content}", number + 1))
+        })
+        .collect()
+}
+
 /// A sealed image in a few words: `352 MiB, sha256 67cc1c2e5153, built 2026-11-23 14:54`.
 pub fn summary(manifest: &Manifest) -> String {
     let how = match manifest.source {

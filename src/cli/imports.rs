@@ -11,7 +11,7 @@ use crate::cli::args::Format;
 use crate::cli::error::UserError;
 use crate::cli::image_domain::{self, DomainArgs, TakenOver};
 use crate::cli::import_progress::Progress;
-use crate::cli::probe::{How, first_look, looked, tell_look};
+use crate::cli::probe::{How, looked, told};
 use crate::cli::runtime::block_on;
 use crate::cli::{exit_code, image_list, lab_sections, print};
 use crate::guest::families::Families;
@@ -158,7 +158,7 @@ fn named(
     let os = release.and_then(look::label);
     let Some(os) = os.as_deref().and_then(closest_os) else {
         if let Ok(look) = &looked {
-            tell_look(sealed, look, Format::Text)?;
+            beside(&told(sealed, look, Format::Text)?.0);
         }
         store.remove(&sealed.dir).map_err(|error| {
             UserError::of_image(
@@ -175,20 +175,31 @@ fn named(
     };
     let image = relabel(store, sealed, os, cancel).map_err(|error| UserError::of_image(os, &error))?;
     if let Ok(look) = &looked {
-        tell_look(&image, look, Format::Text)?;
+        beside(&told(&image, look, Format::Text)?.0);
     }
     Ok(image)
+}
+
+/// Shows a text beside the sections for the lab file, which alone go to standard output.
+fn beside(text: &str) {
+    for line in text.lines() {
+        print::note(line);
+    }
 }
 
 /// Looks at what was imported. Whatever comes of it, the image is in the store.
 fn look_at(sealed: &Sealed, store: &Store) {
     let how = How::of(&sealed.manifest);
-    if let Err(error) = block_on(first_look(sealed, store, &how, Format::Text)) {
-        let name = &sealed.manifest.name;
-        print::note(&format!(
-            "image {name}: could not be looked at: {}; try again with `patchgate image probe {name}`",
-            error.in_a_line()
-        ));
+    let shown = block_on(looked(sealed, store, &how)).and_then(|look| told(sealed, &look, Format::Text));
+    match shown {
+        Ok((text, _)) => beside(&text),
+        Err(error) => {
+            let name = &sealed.manifest.name;
+            print::note(&format!(
+                "image {name}: could not be looked at: {}; try again with `patchgate image probe {name}`",
+                error.in_a_line()
+            ));
+        }
     }
 }
 
@@ -330,17 +341,14 @@ fn disk(file: &Path) -> ForeignDisk {
 /// Says what came of it.
 fn tell(name: &str, made: &Imported) {
     let manifest = &made.sealed.manifest;
-    print::say(&format!(
+    print::note(&format!(
         "image {name}: sealed, {}",
         image_list::summary(manifest)
     ));
-    let further = manifest.disks.iter().map(|disk| &disk.content_sha256);
-    for (number, content) in [&manifest.content_sha256].into_iter().chain(further).enumerate() {
-        if let Some(content) = content {
-            print::say(&format!("content of disk {}: sha256 {content}", number + 1));
-        }
+    for line in image_list::contents(manifest) {
+        print::note(&line);
     }
     for said in &made.said {
-        print::say(&format!("note: {said}"));
+        print::note(&format!("note: {said}"));
     }
 }

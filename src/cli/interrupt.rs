@@ -39,15 +39,19 @@ pub fn cancels(cancel: &CancellationToken) -> Result<(), UserError> {
     let cancel = cancel.clone();
     std::thread::spawn(move || {
         runtime.block_on(async {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
+            // A terminal that is gone interrupts too.
+            let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+                signal(SignalKind::interrupt()),
+                signal(SignalKind::terminate()),
+                signal(SignalKind::hangup()),
+            ) else {
                 return;
             };
             for second in [false, true] {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
                 }
                 if second {
                     std::process::exit(i32::from(exit_code::INTERRUPTED));

@@ -90,7 +90,10 @@ impl How {
 /// Runs the verb.
 pub async fn run(args: &ProbeArgs, store: &Store) -> Result<u8, UserError> {
     let sealed = find(store, &args.name)?;
-    first_look(&sealed, store, &args.how, args.format).await
+    let look = looked(&sealed, store, &args.how).await?;
+    let (text, exit) = told(&sealed, &look, args.format)?;
+    print::print(&text)?;
+    Ok(exit)
 }
 
 /// The image that a name means: the newest of those that are called so, or the one of that disk.
@@ -104,12 +107,6 @@ fn find(store: &Store, name: &str) -> Result<Sealed, UserError> {
     sealed
         .find(|sealed| sealed.manifest.name == name || is_disk(sealed))
         .ok_or_else(|| unknown(name).into())
-}
-
-/// Looks at a sealed image, prints what was found and keeps it beside the image; the exit code.
-pub async fn first_look(sealed: &Sealed, store: &Store, how: &How, format: Format) -> Result<u8, UserError> {
-    let look = looked(sealed, store, how).await?;
-    tell_look(sealed, &look, format)
 }
 
 /// Looks at a sealed image.
@@ -128,8 +125,8 @@ pub async fn looked(sealed: &Sealed, store: &Store, how: &How) -> Result<Look, U
     Ok(ready.look(abandon).await?)
 }
 
-/// Prints what was found of an image and keeps it beside it; the exit code.
-pub fn tell_look(sealed: &Sealed, look: &Look, format: Format) -> Result<u8, UserError> {
+/// What was found of an image, which is kept beside it, in that form, and the exit code.
+pub fn told(sealed: &Sealed, look: &Look, format: Format) -> Result<(String, u8), UserError> {
     let manifest = &sealed.manifest;
     let facts = look.facts.as_ref();
     let lines = facts.map(|facts| look::assess(facts, &manifest.os, &Families::default()));
@@ -153,11 +150,11 @@ pub fn tell_look(sealed: &Sealed, look: &Look, format: Format) -> Result<u8, Use
         lines: &lines,
         kept,
     };
-    match format {
-        Format::Text => print::print(&text(&told))?,
-        Format::Json => print::print(&print::json("what was found", &told)?)?,
-    }
-    Ok(exit_of(&told))
+    let shown = match format {
+        Format::Text => text(&told),
+        Format::Json => print::json("what was found", &told)?,
+    };
+    Ok((shown, exit_of(&told)))
 }
 
 /// What is told of a look.

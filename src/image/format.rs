@@ -5,6 +5,7 @@ pub mod boot;
 pub mod check;
 pub mod detect;
 pub mod flaw;
+pub mod lvm;
 pub mod packed;
 pub mod qcow2;
 pub mod raw;

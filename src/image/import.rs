@@ -110,11 +110,19 @@ pub fn import(
             named: &import.named,
         };
         let taken = take(&desk, &disk, number, &asked, &sealed.join(disk_name(number)))?;
+        machine.is_no_copy(&disk, &taken)?;
         machine.add(&disk, number, taken);
     }
     if let Some(nvram) = &machine.nvram {
-        nvram::take(&desk, nvram, &sealed.join(NVRAM))?;
-        machine.beside.nvram = Some(NVRAM.to_owned());
+        if nvram::take(&desk, nvram, &sealed.join(NVRAM))? {
+            machine.beside.nvram = Some(NVRAM.to_owned());
+        } else {
+            machine.said.push(
+                "its store of UEFI variables is none that is understood, and was left out: clones begin with an empty one, and boot from \
+                 \\EFI\\BOOT"
+                    .into(),
+            );
+        }
     }
     let Some(virtual_size) = machine.virtual_size else {
         return Err(BuildError::Unfit {
@@ -154,10 +162,37 @@ struct Machine {
     beside: Beside,
     nvram: Option<PathBuf>,
     virtual_size: Option<u64>,
+    /// By what each disk is known that was taken, with its name.
+    known: Vec<(String, String)>,
     said: Vec<String>,
 }
 
 impl Machine {
+    /// Refuses a disk that is a copy of an earlier one: LVM takes neither of two volumes of one name (lvmsystemid(7), vgimportclone(8)).
+    fn is_no_copy(&mut self, disk: &ForeignDisk, taken: &Taken) -> Result<(), BuildError> {
+        let volumes = taken.volumes.iter().map(|name| format!("volume {name}"));
+        for own in volumes.chain([taken.content_sha256.clone()]) {
+            if let Some((_, other)) = self.known.iter().find(|(known, _)| *known == own) {
+                let problem = if own == taken.content_sha256 {
+                    format!("has the same content as {other}: a machine has each of its disks once")
+                } else {
+                    format!(
+                        "has the LVM physical {own}, which {other} has too: it is a copy of it, or of an older state"
+                    )
+                };
+                return Err(BuildError::Unfit {
+                    path: disk.file.clone(),
+                    problem,
+                });
+            }
+            // Several empty disks are no copies.
+            if taken.something {
+                self.known.push((own, disk.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
     fn of(foreign: Foreign) -> Self {
         Self {
             left: foreign.disks,
@@ -170,6 +205,7 @@ impl Machine {
             },
             nvram: foreign.nvram,
             virtual_size: None,
+            known: Vec::new(),
             said: foreign.said,
         }
     }

@@ -105,12 +105,13 @@ pub fn look(path: &Path) -> Result<(), FileError> {
 }
 
 /// Leaves the file's times as they are while it is read, where this user may: its owner and root may (fcntl(2), `O_NOATIME`).
-pub fn untouched(file: &File) {
+fn untouched(file: &File) {
     let _ = rustix::fs::fcntl_setfl(file, OFlags::NOATIME | OFlags::NONBLOCK);
 }
 
 fn regular(file: File) -> Result<File, FileError> {
     if file.metadata()?.is_file() {
+        untouched(&file);
         Ok(file)
     } else {
         Err(FileError::NotAFile)

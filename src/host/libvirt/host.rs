@@ -37,6 +37,7 @@ pub struct LibvirtHost {
 /// none.
 pub async fn connect(host: &HostPlan) -> Result<LibvirtHost, LabError> {
     if host.uri != "auto" {
+        names_no_program(&host.uri)?;
         let chosen = format!("the lab file names {}", host.uri);
         return LibvirtHost::open(&host.uri.parse()?, chosen).await;
     }
@@ -53,6 +54,29 @@ pub async fn connect(host: &HostPlan) -> Result<LibvirtHost, LabError> {
             ..error
         }),
     }
+}
+
+/// Refuses a URI that has libvirt run a program that the URI names (<https://libvirt.org/uri.html>).
+fn names_no_program(uri: &str) -> Result<(), LabError> {
+    const TRANSPORTS: &[&str] = &["ssh", "libssh", "libssh2", "tls", "tcp", "unix"];
+    const REFUSED: &[&str] = &["command", "netcat"];
+    let (scheme, rest) = uri.split_once("://").unwrap_or_default();
+    let transport = scheme.split_once('+').map(|(_, transport)| transport);
+    let parameters = rest.split_once('?').map_or("", |(_, parameters)| parameters);
+    let refused = parameters
+        .split(['&', ';'])
+        .map(|parameter| parameter.split('=').next().unwrap_or_default())
+        .find(|name| REFUSED.iter().any(|refused| name.eq_ignore_ascii_case(refused)) || name.contains('%'));
+    let what = match (transport, refused) {
+        (Some(transport), _) if !TRANSPORTS.contains(&transport) => format!("the transport `{transport}`"),
+        (_, Some(name)) => format!("the parameter `{name}`"),
+        _ => return Ok(()),
+    };
+    Err(LabError::new(
+        Cause::HostRefused,
+        format!("{what} of the host's URI is not taken: it names a program to be run"),
+    )
+    .with_hint("reach it by ssh, such as qemu+ssh://NAME/system; what ssh needs belongs into ~/.ssh/config"))
 }
 
 impl LibvirtHost {
@@ -155,5 +179,32 @@ impl LibvirtHost {
     /// Waits until a thing is not being made any more, by a call that was given up, say.
     pub async fn is_made(&self, made: &Made) -> Result<(), LabError> {
         self.making.over(&made.name(), CALL_LIMIT).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_that_names_a_program_is_refused() {
+        for uri in [
+            "qemu:///system",
+            "qemu+ssh://root@lab2:22/system?keyfile=/root/.ssh/lab&no_verify=1",
+            "qemu+tls://lab2/system",
+            "qemu+unix:///system?socket=/run/lab/libvirt-sock",
+            "test:///default",
+        ] {
+            assert!(names_no_program(uri).is_ok(), "{uri}");
+        }
+        for uri in [
+            "qemu+ext:///system?command=/tmp/x.sh",
+            "qemu+ssh://lab2/system?command=/tmp/x.sh",
+            "qemu+ssh://lab2/system?no_verify=1&NETCAT=x",
+            "qemu+ssh://lab2/system?%63ommand=/tmp/x.sh",
+        ] {
+            let error = names_no_program(uri).expect_err(uri);
+            assert!(error.message.contains("of the host's URI"), "{error}");
+        }
     }
 }

@@ -93,7 +93,8 @@ impl Flaw {
                  or VMware's or VirtualBox's own command for it; patchgate asks for no keys",
             ),
             Self::Chain(_) => Some(
-                "`--flatten` joins the links on a copy; or make one disk of them with `qemu-img convert -O qcow2`",
+                "`--flatten` joins the links of a qcow2 on a copy; of any other format, remove the snapshots or checkpoints where it comes from, or \
+                 make one disk of the links with `qemu-img convert -O qcow2`",
             ),
             Self::Outside { .. } => Some(
                 "if that is a part of the disk, put it beside the disk, or make one whole disk first with \

@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::image::error::BuildError;
 use crate::image::foreign::Format;
 use crate::image::format::detect::{Content, detect};
-use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2;
 use crate::image::format::read::{Source, le64, start};
 use crate::image::import::convert::{convert, node};
@@ -20,8 +19,8 @@ const MADE: &str = "made";
 /// Bytes of a store of variables; QEMU's flash has 8 MiB at most.
 const MOST: u64 = 64 << 20;
 
-/// Takes a store of variables, raw or qcow2, as a raw file.
-pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<(), BuildError> {
+/// Takes a store of variables, raw or qcow2, as a raw file; whether it is one at all.
+pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<bool, BuildError> {
     let unfit = |flaw| BuildError::Disk {
         path: path.to_owned(),
         flaw,
@@ -31,7 +30,7 @@ pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<(), BuildError> {
         problem: error.to_string(),
     })?;
     if opened.size() > MOST {
-        return Err(unfit(no_store()));
+        return Ok(false);
     }
     desk.progress.step("nvram", Step::Copying);
     let confined = desk.room("nvram")?;
@@ -43,7 +42,7 @@ pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<(), BuildError> {
         let header = qcow2::header(&own).map_err(unfit)?;
         let shape = qcow2::whole(&own).map_err(unfit)?;
         if header.backing.is_some() || shape.size > MOST {
-            return Err(unfit(no_store()));
+            return Ok(false);
         }
         let from = node(Format::Qcow2, SOURCE, None);
         convert(desk, &confined, &from, Format::Raw, MADE, shape.holds)?;
@@ -53,12 +52,9 @@ pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<(), BuildError> {
     let head = start(&own, 0, 64).map_err(unfit)?;
     // A firmware volume begins with 16 zeros, its kind and its length (PI specification 1.8, volume 3, 3.2.1).
     if head.get(40..44) != Some(b"_FVH") || le64(&head, 32) > own.size() {
-        return Err(unfit(no_store()));
+        return Ok(false);
     }
     fs::rename(&made, to).map_err(|error| desk.broken(error))?;
-    fs::remove_dir_all(&confined.folder).map_err(|error| desk.broken(error))
-}
-
-fn no_store() -> Flaw {
-    Flaw::Damaged("it is no whole store of UEFI variables".into())
+    fs::remove_dir_all(&confined.folder).map_err(|error| desk.broken(error))?;
+    Ok(true)
 }

@@ -34,7 +34,6 @@ impl Opened {
     }
 
     fn of(file: File) -> Result<Self, FileError> {
-        file::untouched(&file);
         let size = file.metadata()?.len();
         Ok(Self { file, size })
     }

@@ -9,7 +9,7 @@ use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::guest::Guest;
 use crate::image::format::raw::{self, Look};
 use crate::image::format::read::Source;
-use crate::image::format::{boot, check};
+use crate::image::format::{boot, check, lvm};
 use crate::image::import::content;
 use crate::image::import::convert::convert;
 use crate::image::import::desk::Desk;
@@ -28,6 +28,10 @@ pub struct Taken {
     pub virtual_size: u64,
     /// SHA-256, hexadecimal, of the guest's whole disk.
     pub content_sha256: String,
+    /// Whether anything but zeros is on it.
+    pub something: bool,
+    /// The names of LVM's physical volumes on it.
+    pub volumes: Vec<String>,
     /// The size of its logical blocks in bytes, where that is not 512.
     pub block_size: Option<u32>,
     /// The firmware that it can be begun by.
@@ -99,6 +103,8 @@ pub fn take(
     Ok(Taken {
         virtual_size: guest.size(),
         content_sha256: known.sha256,
+        something: known.something,
+        volumes: lvm::volumes(&guest, look.table.as_ref()).map_err(unfit)?,
         block_size: block_size.filter(|&size| size != 512),
         firmware: look.table.as_ref().and_then(boot::firmware),
         said,

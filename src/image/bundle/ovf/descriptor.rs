@@ -132,7 +132,7 @@ fn choose<'a, 'b>(systems: &[Node<'a, 'b>], wanted: Option<&str>) -> Result<Node
         ([_, _, ..], None) => Err(Problem::Several {
             what: "machines",
             names: names(),
-            remedy: "say which one is meant; each is an image of its own",
+            remedy: "say which one is meant with --machine NAME; each is an image of its own",
         }),
     }
 }

@@ -108,6 +108,13 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
 /// Looks at all its tables.
 pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     let header = header(source)?;
+    if !source.size().is_multiple_of(SECTOR) {
+        return Err(Flaw::Cut {
+            what: "its last sector".into(),
+            needs: source.size().next_multiple_of(SECTOR),
+            has: source.size(),
+        });
+    }
     let size = header.capacity * SECTOR;
     let grain = header.grain * SECTOR;
     let span = grain * PER_TABLE;
@@ -207,10 +214,10 @@ mod tests {
             Ok((6144, 4096))
         );
         assert!(matches!(whole(&disk(0, 6, 3072 + 4095)), Err(Flaw::Cut { .. })));
-        let mut packed = disk(COMPRESSED, 6, 3072 + 12 + 100);
-        put(&mut packed, 3072 + 8, &100_u32.to_le_bytes());
+        let mut packed = disk(COMPRESSED, 6, 3072 + 12 + 500);
+        put(&mut packed, 3072 + 8, &500_u32.to_le_bytes());
         assert!(whole(&packed).is_ok());
-        put(&mut packed, 3072 + 8, &101_u32.to_le_bytes());
+        put(&mut packed, 3072 + 8, &501_u32.to_le_bytes());
         assert!(matches!(whole(&packed), Err(Flaw::Cut { .. })));
         put(&mut packed, 3072, &8_u64.to_le_bytes());
         assert!(matches!(whole(&packed), Err(Flaw::Damaged(_))));
