@@ -9,11 +9,12 @@ packages=(
     ovmf swtpm swtpm-tools                                       # UEFI and TPMs for those that want them
     dnsmasq-base iptables nftables iproute2                             # libvirt's networks
     squid                                                        # the clones' one way out
+    mtools                                                       # the seed of `image prepare`
     mmdebstrap debian-archive-keyring grub-pc-bin grub-common e2fsprogs fdisk zstd gzip lzop xz-utils   # images
     util-linux mount tar openssl
     gcc libc6-dev make pkg-config libvirt-dev                    # building patchgate
     shellcheck codespell                                         # make check
-    grub-efi-amd64-bin mtools                                    # make test: a disk that boots by UEFI
+    grub-efi-amd64-bin                                           # make test: a disk that boots by UEFI
 )
 backports_list=/etc/apt/sources.list.d/patchgate-backports.list
 

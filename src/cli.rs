@@ -13,6 +13,7 @@ mod history;
 mod image;
 mod image_domain;
 mod image_list;
+mod image_prepare;
 mod import_progress;
 mod imports;
 pub mod init;

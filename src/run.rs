@@ -20,8 +20,9 @@ mod site;
 mod waiting;
 mod warm;
 
-pub use execute::{Trial, Tried, execute, first_look, one_arm, try_scenarios};
+pub use execute::{Trial, Tried, execute, first_look, one_arm, prepare, try_scenarios};
 pub use life::KeptNode;
+pub use life::prepare::{Preparation, Seeding};
 pub use preflight::{Capacities, preflight};
 pub use setup::{HostSetup, RunError, Setup, ToConfirm};
 pub use site::clean_up;

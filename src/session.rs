@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod look;
 pub mod outcome;
 pub mod predict;
+pub mod prepare;
 pub mod ready;
 pub mod resume;
 pub mod secrets;

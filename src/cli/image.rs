@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::Format;
 use crate::cli::error::UserError;
+use crate::cli::image_prepare::{self, PrepareArgs};
 use crate::cli::imports::{self, ImportArgs};
 use crate::cli::probe::{self, ProbeArgs};
 use crate::cli::runtime::block_on;
@@ -54,6 +55,8 @@ enum ImageCommand {
     Import(Box<ImportArgs>),
     /// Boot a sealed image once, cut off from everything: what it is, and what is wanting
     Probe(ProbeArgs),
+    /// Make another image of one whose guest has no agent, with the agent in it
+    Prepare(PrepareArgs),
     /// Remove images from the store
     Remove {
         /// Every version of that image
@@ -68,7 +71,7 @@ enum ImageCommand {
 impl ImageArgs {
     /// Whether it can do nothing without hosts.
     pub fn needs_hosts(&self) -> bool {
-        matches!(self.command, ImageCommand::Probe(_))
+        matches!(self.command, ImageCommand::Probe(_) | ImageCommand::Prepare(_))
     }
 
     /// Whether the command reads the lab file; the others work without one.
@@ -80,6 +83,7 @@ impl ImageArgs {
             ImageCommand::Verify { .. }
             | ImageCommand::Import(_)
             | ImageCommand::Probe(_)
+            | ImageCommand::Prepare(_)
             | ImageCommand::Remove { unused: false, .. } => false,
         }
     }
@@ -120,6 +124,11 @@ pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
             imports::run(&args, &store, &cancel)
         }
         ImageCommand::Probe(args) => block_on(probe::run(&args, &store)),
+        ImageCommand::Prepare(args) => {
+            let cancel = CancellationToken::new();
+            interrupt::cancels(&cancel)?;
+            image_prepare::run(&args, &store, &cancel)
+        }
         ImageCommand::Remove { name: Some(name), .. } => {
             let listing = listing(&store)?;
             is_listed(&listing, &name)?;

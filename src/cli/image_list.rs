@@ -204,6 +204,7 @@ mod tests {
             nvram: None,
             memory: None,
             vcpus: None,
+            prepared: None,
         }
     }
 

@@ -13,8 +13,7 @@ use crate::cli::image_domain::{self, DomainArgs, TakenOver};
 use crate::cli::import_progress::Progress;
 use crate::cli::probe::{How, looked, told};
 use crate::cli::runtime::block_on;
-use crate::cli::{exit_code, image_list, lab_sections, print};
-use crate::guest::families::Families;
+use crate::cli::{exit_code, image_list, image_prepare, lab_sections, print};
 use crate::guest::look;
 use crate::image::bundle::{self, Ask};
 use crate::image::catalogue::{Store, image_name};
@@ -65,6 +64,9 @@ pub struct ImportArgs {
     /// Do not boot the image once to see what it is and what is wanting
     #[arg(long, requires = "os")]
     no_probe: bool,
+    /// Where the guest has no agent, make an image of it that has one
+    #[arg(long, requires = "os", conflicts_with_all = ["no_probe", "all_domains"])]
+    prepare: bool,
 }
 
 /// Imports what is asked for.
@@ -97,13 +99,19 @@ pub fn run(args: &ImportArgs, store: &Store, cancel: &CancellationToken) -> Resu
                 Err(error) => return Err(error),
             },
         };
-        sections(&image, &from)?;
+        let image = if args.prepare {
+            let how = How::of(&image.manifest);
+            image_prepare::ensure(&image, store, &how, cancel)?.0
+        } else {
+            image
+        };
+        lab_sections::tell(&image, &from)?;
         sealed.push(image);
     }
     if several && !sealed.is_empty() {
         print::print(&lab_sections::group(&sealed.iter().collect::<Vec<_>>()))?;
     }
-    if os.is_some() && !several && !args.no_probe {
+    if os.is_some() && !several && !args.no_probe && !args.prepare {
         for image in &sealed {
             look_at(image, store);
         }
@@ -121,22 +129,6 @@ fn known(text: &str) -> Result<&'static str, UserError> {
         UserError::usage(format!("`{text}` is not an OS version that patchgate knows"))
             .with_hint(format!("one of {}", KNOWN_OS.join(", ")))
     })
-}
-
-/// Prints what of an image goes into the lab file.
-fn sections(sealed: &Sealed, from: &str) -> Result<(), UserError> {
-    let manifest = &sealed.manifest;
-    if Families::default().of(&manifest.os).is_none() {
-        print::note(&format!(
-            "note: patchgate cannot apply updates to {} yet; a group on it stays undecided",
-            manifest.os
-        ));
-    }
-    print::note(&format!(
-        "for the lab file; where it has [image.\"{}\"] already, `imported` goes there in place of its `build`:",
-        manifest.name,
-    ));
-    print::print(&format!("\n{}\n", lab_sections::machine(sealed, from)))
 }
 
 /// Boots an image of which nobody has said what it is, and calls it what it says. One that does not say it is removed.
@@ -158,7 +150,7 @@ fn named(
     let os = release.and_then(look::label);
     let Some(os) = os.as_deref().and_then(closest_os) else {
         if let Ok(look) = &looked {
-            beside(&told(sealed, look, Format::Text)?.0);
+            print::beside(&told(sealed, look, Format::Text)?.0);
         }
         store.remove(&sealed.dir).map_err(|error| {
             UserError::of_image(
@@ -175,16 +167,9 @@ fn named(
     };
     let image = relabel(store, sealed, os, cancel).map_err(|error| UserError::of_image(os, &error))?;
     if let Ok(look) = &looked {
-        beside(&told(&image, look, Format::Text)?.0);
+        print::beside(&told(&image, look, Format::Text)?.0);
     }
     Ok(image)
-}
-
-/// Shows a text beside the sections for the lab file, which alone go to standard output.
-fn beside(text: &str) {
-    for line in text.lines() {
-        print::note(line);
-    }
 }
 
 /// Looks at what was imported. Whatever comes of it, the image is in the store.
@@ -192,7 +177,7 @@ fn look_at(sealed: &Sealed, store: &Store) {
     let how = How::of(&sealed.manifest);
     let shown = block_on(looked(sealed, store, &how)).and_then(|look| told(sealed, &look, Format::Text));
     match shown {
-        Ok((text, _)) => beside(&text),
+        Ok((text, _)) => print::beside(&text),
         Err(error) => {
             let name = &sealed.manifest.name;
             print::note(&format!(

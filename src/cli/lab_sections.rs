@@ -2,7 +2,26 @@
 
 use std::fmt::Write as _;
 
+use crate::cli::error::UserError;
+use crate::cli::print;
+use crate::guest::families::Families;
 use crate::image::manifest::Sealed;
+
+/// Prints what of an image goes into the lab file.
+pub fn tell(sealed: &Sealed, from: &str) -> Result<(), UserError> {
+    let manifest = &sealed.manifest;
+    if Families::default().of(&manifest.os).is_none() {
+        print::note(&format!(
+            "note: patchgate cannot apply updates to {} yet; a group on it stays undecided",
+            manifest.os
+        ));
+    }
+    print::note(&format!(
+        "for the lab file; where it has [image.\"{}\"] already, `imported` goes there in place of its `build`:",
+        manifest.name,
+    ));
+    print::print(&format!("\n{}\n", machine(sealed, from)))
+}
 
 /// An image, and its role where it has one. `from`: what it was made of, for people.
 pub fn machine(sealed: &Sealed, from: &str) -> String {
@@ -81,6 +100,7 @@ mod tests {
             nvram: None,
             memory: Some(Mib(2048)),
             vcpus: Some(2),
+            prepared: None,
         };
         let sealed = Sealed {
             dir: "/store".into(),

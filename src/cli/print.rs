@@ -41,6 +41,13 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{}", safe::whole(line));
 }
 
+/// A text of several lines on standard error, beside what is for other programs.
+pub fn beside(text: &str) {
+    for line in text.lines() {
+        note(line);
+    }
+}
+
 /// A document for programs; `what` names it where it cannot be written.
 pub fn json(what: &str, document: &impl Serialize) -> Result<String, UserError> {
     serde_json::to_string_pretty(document)

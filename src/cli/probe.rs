@@ -87,6 +87,19 @@ impl How {
     }
 }
 
+impl How {
+    /// What a clone is to be, with those sources.
+    pub fn wish(&self, sources: Vec<String>) -> Wish {
+        Wish {
+            host: HostPlan::at(&self.uri),
+            memory: self.memory,
+            vcpus: self.vcpus,
+            boot: self.boot,
+            sources,
+        }
+    }
+}
+
 /// Runs the verb.
 pub async fn run(args: &ProbeArgs, store: &Store) -> Result<u8, UserError> {
     let sealed = find(store, &args.name)?;
@@ -97,7 +110,7 @@ pub async fn run(args: &ProbeArgs, store: &Store) -> Result<u8, UserError> {
 }
 
 /// The image that a name means: the newest of those that are called so, or the one of that disk.
-fn find(store: &Store, name: &str) -> Result<Sealed, UserError> {
+pub fn find(store: &Store, name: &str) -> Result<Sealed, UserError> {
     const LEAST: usize = 8;
     let listing = store
         .list()
@@ -111,12 +124,7 @@ fn find(store: &Store, name: &str) -> Result<Sealed, UserError> {
 
 /// Looks at a sealed image.
 pub async fn looked(sealed: &Sealed, store: &Store, how: &How) -> Result<Look, UserError> {
-    let wish = Wish {
-        host: HostPlan::at(&how.uri),
-        memory: how.memory,
-        vcpus: how.vcpus,
-        boot: how.boot,
-    };
+    let wish = how.wish(Vec::new());
     let name = &sealed.manifest.name;
     print::note(&format!("image {name}: booting a clone to look at it"));
     let kit = kit(sealed, store, &wish)?;
@@ -203,24 +211,7 @@ fn write(out: &mut String, told: &Told<'_>) -> std::fmt::Result {
             }
         }
     }
-    for fault in &told.look.faults {
-        writeln!(out, "{}: {}", fault.cause.words(), safe::line(&fault.message))?;
-        for line in safe::excerpt(&fault.detail) {
-            writeln!(out, "  | {line}")?;
-        }
-        for hint in fault.hint.as_deref().into_iter().chain(remedy(fault)) {
-            writeln!(out, "  -> {}", safe::line(hint))?;
-        }
-    }
-    for screen in &told.look.screens {
-        writeln!(out, "its screen: {}", shown(screen))?;
-    }
-    if !told.look.left_behind.is_empty() {
-        for left in &told.look.left_behind {
-            writeln!(out, "could not be removed: {}", safe::line(left))?;
-        }
-        writeln!(out, "try again with: patchgate clean {}", told.look.run)?;
-    }
+    write_look(out, told.look)?;
     if let Some(kept) = &told.kept {
         writeln!(out, "kept in {}", shown(kept))?;
     }
@@ -235,6 +226,36 @@ fn write(out: &mut String, told: &Told<'_>) -> std::fmt::Result {
             "image {image}: cannot be run yet, {hindrances} wanting, {notes} worth knowing"
         ),
     }
+}
+
+/// What ended a look before its time, and what is left of it.
+pub fn look_text(look: &Look) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_look(&mut text, look);
+    text
+}
+
+fn write_look(out: &mut String, look: &Look) -> std::fmt::Result {
+    for fault in &look.faults {
+        writeln!(out, "{}: {}", fault.cause.words(), safe::line(&fault.message))?;
+        for line in safe::excerpt(&fault.detail) {
+            writeln!(out, "  | {line}")?;
+        }
+        for hint in fault.hint.as_deref().into_iter().chain(remedy(fault)) {
+            writeln!(out, "  -> {}", safe::line(hint))?;
+        }
+    }
+    for screen in &look.screens {
+        writeln!(out, "its screen: {}", shown(screen))?;
+    }
+    if !look.left_behind.is_empty() {
+        for left in &look.left_behind {
+            writeln!(out, "could not be removed: {}", safe::line(left))?;
+        }
+        writeln!(out, "try again with: patchgate clean {}", look.run)?;
+    }
+    Ok(())
 }
 
 fn shown(path: &Path) -> String {

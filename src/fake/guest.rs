@@ -60,7 +60,8 @@ pub struct Domain {
 
 impl Domain {
     pub fn new(spec: VmSpec, arm: ArmKind, script: GuestScript) -> Self {
-        Self {
+        let ends = script.agent == Agent::Ends;
+        let mut domain = Self {
             who: Answer {
                 macs: spec.nics.iter().map(|nic| nic.mac.clone()).collect(),
                 machine_id: digits(spec.name.as_str()),
@@ -68,7 +69,7 @@ impl Domain {
                 ..Answer::default()
             },
             packages: script.packages.clone(),
-            dead_agent: script.agent == Agent::Silent
+            dead_agent: matches!(script.agent, Agent::Silent | Agent::Ends)
                 && script.agent_in.is_none_or(|agent_in| agent_in == arm),
             spec,
             arm,
@@ -82,7 +83,11 @@ impl Domain {
             calls: 0,
             files: BTreeMap::new(),
             state: VmState::Running,
+        };
+        if ends {
+            domain.state = VmState::Off("shutdown".into());
         }
+        domain
     }
 
     /// Stops it, or lets it go on.
@@ -366,7 +371,8 @@ impl Domain {
             | Agent::Panics
             | Agent::DiskFullAt(_)
             | Agent::Answers
-            | Agent::Silent => {}
+            | Agent::Silent
+            | Agent::Ends => {}
         }
         Ok(self.answer(command))
     }

@@ -21,6 +21,8 @@ pub enum Agent {
     Answers,
     /// It never does.
     Silent,
+    /// It never does, and the guest powers itself off.
+    Ends,
     /// It answers until this command and never again.
     DiesAt(&'static str),
     /// It answers, and is set up not to run any command.

@@ -2,6 +2,7 @@
 
 mod blame;
 mod command;
+pub mod offline;
 mod origin;
 mod packages;
 mod reboot;
@@ -9,4 +10,5 @@ mod simulation;
 mod updates;
 mod versions;
 
+pub use command::install_agent;
 pub use updates::{Apt, ETC, QUIET};

@@ -97,6 +97,22 @@ pub struct Manifest {
     /// The vCPUs that it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcpus: Option<u32>,
+    /// What was changed, where it was made of another image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<Prepared>,
+}
+
+/// How an image was made of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The key of the image that it was made of.
+    pub from: String,
+    /// The SHA-256 of that image's first disk.
+    pub from_sha256: String,
+    /// By what: `cloud-init` or `virt-customize`.
+    pub by: String,
+    /// What was changed, a line each.
+    pub changed: Vec<String>,
 }
 
 /// A disk behind the first of a sealed image.
@@ -295,6 +311,8 @@ pub struct Beside {
     pub memory: Option<Mib>,
     /// Its vCPUs.
     pub vcpus: Option<u32>,
+    /// How it was made of another image.
+    pub prepared: Option<Prepared>,
 }
 
 /// Seals the disk of a folder: makes it read-only, digests it, and writes the manifest last.
@@ -331,6 +349,7 @@ pub fn seal_machine(
     let is_machine = beside
         != Beside {
             content_sha256: beside.content_sha256.clone(),
+            prepared: beside.prepared.clone(),
             ..Beside::default()
         };
     let mut disks = beside.disks;
@@ -359,6 +378,7 @@ pub fn seal_machine(
         nvram: beside.nvram,
         memory: beside.memory,
         vcpus: beside.vcpus,
+        prepared: beside.prepared,
     };
     manifest.key = match identity.key {
         Some(key) => key,

@@ -17,6 +17,7 @@ use crate::record::state::RunDir;
 use crate::run::arm::ArmRun;
 use crate::run::context::Context;
 use crate::run::dispatcher::{Dispatcher, Writer};
+use crate::run::life::prepare::Preparation;
 use crate::run::life::{self, KeptNode};
 use crate::run::pinned::Pinned;
 use crate::run::preflight::Capacities;
@@ -77,6 +78,34 @@ pub async fn first_look(setup: Setup, capacities: &Capacities, run_dir: &RunDir)
     alone(setup, capacities, run_dir, arm).await
 }
 
+/// Boots the node of the plan's first cell once to change its disks: no journal of a run is written, and nothing is decided.
+pub async fn prepare(
+    setup: Setup,
+    capacities: &Capacities,
+    run_dir: &RunDir,
+    preparation: Preparation<'_>,
+) -> Result<Tried, RunError> {
+    let (context, ending) = open(setup, run_dir, &run_dir.trial())?;
+    let site = first(&context, capacities);
+    let uri = site.map_or_else(String::new, |site| site.host.uri().to_string());
+    if let (Some(site), Some(cell)) = (site, context.setup.plan.cells.first()) {
+        let arm = ArmRun::new(&context, site, 0, ArmPlan::first_look(cell));
+        life::prepare::run(arm, preparation).await;
+    }
+    let left_behind = close(context, ending).await?;
+    Ok(Tried {
+        uri,
+        left_behind,
+        kept: Vec::new(),
+    })
+}
+
+/// Where the first arm of a run would start.
+fn first<'c>(context: &'c Context, capacities: &Capacities) -> Option<&'c Site> {
+    let start = capacities.queue(&context.setup).admit()?;
+    context.sites.get(start.host)
+}
+
 /// Runs one arm by itself: no journal of a run is written, and nothing is decided.
 pub async fn one_arm(
     setup: Setup,
@@ -95,8 +124,7 @@ async fn alone(
 ) -> Result<Tried, RunError> {
     let (context, ending) = open(setup, run_dir, &run_dir.trial())?;
     // Where the first arm of a run would start, this only one does.
-    let start = capacities.queue(&context.setup).admit();
-    let site = start.and_then(|start| context.sites.get(start.host));
+    let site = first(&context, capacities);
     let uri = site.map_or_else(String::new, |site| site.host.uri().to_string());
     let mut kept = Vec::new();
     if let (Some(site), Some(arm)) = (site, arm) {

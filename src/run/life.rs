@@ -6,6 +6,7 @@ mod judging;
 mod look;
 mod measure;
 mod observe;
+pub mod prepare;
 mod prove;
 mod restart;
 mod scenario;

@@ -256,6 +256,14 @@ impl<'a> Node<'a> {
         Some(self.shown(fault).await)
     }
 
+    /// The fault of a guest that will not come to its end: its VM does not run, or its console says that it is dead.
+    pub async fn broken(&self, stage: Stage) -> Option<Fault> {
+        match self.stopped(stage).await {
+            Some(fault) => Some(fault),
+            None => self.dead(stage).await,
+        }
+    }
+
     /// The fault of a VM that does not run any more.
     async fn stopped(&self, stage: Stage) -> Option<Fault> {
         let (cause, message, hint) = match self.site.host.vm_state(&self.domain).await {

@@ -45,6 +45,8 @@ pub struct Wish {
     pub vcpus: u32,
     /// How long it may take from power-on to the agent's first answer.
     pub boot: Period,
+    /// The addresses that it reaches through the proxy; none for a look.
+    pub sources: Vec<String>,
 }
 
 /// What came of a look.
@@ -111,7 +113,7 @@ pub fn kit(sealed: &Sealed, store: &Store, wish: &Wish) -> Result<Kit, InputErro
     })
 }
 
-/// A plan of one cell of one node, without updates, scenarios or a way out.
+/// A plan of one cell of one node, without updates, scenarios or a way out but to what is wished for.
 fn plan(sealed: &Sealed, wish: &Wish) -> Result<Plan, serde_json::Error> {
     let manifest = &sealed.manifest;
     let node = NodePlan {
@@ -167,7 +169,7 @@ fn plan(sealed: &Sealed, wish: &Wish) -> Result<Plan, serde_json::Error> {
         confirm: Confirm::OFF,
         network: NetworkPolicy {
             mode: NetworkMode::Isolated,
-            sources: Vec::new(),
+            sources: wish.sources.clone(),
         },
         performance: Performance::default(),
         drift: DriftPolicy::default(),

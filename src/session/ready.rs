@@ -13,7 +13,7 @@ use crate::port::{LabError, Observer};
 use crate::record::journal::{self, JournalError};
 use crate::record::resume::Resumed;
 use crate::record::state::{RunDir, State, StateError};
-use crate::run::{self, Capacities, RunError, Setup, Trial};
+use crate::run::{self, Capacities, Preparation, RunError, Setup, Trial};
 use crate::session::begin::{next_id, now};
 use crate::session::hosts::{self, HostsError};
 use crate::session::inputs::Kit;
@@ -182,13 +182,17 @@ impl Ready {
         let signals = self.watch(&run_dir, abandon);
         let looked = run::first_look(self.setup, &self.capacities, &run_dir).await;
         signals.abort();
-        let left_behind = looked?.left_behind;
-        let loaded = journal::read(&run_dir.trial()).map_err(SessionError::Record)?;
-        let look = Look::of(&loaded, left_behind, run_dir.path());
-        if look.left_behind.is_empty() && look.screens.is_empty() {
-            forget(&run_dir);
-        }
-        Ok(look)
+        read(&run_dir, looked?.left_behind)
+    }
+
+    /// Boots the node of a plan of one cell once to change its disks, and returns what came of it. What is left of it is as after
+    /// [`Ready::attempt`].
+    pub async fn prepare(self, preparation: Preparation<'_>, abandon: Abandon) -> Result<Look, SessionError> {
+        let run_dir = self.state.create_run(&self.setup.run)?;
+        let signals = self.watch(&run_dir, abandon);
+        let prepared = run::prepare(self.setup, &self.capacities, &run_dir, preparation).await;
+        signals.abort();
+        read(&run_dir, prepared?.left_behind)
     }
 
     fn watch(&self, run_dir: &RunDir, abandon: Abandon) -> JoinHandle<()> {
@@ -199,6 +203,16 @@ impl Ready {
             abandon,
         ))
     }
+}
+
+/// Reads the record of a look; its folder is kept where something is in it that somebody needs.
+fn read(run_dir: &RunDir, left_behind: Vec<String>) -> Result<Look, SessionError> {
+    let loaded = journal::read(&run_dir.trial()).map_err(SessionError::Record)?;
+    let look = Look::of(&loaded, left_behind, run_dir.path());
+    if look.left_behind.is_empty() && look.screens.is_empty() {
+        forget(run_dir);
+    }
+    Ok(look)
 }
 
 /// Removes the folder of what is no run.

@@ -27,6 +27,7 @@ mod guest_probe;
 mod guest_timing;
 mod guest_ubuntu;
 mod image_import;
+mod image_prepare;
 mod image_recipe;
 mod image_setup;
 mod image_store;

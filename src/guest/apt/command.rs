@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::guest::command::GuestCommand;
 use crate::guest::linux::command::bounded;
+use crate::guest::linux::identity::CARD;
 use crate::guest::what;
 use crate::input;
 use crate::model::update::{Update, UpdateSet};
@@ -28,6 +29,16 @@ fn apt(what: &str, proxy: Option<&str>, waits: bool, args: &[&str], timeout: Dur
 
 /// apt-get with what all its calls have.
 const APT: &str = include_str!("apt.sh");
+
+/// A script that installs the agent in a guest in which nobody else can run one; see its head for the arguments.
+pub fn install_agent() -> String {
+    const TEXT: &str = include_str!("agent.sh");
+    let mut script = CARD.to_owned();
+    for (name, value) in ENV {
+        script.extend(["export ", name, "=", value, "\n"]);
+    }
+    script + "get_apt() (\n" + APT + ")\n" + TEXT
+}
 
 /// What stands before a text that simulates: whose turn a phased update is.
 const PHASE: &str = include_str!("phase.sh");

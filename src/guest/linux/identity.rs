@@ -10,7 +10,7 @@ use crate::guest::what;
 use crate::input;
 
 /// Finds a card by its MAC address.
-pub(super) const CARD: &str = include_str!("card.sh");
+pub(in crate::guest) const CARD: &str = include_str!("card.sh");
 
 /// How long both commands may take: making RSA keys is slow without KVM.
 const PATIENCE: Duration = Duration::from_secs(180);

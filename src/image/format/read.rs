@@ -15,6 +15,16 @@ pub trait Source {
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
+impl<S: Source + ?Sized> Source for &S {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).read(at, buffer)
+    }
+}
+
 impl Source for Vec<u8> {
     fn size(&self) -> u64 {
         self.len() as u64

@@ -25,7 +25,7 @@ pub struct Known {
 /// Digests a whole disk.
 pub fn digest(
     desk: &Desk<'_>,
-    guest: &Guest<'_>,
+    guest: &Guest<impl Source>,
     unfit: &dyn Fn(Flaw) -> BuildError,
 ) -> Result<Known, BuildError> {
     let mut hash = Sha256::new();

@@ -75,7 +75,9 @@ pub async fn run(arm: ArmRun<'_>, queued: Duration, seat: Option<Seat>, over: im
 }
 
 /// A life to its end; a defect of ours in it ends it as a fault, so that what it made is removed and its place given back.
-async fn unharmed<T>(mut life: Pin<Box<impl Future<Output = Result<T, Fault>>>>) -> Result<T, Fault> {
+pub(super) async fn unharmed<T>(
+    mut life: Pin<Box<impl Future<Output = Result<T, Fault>>>>,
+) -> Result<T, Fault> {
     poll_fn(|cx| {
         // After a panic it is never polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));

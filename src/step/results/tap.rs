@@ -225,7 +225,11 @@ impl Stream {
                 .failures
                 .push("its plan stands between its results".to_owned()),
             Some((count, _, _)) => {
-                if let Some(beyond) = self.numbers.iter().find(|number| !(1..=*count).contains(number)) {
+                if let Some(beyond) = self
+                    .numbers
+                    .iter()
+                    .find(|&&number| !(1..=*count).contains(&number))
+                {
                     self.failures
                         .push(format!("test {beyond} is not in the plan of {count}"));
                 }

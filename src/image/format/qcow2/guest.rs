@@ -9,24 +9,24 @@ use crate::image::format::qcow2::head::{COMPRESSED, Header, L1_OFFSET, L2_OFFSET
 use crate::image::format::read::{Source, be64, block, entries};
 
 /// The guest's disk.
-pub struct Guest<'a> {
-    source: &'a dyn Source,
+pub struct Guest<S> {
+    source: S,
     header: Header,
     first: Vec<u64>,
     /// The second table that was read last, by its place.
     second: RefCell<(u64, Vec<u8>)>,
 }
 
-impl<'a> Guest<'a> {
+impl<S: Source> Guest<S> {
     /// The disk of a qcow2, which leans on nothing.
-    pub fn of(source: &'a dyn Source) -> Result<Self, Flaw> {
-        let header = header(source)?;
+    pub fn of(source: S) -> Result<Self, Flaw> {
+        let header = header(&source)?;
         if header.backing.is_some() || header.data_file.is_some() || header.extended || header.dirty {
             return Err(Flaw::Damaged("it is not what a conversion makes".into()));
         }
         let mut first = Vec::new();
         entries::<8>(
-            source,
+            &source,
             "its first table",
             header.l1_offset,
             u64::from(header.l1_size),
@@ -62,7 +62,7 @@ impl<'a> Guest<'a> {
         let mut second = self.second.borrow_mut();
         if second.0 != table {
             let length = usize::try_from(self.cluster()).unwrap_or(0);
-            *second = (table, block(self.source, "its tables", table, length)?);
+            *second = (table, block(&self.source, "its tables", table, length)?);
         }
         let entry = usize::try_from(number % per_table).unwrap_or(0) * self.header.entry();
         let place = be64(&second.1, entry);
@@ -86,7 +86,7 @@ impl<'a> Guest<'a> {
     }
 }
 
-impl Source for Guest<'_> {
+impl<S: Source> Source for Guest<S> {
     fn size(&self) -> u64 {
         self.header.size
     }
