@@ -1,19 +1,14 @@
 //! The card to the outlet of a node that keeps its own network, configured here by stand-ins of the guest's programs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 
+use patchgate::guest::command::GuestCommand;
 use patchgate::guest::debian::DEBIAN;
-use patchgate::guest::identity::Way;
+use patchgate::guest::identity::{Place, Way};
+
+use crate::testkit::standins::{perform, program, write};
 
 const MAC: &str = "52:54:00:00:04:00";
-
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    fs::write(path, text).expect("written");
-}
 
 /// A guest of two cards whose `ip`, `nmcli` and `networkctl` write down how they are called.
 struct Guest(tempfile::TempDir);
@@ -33,12 +28,26 @@ case "$*" in
   *) echo "$*" >> "$root/calls" ;;
 esac"#;
 
+/// `systemctl`: what manages the network is active where its folder is there.
+const SYSTEMCTL: &str = r#"
+case "$*" in
+  *is-active*systemd-networkd*) [ -d "$root/run/systemd/netif/links" ] ;;
+  *is-active*NetworkManager*) [ -d "$root/run/NetworkManager" ] ;;
+esac"#;
+
 impl Guest {
     fn new() -> Self {
         let guest = Self(tempfile::tempdir().expect("a folder"));
         for card in ["ens3", "ens4"] {
             fs::create_dir_all(guest.0.path().join(format!("net/{card}/device"))).expect("made");
+            let address = if card == "ens4" { MAC } else { "52:54:00:00:03:00" };
+            write(
+                &guest.0.path().join(format!("net/{card}/address")),
+                &format!("{address}\n"),
+            );
         }
+        fs::create_dir_all(guest.0.path().join("etc")).expect("made");
+        fs::create_dir_all(guest.0.path().join("proc/kernel")).expect("made");
         // It stands on the first one, and has its address.
         fs::create_dir_all(guest.0.path().join("net/bond0")).expect("made");
         guest.program("ip", IP);
@@ -46,15 +55,13 @@ impl Guest {
             guest.program(name, &format!("echo {name} \"$*\" >> \"$root/calls\""));
         }
         // What keeps the guest quiet is not to be told to the machine of this test.
-        guest.program("systemctl", "exit 0");
+        guest.program("systemctl", SYSTEMCTL);
         guest.program("sleep", "exit 0");
         guest
     }
 
     fn program(&self, name: &str, text: &str) {
-        let path = self.0.path().join("bin").join(name);
-        write(&path, &format!("#!/bin/bash\n{text}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+        program(&self.0.path().join("bin").join(name), text);
     }
 
     fn has(&self, folder: &str) {
@@ -63,29 +70,33 @@ impl Guest {
 
     /// Exit code, last line of the error output, and how its programs were called.
     fn attach(&self, mac: &str, gateway: &str) -> (Option<i32>, String, String) {
-        let root = self.0.path().display().to_string();
         let way = Way {
             mac: mac.to_owned(),
             address: [10, 213, 1, 34].into(),
             gateway: gateway.parse().expect("an address"),
         };
         let command = DEBIAN.system.attach(&way);
-        let argv: Vec<String> = command
-            .argv
-            .iter()
-            .map(|word| {
-                let word = word.replace("/sys/class/net", &format!("{root}/net"));
-                let word = word.replace("/run/", &format!("{root}/run/"));
-                word.replace("/proc/sys/", &format!("{root}/proc/"))
-            })
-            .collect();
-        let output = Command::new(&argv[0])
-            .args(&argv[1..])
-            .env_clear()
-            .env("PATH", format!("{root}/bin:/usr/bin:/bin"))
-            .env("root", &root)
-            .output()
-            .expect("it runs");
+        self.perform(&command)
+    }
+
+    /// Gives the node its name, and the card its address in the cell; told like an attachment.
+    fn identify(&self) -> (Option<i32>, String, String) {
+        let place = Place {
+            mac: MAC.to_owned(),
+            address: "10.214.0.10/16".to_owned(),
+            hosts: vec![("10.214.0.10".to_owned(), "web".to_owned())],
+        };
+        self.perform(&DEBIAN.system.identify("web", Some(&place)))
+    }
+
+    fn perform(&self, command: &GuestCommand) -> (Option<i32>, String, String) {
+        let root = self.0.path().display().to_string();
+        let output = perform(self.0.path(), command, |word| {
+            let word = word.replace("/sys/class/net", &format!("{root}/net"));
+            let word = word.replace("/run/", &format!("{root}/run/"));
+            let word = word.replace("/etc/", &format!("{root}/etc/"));
+            word.replace("/proc/sys/", &format!("{root}/proc/"))
+        });
         let errors = String::from_utf8_lossy(&output.stderr);
         let calls = fs::read_to_string(self.0.path().join("calls")).unwrap_or_default();
         let last = errors.lines().next_back().unwrap_or_default().to_owned();
@@ -170,4 +181,31 @@ fn a_guest_that_moves_the_address_is_told() {
         assert_eq!((exit, calls.as_str()), (Some(1), ""));
         assert!(errors.contains(said), "{errors}");
     }
+}
+
+#[test]
+fn the_card_in_the_cell_is_kept_from_whatever_manages_the_network_and_a_deaf_one_costs_nothing() {
+    let given = "link set ens4 up\naddress replace 10.214.0.10/16 dev ens4\n";
+    let guest = Guest::new();
+    assert_eq!(guest.identify(), (Some(0), String::new(), given.to_owned()));
+
+    let guest = Guest::new();
+    guest.has("run/systemd/netif/links");
+    guest.has("run/NetworkManager");
+    // Without a bus neither of them can be told.
+    guest.program("networkctl", "echo networkctl \"$*\" >> \"$root/calls\"; exit 1");
+    guest.program("nmcli", "echo nmcli \"$*\" >> \"$root/calls\"; exit 1");
+    let (exit, errors, calls) = guest.identify();
+    assert_eq!((exit, errors.as_str()), (Some(0), ""));
+    let told = "networkctl reload\nnmcli general reload conf\nnmcli device set ens4 managed no\n";
+    // Who lets go of the card drops its address, which is given again.
+    assert_eq!(calls, format!("{given}{told}{}", given.repeat(3)));
+    assert_eq!(
+        guest.file("run/systemd/network/00-patchgate.network"),
+        format!("[Match]\nMACAddress={MAC}\n[Link]\nUnmanaged=yes\n")
+    );
+    assert_eq!(
+        guest.file("run/NetworkManager/conf.d/00-patchgate.conf"),
+        format!("[device-patchgate]\nmatch-device=mac:{MAC}\nmanaged=0\n")
+    );
 }

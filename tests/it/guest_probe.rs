@@ -4,13 +4,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 
 use patchgate::guest::debian::DEBIAN;
 use patchgate::guest::probe::{Probe, Wire, judge};
 use patchgate::model::outcome::Cause;
+
+use crate::testkit::standins::{perform, program, write};
 
 const WIRE: &str = "00:50:56:00:00:01";
 const OUTLET: &str = "52:54:00:00:04:00";
@@ -27,11 +26,6 @@ case "$*" in
   "neigh show dev "*) cat "$root/neigh-$4" 2> /dev/null ;;
   *) echo "$*" >> "$root/calls" ;;
 esac"#;
-
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    fs::write(path, text).expect("written");
-}
 
 /// A proxy that denies what nobody listed; its port.
 fn proxy() -> u16 {
@@ -77,28 +71,19 @@ impl Guest {
     }
 
     fn program(&self, name: &str, text: &str) {
-        let path = self.0.path().join("bin").join(name);
-        write(&path, &format!("#!/bin/bash\n{text}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+        program(&self.0.path().join("bin").join(name), text);
     }
 
     fn found(&self, probe: &Probe) -> Option<(Cause, String)> {
         let root = self.0.path().display().to_string();
         let command = DEBIAN.system.probe(probe);
-        let at = |word: &String| {
+        let at = |word: &str| {
             let word = word.replace("/sys/class/net", &format!("{root}/net"));
             let word = word.replace("/etc/", &format!("{root}/"));
             let word = word.replace("/run/", &format!("{root}/run/"));
             word.replace("/dev/udp/$address/9", &format!("{root}/called-$address"))
         };
-        let argv: Vec<String> = command.argv.iter().map(at).collect();
-        let output = Command::new(&argv[0])
-            .args(&argv[1..])
-            .env_clear()
-            .env("PATH", format!("{root}/bin:/usr/bin:/bin"))
-            .env("root", &root)
-            .output()
-            .expect("it runs");
+        let output = perform(self.0.path(), &command, at);
         assert!(output.status.success());
         judge(probe, &String::from_utf8_lossy(&output.stdout))
     }

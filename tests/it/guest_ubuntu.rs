@@ -2,8 +2,7 @@
 //! was recorded on a real Ubuntu: the latter is written after the sources of ubuntu-pro-client (apt-hook) and snap(8).
 
 use std::fs::{self, File, FileTimes};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -17,21 +16,13 @@ use patchgate::input::hex;
 use patchgate::model::update::{UpdateSet, Why};
 use sha2::{Digest, Sha256};
 
+use crate::testkit::standins::{program, write};
+
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Ids of machines whose turn an update of half of them is, and is not: apt's own draw.
 const ITS_TURN: &str = "0123456789abcdef0123456789abcdef";
 const NOT_YET: &str = "11111111111111111111111111111111";
-
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    fs::write(path, text).expect("written");
-}
-
-fn program(path: &Path, text: &str) {
-    write(path, &format!("#!/bin/bash\n{text}\n"));
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a program");
-}
 
 /// A guest of which apt and its archives are real and all else is files of a folder.
 struct Guest(tempfile::TempDir);

@@ -9,4 +9,5 @@ pub mod machines;
 pub mod parts;
 pub mod plans;
 pub mod seal;
+pub mod standins;
 pub mod story;

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# Follows card.sh. $1: the MAC address of the card to the outlet; $2: its address there; $3: the host's, the only one that is
-# reached over it. Whatever manages the guest's network is told that the card is none of its own, until the next boot; what stands
-# in /etc is left as it is.
+# Follows card.sh and unmanaged.sh. $1: the MAC address of the card to the outlet; $2: its address there; $3: the host's, the only one
+# that is reached over it.
 mac=$1 address=$2 gateway=$3 managed=
 fail() { printf '%s\n' "$1" >&2; exit 1; }
 tries=0
@@ -11,21 +10,7 @@ until name=$(card_of "$mac"); do
 done
 own=$(ip -4 -o address show to "$gateway/32" | awk '{ print $2; exit }')
 [ -z "$own" ] || fail "its own card $own has the address $gateway, which is the host's on the outlet of this run; run again, with another outlet"
-# The first file that matches a card is the one that counts (systemd.network(5)).
-if [ -d /run/systemd/netif/links ]; then
-  managed=1
-  mkdir -p /run/systemd/network
-  printf '[Match]\nMACAddress=%s\n[Link]\nUnmanaged=yes\n' "$mac" > /run/systemd/network/00-patchgate.network
-  networkctl reload
-fi
-# For the time when it is started anew (NetworkManager.conf(5)), and for now (nmcli(1)).
-if [ -d /run/NetworkManager ]; then
-  managed=1
-  mkdir -p /run/NetworkManager/conf.d
-  printf '[device-patchgate]\nmatch-device=mac:%s\nmanaged=0\n' "$mac" > /run/NetworkManager/conf.d/00-patchgate.conf
-  nmcli general reload conf
-  nmcli device set "$name" managed no
-fi
+if unmanaged "$mac" "$name"; then managed=1; fi
 addresses() { ip -4 -o address show dev "$name" | awk '{ printf "%s%s", before, $4; before = " " }'; }
 is_so() { has=$(addresses); [ "$has" = "$address/32" ] && [ -n "$(ip -4 route show "$gateway" dev "$name")" ]; }
 give() {

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# Follows card.sh and unmanaged.sh.
 set -e
 name=$1 mac=$2 address=$3; shift 3
 printf '%s\n' "$name" > /etc/hostname
@@ -11,7 +12,7 @@ mkdir -p /etc/patchgate /etc/systemd/system/multi-user.target.wants
 printf '%s # patchgate\n' "$@" > /etc/patchgate/hosts
 printf 'mac=%s\naddress=%s\n' "$mac" "$address" > /etc/patchgate/network
 cat >> /etc/patchgate/network <<'END'
-# Whoever configures every card that it finds would wait for DHCP on this one, where nobody answers (systemd.network(5), NetworkManager.conf(5)).
+# Whoever configures every card that it finds would wait for DHCP on this one, where nobody answers; it starts later.
 mkdir -p /run/systemd/network
 printf '[Match]\nMACAddress=%s\n[Link]\nUnmanaged=yes\n' "$mac" > /run/systemd/network/00-patchgate.network
 if [ -d /etc/NetworkManager ]; then
@@ -25,7 +26,7 @@ done < /etc/patchgate/hosts
 tries=0
 while [ $tries -lt 100 ]; do
   for dir in /sys/class/net/*; do
-    read -r is < $dir/address || continue
+    read -r is 2>/dev/null < "$dir/address" || continue
     if [ "$is" = "$mac" ]; then
       ip link set "${dir##*/}" up
       exec ip address replace "$address" dev "${dir##*/}"
@@ -50,20 +51,10 @@ ExecStart=/bin/sh /etc/patchgate/network
 END
 ln -sf ../patchgate-network.service /etc/systemd/system/multi-user.target.wants/
 /bin/sh /etc/patchgate/network
-managed=
-if systemctl -q is-active systemd-networkd.service; then managed=1; networkctl reload; fi
-if systemctl -q is-active NetworkManager.service; then
-  managed=1
-  nmcli general reload conf
-  for dir in /sys/class/net/*; do
-    read -r is < "$dir/address" || continue
-    if [ "$is" = "$mac" ]; then nmcli device set "${dir##*/}" managed no; fi
+# Who managed the card lets go of it in its own time, with its addresses.
+if card=$(card_of "$mac") && unmanaged "$mac" "$card"; then
+  for _ in 1 2 3; do
+    sleep 1
+    [ -n "$(ip -4 -o address show to "${address%/*}/32")" ] || /bin/sh /etc/patchgate/network
   done
 fi
-# Who managed it lets go of it in its own time, with its addresses.
-tries=0
-while [ -n "$managed" ] && [ $tries -lt 3 ]; do
-  sleep 1
-  [ -n "$(ip -4 -o address show to "${address%/*}/32")" ] || /bin/sh /etc/patchgate/network
-  tries=$((tries + 1))
-done

@@ -11,6 +11,8 @@ use crate::input;
 
 /// Finds a card by its MAC address.
 pub(in crate::guest) const CARD: &str = include_str!("card.sh");
+/// Keeps a card from whatever manages the guest's network.
+const UNMANAGED: &str = include_str!("unmanaged.sh");
 
 /// How long both commands may take: making RSA keys is slow without KVM.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -29,7 +31,7 @@ pub fn identify(quiet: &str, name: &str, place: Option<&Place>) -> GuestCommand 
     let (mac, address) = place.map_or(("", ""), |place| (&place.mac, &place.address));
     let mut args = vec![name, mac, address];
     args.extend(lines.iter().map(String::as_str));
-    script(what::IDENTIFY, &[quiet, TEXT].concat(), &args)
+    script(what::IDENTIFY, &[quiet, CARD, UNMANAGED, TEXT].concat(), &args)
 }
 
 /// Configures the card to the outlet of a node that keeps its own network; `quiet` is run before that.
@@ -37,7 +39,7 @@ pub fn attach(quiet: &str, way: &Way) -> GuestCommand {
     const TEXT: &str = include_str!("attach.sh");
     let (address, gateway) = (way.address.to_string(), way.gateway.to_string());
     let args = [way.mac.as_str(), &address, &gateway];
-    script(what::ATTACH, &[quiet, CARD, TEXT].concat(), &args)
+    script(what::ATTACH, &[quiet, CARD, UNMANAGED, TEXT].concat(), &args)
 }
 
 /// Gives a clone its clock, random numbers, machine id, interfaces and SSH host keys; `now_millis` is the time of the host.

@@ -1,7 +1,7 @@
 //! The guest's own bytes: whether they are a disk at all, and whether all of it is there.
 
 use crate::image::format::flaw::Flaw;
-use crate::image::format::read::{Source, be32, be64, le16, le32, le64, start};
+use crate::image::format::read::{Source, be32, be64, le16, le32, le64, start, within};
 use crate::image::format::table::{self, Table};
 
 /// Bytes at the beginning that file systems are told by: Btrfs has its own at 64 KiB.
@@ -30,12 +30,12 @@ impl Look {
 pub fn look(source: &dyn Source, sector: Option<u32>) -> Result<Look, Flaw> {
     let beginning = start(source, 0, START)?;
     if let Some((other, needs)) = in_first_sector(&beginning) {
-        ends(source, other, needs)?;
+        within(source, other, 0, needs)?;
         return Ok(of(other));
     }
     // What is behind the first sector may be left from before the disk had partitions.
     if let Some(mut table) = table::find(source, sector)? {
-        ends(source, "its partition table", table.end)?;
+        within(source, "its partition table", 0, table.end)?;
         return Ok(Look {
             said: std::mem::take(&mut table.said),
             table: Some(table),
@@ -43,7 +43,7 @@ pub fn look(source: &dyn Source, sector: Option<u32>) -> Result<Look, Flaw> {
         });
     }
     if let Some((other, needs)) = behind_it(&beginning) {
-        ends(source, other, needs)?;
+        within(source, other, 0, needs)?;
         return Ok(of(other));
     }
     if beginning.get(510..512) == Some(&[0x55, 0xaa]) {
@@ -57,17 +57,6 @@ fn of(other: &'static str) -> Look {
         other: Some(other),
         ..Look::default()
     }
-}
-
-fn ends(source: &dyn Source, what: &str, needs: u64) -> Result<(), Flaw> {
-    if needs > source.size() {
-        return Err(Flaw::Cut {
-            what: what.to_owned(),
-            needs,
-            has: source.size(),
-        });
-    }
-    Ok(())
 }
 
 fn is(bytes: &[u8], at: usize, magic: &[u8]) -> bool {
