@@ -41,6 +41,29 @@ pub enum DiskBus {
     Ide,
     /// NVM Express.
     Nvme,
+    /// VMware's paravirtual SCSI.
+    Pvscsi,
+    /// LSI's SAS 1068, which VMware and VirtualBox call LSI Logic SAS.
+    LsiSas,
+    /// LSI's 53C895A, which Proxmox has where nothing else is chosen.
+    Lsi,
+    /// LSI's MegaRAID SAS 1078.
+    Megasas,
+}
+
+impl DiskBus {
+    /// The model of its SCSI controller by libvirt's name (<https://libvirt.org/formatdomain.html#controllers>); none where it is no
+    /// SCSI.
+    pub const fn scsi(self) -> Option<&'static str> {
+        match self {
+            Self::Scsi => Some("virtio-scsi"),
+            Self::Pvscsi => Some("vmpvscsi"),
+            Self::LsiSas => Some("lsisas1068"),
+            Self::Lsi => Some("lsilogic"),
+            Self::Megasas => Some("lsisas1078"),
+            Self::Virtio | Self::Sata | Self::Ide | Self::Nvme => None,
+        }
+    }
 }
 
 /// What card a guest sees.

@@ -318,7 +318,7 @@ fn what_a_guest_knows_its_disks_by_is_kept() {
         "sdb",
         "usb",
         "<serial>a&quot;,readonly=on</serial><wwn>xyz</wwn><blockio logical_block_size='512'/>",
-    ) + "<controller type='scsi' index='0' model='lsilogic'/>";
+    ) + "<controller type='scsi' index='0' model='buslogic'/>";
     let domain = taken(&domain("", "", &devices));
     let names: Vec<_> = domain.disks.iter().map(|disk| disk.name.as_str()).collect();
     // What it boots from comes first, the rest as it stands.
@@ -345,9 +345,36 @@ fn what_a_guest_knows_its_disks_by_is_kept() {
         "disk sdb is on `usb`",
         "serial number of its disk sdb",
         "WWN of its disk sdb",
-        "controller is `lsilogic`",
+        "controller is `buslogic`",
     ] {
         says(&domain, words);
+    }
+}
+
+#[test]
+fn a_disk_on_scsi_keeps_its_controller() {
+    for (model, bus) in [
+        ("", DiskBus::Scsi),
+        ("model='virtio-scsi'", DiskBus::Scsi),
+        ("model='virtio-non-transitional'", DiskBus::Scsi),
+        ("model='vmpvscsi'", DiskBus::Pvscsi),
+        ("model='lsisas1068'", DiskBus::LsiSas),
+        ("model='lsilogic'", DiskBus::Lsi),
+        ("model='lsisas1078'", DiskBus::Megasas),
+    ] {
+        let devices = disk(
+            "sda",
+            "scsi",
+            "<address type='drive' controller='1' bus='0' target='0' unit='0'/>",
+        ) + "<controller type='scsi' index='0' model='buslogic'/>"
+            + &format!("<controller type='scsi' index='1' {model}/>");
+        let domain = taken(&domain("", "", &devices));
+        let sda = domain.disks.iter().find(|disk| disk.name == "sda");
+        assert_eq!(sda.and_then(|disk| disk.hardware.bus), Some(bus), "{model}");
+        assert!(
+            !domain.said.iter().any(|said| said.contains("controller is")),
+            "{model}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use roxmltree::Node;
 
 use crate::image::domain_xml::error::{DomainXmlError, LONGEST};
-use crate::image::domain_xml::xml::{child, children, is, of_child, quoted, text_of};
+use crate::image::domain_xml::xml::{child, children, of_child, quoted, text_of};
 use crate::image::foreign::Format;
 use crate::input::names::{is_absolute, is_name};
 use crate::model::hardware::{DiskBus, DiskHardware};
@@ -39,7 +39,7 @@ pub fn disks(devices: Node<'_, '_>, said: &mut Vec<String>) -> Result<Vec<Domain
     let mut found: Vec<(Option<u32>, DomainDisk)> = Vec::new();
     for node in children(devices, "disk") {
         let order = of_child(node, "boot", "order").and_then(|order| order.parse().ok());
-        if let Some(disk) = disk(node, said)? {
+        if let Some(disk) = disk(node, devices, said)? {
             found.push((order, disk));
         }
     }
@@ -55,7 +55,11 @@ pub fn disks(devices: Node<'_, '_>, said: &mut Vec<String>) -> Result<Vec<Domain
     Ok(found.into_iter().map(|(_, disk)| disk).collect())
 }
 
-fn disk(node: Node<'_, '_>, said: &mut Vec<String>) -> Result<Option<DomainDisk>, DomainXmlError> {
+fn disk(
+    node: Node<'_, '_>,
+    devices: Node<'_, '_>,
+    said: &mut Vec<String>,
+) -> Result<Option<DomainDisk>, DomainXmlError> {
     let target = child(node, "target");
     let name = target
         .and_then(|target| target.attribute("dev"))
@@ -90,8 +94,12 @@ fn disk(node: Node<'_, '_>, said: &mut Vec<String>) -> Result<Option<DomainDisk>
     }
     let links = chain(node, name)?;
     let bus = target.and_then(|target| target.attribute("bus"));
+    let bus = match bus_of(bus.unwrap_or_default(), name, said) {
+        DiskBus::Scsi => scsi(node, devices, said),
+        other => other,
+    };
     let hardware = DiskHardware {
-        bus: Some(bus_of(bus.unwrap_or_default(), name, said)),
+        bus: Some(bus),
         serial: serial(node, name, said),
         wwn: wwn(node, name, said),
         block_size: block_size(node),
@@ -228,6 +236,35 @@ fn bus_of(bus: &str, disk: &str, said: &mut Vec<String>) -> DiskBus {
     }
 }
 
+/// SCSI as the disk's controller has it (<https://libvirt.org/formatdomain.html#controllers>).
+fn scsi(disk: Node<'_, '_>, devices: Node<'_, '_>, said: &mut Vec<String>) -> DiskBus {
+    let index = of_child(disk, "address", "controller").unwrap_or("0");
+    let its = |node: &Node<'_, '_>| {
+        node.attribute("type") == Some("scsi") && node.attribute("index").unwrap_or("0") == index
+    };
+    let model = children(devices, "controller")
+        .find(its)
+        .and_then(|node| node.attribute("model"));
+    match model {
+        None => DiskBus::Scsi,
+        Some(model) if model.starts_with("virtio") => DiskBus::Scsi,
+        Some("vmpvscsi") => DiskBus::Pvscsi,
+        Some("lsisas1068") => DiskBus::LsiSas,
+        Some("lsilogic") => DiskBus::Lsi,
+        Some("lsisas1078") => DiskBus::Megasas,
+        Some(other) => {
+            let words = format!(
+                "its SCSI controller is {}; clones have virtio-scsi",
+                quoted(other)
+            );
+            if !said.contains(&words) {
+                said.push(words);
+            }
+            DiskBus::Scsi
+        }
+    }
+}
+
 fn serial(node: Node<'_, '_>, disk: &str, said: &mut Vec<String>) -> Option<String> {
     let serial = text_of(node, "serial")?;
     if is_name(serial, "_. +-", SERIAL) {
@@ -256,22 +293,4 @@ fn wwn(node: Node<'_, '_>, disk: &str, said: &mut Vec<String>) -> Option<String>
 fn block_size(node: Node<'_, '_>) -> Option<u32> {
     let size = of_child(node, "blockio", "logical_block_size")?.parse().ok()?;
     [1024, 2048, 4096].contains(&size).then_some(size)
-}
-
-/// Says where disks on SCSI had another controller than clones have.
-pub fn say_controllers(devices: Node<'_, '_>, disks: &[DomainDisk], said: &mut Vec<String>) {
-    if !disks.iter().any(|disk| disk.hardware.bus == Some(DiskBus::Scsi)) {
-        return;
-    }
-    let scsi = |node: &Node<'_, '_>| is(*node, "controller") && node.attribute("type") == Some("scsi");
-    let models = devices
-        .children()
-        .filter(scsi)
-        .filter_map(|node| node.attribute("model"));
-    for model in models.filter(|model| !model.starts_with("virtio")) {
-        said.push(format!(
-            "its SCSI controller is {}; clones have virtio-scsi",
-            quoted(model)
-        ));
-    }
 }

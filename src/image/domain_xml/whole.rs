@@ -67,7 +67,6 @@ pub fn read(xml: &str) -> Result<Domain, DomainXmlError> {
         return Err(DomainXmlError::NoDisk);
     };
     let disk_bus = first.hardware.bus;
-    disk::say_controllers(fitted, &disks, &mut said);
     let nics = nic::nics(fitted, &mut said);
     let hardware = Wishes {
         firmware: Some(firmware::firmware(os, &mut said)),

@@ -54,7 +54,9 @@ pub static HARDWARE: Table = Table {
         .unless_given("false; windows: true"),
         Key::optional(
             "disk_bus",
-            Shape::Word(&["virtio", "scsi", "sata", "ide", "nvme"]),
+            Shape::Word(&[
+                "virtio", "scsi", "sata", "ide", "nvme", "pvscsi", "lsi-sas", "lsi", "megasas",
+            ]),
             "What its disks are attached to, where the import has not read it of a disk; clones with nvme are cold.",
         )
         .unless_given("virtio; windows: sata"),

@@ -165,9 +165,10 @@ fn the_marked_configuration_is_the_machine() {
 fn buses_are_read_by_the_controllers_models() {
     for (kind, model, bus) in [
         (6, "lsilogic", Some(DiskBus::Scsi)),
-        (6, "VirtualSCSI", Some(DiskBus::Scsi)),
+        (6, "VirtualSCSI", Some(DiskBus::Pvscsi)),
         (6, "", Some(DiskBus::Scsi)),
-        (20, "lsilogicsas", Some(DiskBus::Scsi)),
+        (6, "lsilogicsas", Some(DiskBus::LsiSas)),
+        (20, "LsiLogicSas", Some(DiskBus::LsiSas)),
         (20, "AHCI", Some(DiskBus::Sata)),
         (20, "vmware.sata.ahci", Some(DiskBus::Sata)),
         (20, "vmware.nvme.controller", Some(DiskBus::Nvme)),

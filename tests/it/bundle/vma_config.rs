@@ -112,7 +112,21 @@ fn the_disk_that_it_boots_from_is_the_first() {
 fn disks_of_an_older_kind_are_mapped_and_said() {
     let server = machine("ide0: a\nscsi0: b\n", &["drive-ide0", "drive-scsi0"]);
     assert_eq!(server.disks[0].hardware.bus, Some(DiskBus::Ide));
-    assert_said(&server, &["its disk `scsi0` was on `lsi`, and is on virtio-scsi"]);
+    // Nothing was chosen, so Proxmox has its default.
+    assert_eq!(server.disks[1].hardware.bus, Some(DiskBus::Lsi));
+    for (controller, bus) in [
+        ("pvscsi", DiskBus::Pvscsi),
+        ("megasas", DiskBus::Megasas),
+        ("virtio-scsi-single", DiskBus::Scsi),
+    ] {
+        let server = machine(&format!("scsihw: {controller}\nscsi0: b\n"), &["drive-scsi0"]);
+        assert_eq!(server.disks[0].hardware.bus, Some(bus), "{controller}");
+    }
+    let old = machine("scsihw: lsi53c810\nscsi0: b\n", &["drive-scsi0"]);
+    assert_said(
+        &old,
+        &["its disk `scsi0` was on `lsi53c810`, and is on virtio-scsi"],
+    );
     let newer = machine("machine: q35\nide0: a\n", &["drive-ide0"]);
     assert_eq!(newer.disks[0].hardware.bus, Some(DiskBus::Sata));
     assert_eq!(newer.hardware.machine, Some(Machine::Q35));

@@ -213,3 +213,29 @@ fn disks_are_named_in_their_order() {
         "{xml}"
     );
 }
+
+#[test]
+fn each_kind_of_scsi_has_a_controller_of_its_own() {
+    let buses = [
+        DiskBus::Pvscsi,
+        DiskBus::Scsi,
+        DiskBus::Pvscsi,
+        DiskBus::Lsi,
+        DiskBus::Lsi,
+        DiskBus::LsiSas,
+        DiskBus::Megasas,
+    ];
+    let xml = told(&with(Machine::Q35, &buses), None);
+    for part in [
+        "<controller type=\"scsi\" index=\"0\" model=\"vmpvscsi\"/>",
+        "<controller type=\"scsi\" index=\"1\" model=\"virtio-scsi\"/>",
+        "<controller type=\"scsi\" index=\"2\" model=\"lsilogic\"/>",
+        "<controller type=\"scsi\" index=\"3\" model=\"lsisas1068\"/>",
+        "<controller type=\"scsi\" index=\"4\" model=\"lsisas1078\"/>",
+        "<address type=\"drive\" controller=\"0\" bus=\"0\" target=\"1\" unit=\"0\"/>",
+        "<address type=\"drive\" controller=\"2\" bus=\"0\" target=\"0\" unit=\"1\"/>",
+        "<target dev=\"sdg\" bus=\"scsi\"/>",
+    ] {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+}

@@ -21,6 +21,12 @@ pub fn drives(spec: &VmSpec, files: &[String]) -> Drives {
         .iter()
         .map(|disk| (bus(&disk.hardware), &disk.hardware))
         .collect();
+    let mut controllers: Vec<&'static str> = Vec::new();
+    for model in disks.iter().filter_map(|(bus, _)| bus.scsi()) {
+        if !controllers.contains(&model) {
+            controllers.push(model);
+        }
+    }
     let mut elements = Vec::new();
     let mut overrides = Vec::new();
     for (at, ((bus, hardware), file)) in disks.iter().zip(files).enumerate() {
@@ -36,18 +42,20 @@ pub fn drives(spec: &VmSpec, files: &[String]) -> Drives {
             at,
             named: before(|one, other| prefix(one) == prefix(other)),
             on_bus: before(|one, other| one == other),
+            controller: bus
+                .scsi()
+                .and_then(|model| controllers.iter().position(|other| *other == model)),
         };
         elements.push(disk(&place, *bus, hardware, file));
         overrides.extend(overriding(at, *bus, hardware));
     }
-    if disks.iter().any(|(bus, _)| *bus == DiskBus::Scsi) {
-        elements.push(
-            element("controller")
-                .with("type", "scsi")
-                .with("index", 0)
-                .with("model", "virtio-scsi"),
-        );
-    }
+    let controllers = controllers.iter().enumerate();
+    elements.extend(controllers.map(|(index, model)| {
+        element("controller")
+            .with("type", "scsi")
+            .with("index", index)
+            .with("model", *model)
+    }));
     Drives {
         elements,
         overrides: (!overrides.is_empty()).then(|| element("qemu:override").children(overrides)),
@@ -62,6 +70,8 @@ struct Place {
     named: usize,
     /// Among those of its bus.
     on_bus: usize,
+    /// That of its controller, of SCSI.
+    controller: Option<usize>,
 }
 
 /// How the names of disks begin.
@@ -69,7 +79,12 @@ fn prefix(bus: DiskBus) -> &'static str {
     match bus {
         // libvirt is told that it is virtio.
         DiskBus::Virtio | DiskBus::Nvme => "vd",
-        DiskBus::Scsi | DiskBus::Sata => "sd",
+        DiskBus::Sata
+        | DiskBus::Scsi
+        | DiskBus::Pvscsi
+        | DiskBus::LsiSas
+        | DiskBus::Lsi
+        | DiskBus::Megasas => "sd",
         DiskBus::Ide => "hd",
     }
 }
@@ -117,14 +132,14 @@ fn disk(place: &Place, bus: DiskBus, hardware: &DiskHardware, file: &str) -> Ele
         }))
         .children((place.at == 0).then(|| element("boot").with("order", 1)))
         .children(is_overridden(bus, hardware).then(|| element("alias").with("name", alias(place.at))))
-        .children(address(bus, place.on_bus))
+        .children(address(bus, place))
 }
 
 /// A bus as libvirt is told it.
 fn spoken(bus: DiskBus) -> &'static str {
     match bus {
         DiskBus::Virtio | DiskBus::Nvme => "virtio",
-        DiskBus::Scsi => "scsi",
+        DiskBus::Scsi | DiskBus::Pvscsi | DiskBus::LsiSas | DiskBus::Lsi | DiskBus::Megasas => "scsi",
         DiskBus::Sata => "sata",
         DiskBus::Ide => "ide",
     }
@@ -133,7 +148,13 @@ fn spoken(bus: DiskBus) -> &'static str {
 /// Whether QEMU has such disks that cannot be written to; of others the overlay is thrown away in any case.
 fn can_be_read_only(bus: DiskBus) -> bool {
     match bus {
-        DiskBus::Virtio | DiskBus::Scsi | DiskBus::Nvme => true,
+        DiskBus::Virtio
+        | DiskBus::Nvme
+        | DiskBus::Scsi
+        | DiskBus::Pvscsi
+        | DiskBus::LsiSas
+        | DiskBus::Lsi
+        | DiskBus::Megasas => true,
         DiskBus::Sata | DiskBus::Ide => false,
     }
 }
@@ -141,24 +162,31 @@ fn can_be_read_only(bus: DiskBus) -> bool {
 /// A disk's World Wide Name as libvirt takes it; a bus without such names has none.
 fn wwn(bus: DiskBus, hardware: &DiskHardware) -> Option<Element> {
     match bus {
-        DiskBus::Scsi | DiskBus::Ide => hardware.wwn.as_ref().map(|name| element("wwn").text(name)),
+        DiskBus::Ide
+        | DiskBus::Scsi
+        | DiskBus::Pvscsi
+        | DiskBus::LsiSas
+        | DiskBus::Lsi
+        | DiskBus::Megasas => hardware.wwn.as_ref().map(|name| element("wwn").text(name)),
         DiskBus::Virtio | DiskBus::Sata | DiskBus::Nvme => None,
     }
 }
 
 /// Where a disk is on its bus, where libvirt would give it a controller of another kind from the eighth on.
-fn address(bus: DiskBus, on_bus: usize) -> Option<Element> {
-    match bus {
-        DiskBus::Scsi => Some(
-            element("address")
-                .with("type", "drive")
-                .with("controller", 0)
-                .with("bus", 0)
-                .with("target", on_bus)
-                .with("unit", 0),
-        ),
-        DiskBus::Virtio | DiskBus::Sata | DiskBus::Ide | DiskBus::Nvme => None,
-    }
+fn address(bus: DiskBus, place: &Place) -> Option<Element> {
+    // libvirt counts the disks of this one controller by their units alone.
+    let (target, unit) = match bus {
+        DiskBus::Lsi => (0, place.on_bus),
+        _ => (place.on_bus, 0),
+    };
+    Some(
+        element("address")
+            .with("type", "drive")
+            .with("controller", place.controller?)
+            .with("bus", 0)
+            .with("target", target)
+            .with("unit", unit),
+    )
 }
 
 /// The name by which a disk is overridden; libvirt leaves those that begin so to its users.
@@ -170,7 +198,7 @@ fn is_overridden(bus: DiskBus, hardware: &DiskHardware) -> bool {
     match bus {
         DiskBus::Nvme => true,
         DiskBus::Sata => number(hardware).is_some(),
-        DiskBus::Virtio | DiskBus::Scsi | DiskBus::Ide => false,
+        _ => false,
     }
 }
 
@@ -199,7 +227,7 @@ fn overriding(at: usize, bus: DiskBus, hardware: &DiskHardware) -> Option<Elemen
             ]
         }
         DiskBus::Sata => vec![property("wwn", "unsigned", number(hardware)?.to_string())],
-        DiskBus::Virtio | DiskBus::Scsi | DiskBus::Ide => return None,
+        _ => return None,
     };
     let frontend = element("qemu:frontend").children(properties);
     Some(element("qemu:device").with("alias", alias(at)).child(frontend))

@@ -9,6 +9,9 @@ pub fn bus(controller: &Item<'_>) -> Option<DiskBus> {
     let has = |words: &[&str]| words.iter().any(|word| model.contains(word));
     match controller.kind {
         Kind::Ide => Some(DiskBus::Ide),
+        // The names of VMware (`rasd:ResourceSubType` as ovftool writes it) and of VirtualBox.
+        Kind::Scsi | Kind::Storage if has(&["virtualscsi", "pvscsi"]) => Some(DiskBus::Pvscsi),
+        Kind::Scsi | Kind::Storage if has(&["lsilogicsas", "lsilogic sas"]) => Some(DiskBus::LsiSas),
         Kind::Scsi => Some(DiskBus::Scsi),
         Kind::Storage if has(&["nvm"]) => Some(DiskBus::Nvme),
         Kind::Storage if has(&["ahci", "sata"]) => Some(DiskBus::Sata),

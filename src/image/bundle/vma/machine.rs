@@ -344,14 +344,24 @@ fn disk(config: &Config, known: bool, key: &str, device: &str, machine: &mut Mac
     if bus == Some(DiskBus::Ide) {
         machine.hardware.machine = Some(Board::Pc);
     }
-    let controller = config.get("scsihw").unwrap_or("lsi");
-    if known && bus == Some(DiskBus::Scsi) && !controller.starts_with("virtio-scsi") {
-        machine.said.push(format!(
-            "its disk {} was on {}, and is on virtio-scsi in clones: its initramfs must have that driver",
-            shown(key),
-            shown(controller)
-        ));
-    }
+    let bus = match config.get("scsihw").unwrap_or("lsi") {
+        controller if bus == Some(DiskBus::Scsi) && known => Some(match controller {
+            "lsi" => DiskBus::Lsi,
+            "megasas" => DiskBus::Megasas,
+            "pvscsi" => DiskBus::Pvscsi,
+            other => {
+                if !other.starts_with("virtio-scsi") {
+                    machine.said.push(format!(
+                        "its disk {} was on {}, and is on virtio-scsi in clones: its initramfs must have that driver",
+                        shown(key),
+                        shown(other)
+                    ));
+                }
+                DiskBus::Scsi
+            }
+        }),
+        _ => bus,
+    };
     let serial = value.option("serial").map(|serial| {
         percent_encoding::percent_decode_str(serial)
             .decode_utf8_lossy()
@@ -362,7 +372,7 @@ fn disk(config: &Config, known: bool, key: &str, device: &str, machine: &mut Mac
         // Without a serial number QEMU shows the guest a SCSI disk's own name in its place, of which udev makes the names in
         // /dev/disk/by-id and LVM those in its devices file.
         serial: serial
-            .or_else(|| (bus == Some(DiskBus::Scsi)).then(|| device.to_owned()))
+            .or_else(|| bus.and_then(DiskBus::scsi).map(|_| device.to_owned()))
             .filter(|serial| is_serial(serial)),
         wwn: value
             .option("wwn")
