@@ -254,8 +254,8 @@ fn others(system: &SystemFacts) -> Vec<Line> {
                 "configured and not there: {}; their addresses are not in the clone",
                 system.strangers.join(", ")
             ),
-            "cards have other names in a clone: name them by MAC address, or give the image the card and the MAC address of \
-             its source",
+            "with `addresses = \"keep\"` a clone's one card gets the one such name; else name cards by MAC address, or give the \
+             image the card and the MAC address of its source",
         )
     });
     lines.push(cloud_init(system));

@@ -209,3 +209,42 @@ fn the_card_in_the_cell_is_kept_from_whatever_manages_the_network_and_a_deaf_one
         format!("[device-patchgate]\nmatch-device=mac:{MAC}\nmanaged=0\n")
     );
 }
+
+#[test]
+fn a_card_that_is_nobodys_gets_the_one_name_that_is_configured_and_not_there() {
+    let config = "[Match]\nName=ens192\n[Network]\nAddress=192.168.10.5/24\n";
+    let guest = Guest::new();
+    write(&guest.0.path().join("etc/systemd/network/10-lan.network"), config);
+    let (exit, errors, calls) = guest.attach(MAC, "10.213.1.33");
+    assert_eq!((exit, errors.as_str()), (Some(0), ""));
+    let asked = "networkctl --no-pager --no-legend list ens3\n";
+    let named = "link set ens3 down\nlink set ens3 name ens192\nlink set ens192 up\nnetworkctl reload\nnetworkctl reconfigure ens192\n";
+    assert_eq!(calls, format!("{asked}{named}{GIVEN}"));
+    // So it is called again after the reboot.
+    assert_eq!(
+        guest.file("etc/systemd/network/00-patchgate.link"),
+        "[Match]\nMACAddress=52:54:00:00:03:00\n[Link]\nName=ens192\n"
+    );
+    // Which of two it was nobody can say; one that is matched by a pattern or its own name has no other; what is made is no card.
+    for (name, config) in [
+        ("systemd/network/20-more.network", "[Match]\nName=ens224\n"),
+        ("systemd/network/20-more.network", "[Match]\nName=en*\n"),
+        ("network/interfaces", "auto ens3\niface ens3 inet dhcp\n"),
+        ("systemd/network/10-lan.network", "[Match]\nName=br0\n"),
+    ] {
+        let guest = Guest::new();
+        let lan = guest.0.path().join("etc/systemd/network/10-lan.network");
+        write(&lan, "[Match]\nName=ens192\n[Network]\nDHCP=yes\n");
+        write(&guest.0.path().join("etc").join(name), config);
+        assert_eq!(
+            guest.attach(MAC, "10.213.1.33").2.replace(asked, ""),
+            GIVEN,
+            "{config}"
+        );
+    }
+    // One that has an address by its kind alone has its network.
+    let guest = Guest::new();
+    write(&guest.0.path().join("etc/systemd/network/10-lan.network"), config);
+    guest.program("networkctl", "echo '2 ens3 ether degraded configured'");
+    assert_eq!(guest.attach(MAC, "10.213.1.33").2, GIVEN);
+}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Follows card.sh and unmanaged.sh. $1: the MAC address of the card to the outlet; $2: its address there; $3: the host's, the only one
+# Follows card.sh, unmanaged.sh, configured.sh and called.sh. $1: the MAC address of the card to the outlet; $2: its address there; $3: the host's, the only one
 # that is reached over it.
 mac=$1 address=$2 gateway=$3 managed=
 fail() { printf '%s\n' "$1" >&2; exit 1; }
@@ -11,6 +11,10 @@ done
 own=$(ip -4 -o address show to "$gateway/32" | awk '{ print $2; exit }')
 [ -z "$own" ] || fail "its own card $own has the address $gateway, which is the host's on the outlet of this run; run again, with another outlet"
 if unmanaged "$mac" "$name"; then managed=1; fi
+if it=$(called "$name"); then
+  read -r own is was by <<< "$it"
+  rename "$own" "$is" "$was" "$by"
+fi
 addresses() { ip -4 -o address show dev "$name" | awk '{ printf "%s%s", before, $4; before = " " }'; }
 is_so() { has=$(addresses); [ "$has" = "$address/32" ] && [ -n "$(ip -4 route show "$gateway" dev "$name")" ]; }
 give() {

@@ -13,6 +13,10 @@ use crate::input;
 pub(in crate::guest) const CARD: &str = include_str!("card.sh");
 /// Keeps a card from whatever manages the guest's network.
 const UNMANAGED: &str = include_str!("unmanaged.sh");
+/// Tells which names of cards are configured.
+pub(in crate::guest) const CONFIGURED: &str = include_str!("configured.sh");
+/// Gives a card the name that it had where the guest comes from.
+const CALLED: &str = include_str!("called.sh");
 
 /// How long both commands may take: making RSA keys is slow without KVM.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -34,12 +38,17 @@ pub fn identify(quiet: &str, name: &str, place: Option<&Place>) -> GuestCommand 
     script(what::IDENTIFY, &[quiet, CARD, UNMANAGED, TEXT].concat(), &args)
 }
 
-/// Configures the card to the outlet of a node that keeps its own network; `quiet` is run before that.
+/// Configures the card to the outlet of a node that keeps its own network; `quiet` is run before that. Where a name is configured
+/// that no card has, and one card is nobody's, that card gets the name.
 pub fn attach(quiet: &str, way: &Way) -> GuestCommand {
     const TEXT: &str = include_str!("attach.sh");
     let (address, gateway) = (way.address.to_string(), way.gateway.to_string());
     let args = [way.mac.as_str(), &address, &gateway];
-    script(what::ATTACH, &[quiet, CARD, UNMANAGED, TEXT].concat(), &args)
+    script(
+        what::ATTACH,
+        &[quiet, CARD, UNMANAGED, CONFIGURED, CALLED, TEXT].concat(),
+        &args,
+    )
 }
 
 /// Gives a clone its clock, random numbers, machine id, interfaces and SSH host keys; `now_millis` is the time of the host.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::linux::command::bounded;
+use crate::guest::linux::identity::CONFIGURED;
 use crate::guest::linux::observe::{HEAD, Sections};
 use crate::guest::{managers, what};
 use crate::input;
@@ -20,7 +21,7 @@ const MOST: usize = 200;
 /// The command.
 pub fn command() -> GuestCommand {
     const TEXT: &str = include_str!("look.sh");
-    let text = [HEAD, managers::TEXT, TEXT].concat();
+    let text = [HEAD, managers::TEXT, CONFIGURED, TEXT].concat();
     let line = ["/bin/bash", "-c", &text, "patchgate"];
     bounded(what::LOOK, &line, &[("SYSTEMD_COLORS", "0")], PATIENCE)
 }

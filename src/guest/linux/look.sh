@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2317,SC2329 # `section` calls functions by their names
-# What a guest is that nobody has asked before; follows observe_head.sh. Nothing of it writes anything.
+# What a guest is that nobody has asked before; follows observe_head.sh and configured.sh. Nothing of it writes anything.
 release() { cat /etc/os-release 2> /dev/null || cat /usr/lib/os-release; }
 kernel() { read -r release < /proc/sys/kernel/osrelease && printf '%s\n' "$release"; }
 machine() { cat /etc/machine-id 2> /dev/null || true; }
@@ -38,24 +38,6 @@ cards() {
     read -r mac < "$card/address" && printf 'card %s %s\n' "${card##*/}" "$mac"
   done
   ip -o address show scope global | awk '{ print "address", $2, $4 }'
-}
-# Names of cards that somebody has configured, each by whom.
-configured() {
-  local files
-  files=(/etc/systemd/network/*.network)
-  (( ${#files[@]} == 0 )) || sed -nE '/^\[/h; /^[[:space:]]*Name=/ { G; s/^[[:space:]]*Name=([^\n]*)\n\[Match\].*/networkd \1/p }' "${files[@]}"
-  files=(/etc/network/interfaces /etc/network/interfaces.d/*)
-  # A logical name, which `auto /en*=lan` or a mapping gives to cards, is no card's (interfaces(5)).
-  local logical
-  logical=$(sed -snE 's/^[[:space:]]*(auto|allow-[a-z]+)[[:space:]].*=([^[:space:]=/]+).*/\2/p' "${files[@]}" 2> /dev/null)
-  grep -sqE '^[[:space:]]*mapping[[:space:]]' "${files[@]}" \
-    || sed -snE 's/^[[:space:]]*iface[[:space:]]+([^[:space:]]+).*/\1/p' "${files[@]}" 2> /dev/null \
-    | { grep -vxF -e "${logical:-lo}" || true; } | sed 's/^/ifupdown /'
-  files=(/etc/NetworkManager/system-connections/*)
-  (( ${#files[@]} == 0 )) || sed -nE 's/^interface-name=/NetworkManager /p' "${files[@]}"
-  files=(/etc/sysconfig/network-scripts/ifcfg-* /etc/sysconfig/network/ifcfg-*)
-  local file
-  for file in "${files[@]}"; do printf 'ifcfg %s\n' "${file##*/ifcfg-}"; done
 }
 cloud() {
   there cloud-init || [[ -d /var/lib/cloud ]] || return 0
