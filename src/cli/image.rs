@@ -90,9 +90,9 @@ impl ImageArgs {
 }
 
 /// Runs the command; gives the exit code. `lab` is the lab file that is given.
-pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
+pub fn run(args: ImageArgs, given: Option<&Path>) -> Result<u8, UserError> {
     let lab = if args.needs_lab() {
-        Some(Lab::load(&open::find(lab)?)?)
+        Some(Lab::load(&open::find(given)?)?)
     } else {
         None
     };
@@ -123,7 +123,7 @@ pub fn run(args: ImageArgs, lab: Option<&Path>) -> Result<u8, UserError> {
             interrupt::cancels(&cancel)?;
             imports::run(&args, &store, &cancel)
         }
-        ImageCommand::Probe(args) => block_on(probe::run(&args, &store)),
+        ImageCommand::Probe(args) => block_on(probe::run(&args, &store, given)),
         ImageCommand::Prepare(args) => {
             let cancel = CancellationToken::new();
             interrupt::cancels(&cancel)?;

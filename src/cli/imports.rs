@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::Format;
@@ -15,6 +16,7 @@ use crate::cli::probe::{How, looked, told};
 use crate::cli::runtime::block_on;
 use crate::cli::{exit_code, image_list, image_prepare, lab_sections, print};
 use crate::guest::look;
+use crate::host::connect::variables;
 use crate::image::bundle::{self, Ask};
 use crate::image::catalogue::{Store, image_name};
 use crate::image::domain_xml::whole::{Domain, read};
@@ -25,7 +27,7 @@ use crate::image::import::{Import, Imported, KNOWN_OS, closest_os, import};
 use crate::image::manifest::Sealed;
 use crate::image::relabel::{UNNAMED, relabel};
 use crate::image::store::{Lock, Work};
-use crate::model::hardware::DiskHardware;
+use crate::model::hardware::{DiskBus, DiskHardware, Firmware};
 use crate::session::look::Look;
 use crate::system::file;
 
@@ -59,6 +61,12 @@ pub struct ImportArgs {
     /// The one that is meant, of an appliance with several machines
     #[arg(long, value_name = "NAME", conflicts_with_all = ["domain", "all_domains", "disks"])]
     machine: Option<String>,
+    /// What its disks were attached to where it comes from, such as sata or pvscsi, where the source does not say it
+    #[arg(long, value_name = "BUS", value_parser = word::<DiskBus>, conflicts_with_all = ["domain", "all_domains"])]
+    disk_bus: Option<DiskBus>,
+    /// The firmware that began it: bios, uefi or uefi-secure, where neither the source nor the disk says it
+    #[arg(long, value_name = "FIRMWARE", value_parser = word::<Firmware>, conflicts_with_all = ["domain", "all_domains"])]
+    firmware: Option<Firmware>,
     #[command(flatten)]
     domain: DomainArgs,
     /// Do not boot the image once to see what it is and what is wanting
@@ -67,6 +75,12 @@ pub struct ImportArgs {
     /// Where the guest has no agent, make an image of it that has one
     #[arg(long, requires = "os", conflicts_with_all = ["no_probe", "all_domains"])]
     prepare: bool,
+}
+
+/// A word of the lab file's for hardware.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    // Serde's error lists the words that there are.
+    T::deserialize(text.into_deserializer()).map_err(|error: serde::de::value::Error| error.to_string())
 }
 
 /// Imports what is asked for.
@@ -210,8 +224,9 @@ fn take(
             sha256: args.sha256.clone().filter(|_| !is_machine),
             flatten: args.flatten,
             named: args.disks.clone(),
+            variables: variables(),
         };
-        let foreign = machine.unwrap_or_else(|| Foreign {
+        let mut foreign = machine.unwrap_or_else(|| Foreign {
             disks: [file]
                 .into_iter()
                 .chain(args.disks.iter().map(PathBuf::as_path))
@@ -219,6 +234,13 @@ fn take(
                 .collect(),
             ..Foreign::default()
         });
+        if let Some(bus) = args.disk_bus {
+            foreign.hardware.disk_bus = Some(bus);
+            for disk in &mut foreign.disks {
+                disk.hardware.bus = Some(bus);
+            }
+        }
+        foreign.hardware.firmware = args.firmware.or(foreign.hardware.firmware);
         import(&wanted, foreign, store, &progress, cancel).map_err(of_image)
     });
     progress.clear();

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::UserError;
+use crate::image::catalogue::{Store, named};
 use crate::lab::build::host_plans;
 use crate::lab::file::Lab;
 use crate::lab::open::{self, Refused};
+use crate::model::hardware::Wishes;
 use crate::model::plan::{HostPlan, Plan};
 use crate::record::state::LATEST;
 use crate::session::inputs::Inputs;
@@ -40,6 +42,15 @@ pub fn planned(given: Option<&Path>) -> Result<Option<Plan>, UserError> {
         .map(|path| Inputs::look(&path, None))
         .transpose()?
         .map(|inputs| inputs.plan))
+}
+
+/// What the lab that is meant says of an image's hardware; nothing where there is no lab file about, or it has no such image.
+pub fn hardware(given: Option<&Path>, store: &Store, image: &str) -> Result<Wishes, UserError> {
+    let Some(path) = about(given)? else {
+        return Ok(Wishes::default());
+    };
+    let image = named(&Lab::load(&path)?, store, image);
+    Ok(image.map(|image| image.hardware).unwrap_or_default())
 }
 
 /// The lab file that is meant; none where none is named and none is about.

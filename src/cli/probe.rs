@@ -12,7 +12,7 @@ use crate::cli::args::Format;
 use crate::cli::error::UserError;
 use crate::cli::interrupt::abandon;
 use crate::cli::progress::Progress;
-use crate::cli::{exit_code, print};
+use crate::cli::{exit_code, lab, print};
 use crate::guest::families::Families;
 use crate::guest::look::{self, Line, Weight};
 use crate::image::catalogue::Store;
@@ -20,6 +20,7 @@ use crate::image::facts;
 use crate::image::manifest::{Manifest, Sealed};
 use crate::image::relabel::UNNAMED;
 use crate::input::safe;
+use crate::model::hardware::Wishes;
 use crate::model::plan::HostPlan;
 use crate::record::state::State;
 use crate::session::begin::now;
@@ -65,6 +66,9 @@ pub struct How {
     /// How long it may take to its agent's first answer
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub boot: Period,
+    /// What the lab file says of its hardware
+    #[arg(skip)]
+    pub hardware: Wishes,
 }
 
 /// The least memory that a look is taken with, and the most: a lab host may have less than production.
@@ -83,6 +87,7 @@ impl How {
             memory: manifest.memory.unwrap_or(LEAST).clamp(LEAST, MOST),
             vcpus: manifest.vcpus.unwrap_or(1).clamp(1, MOST_VCPUS),
             boot: BOOT,
+            hardware: Wishes::default(),
         }
     }
 }
@@ -96,14 +101,19 @@ impl How {
             vcpus: self.vcpus,
             boot: self.boot,
             sources,
+            hardware: self.hardware.clone(),
         }
     }
 }
 
 /// Runs the verb.
-pub async fn run(args: &ProbeArgs, store: &Store) -> Result<u8, UserError> {
+pub async fn run(args: &ProbeArgs, store: &Store, lab: Option<&Path>) -> Result<u8, UserError> {
     let sealed = find(store, &args.name)?;
-    let look = looked(&sealed, store, &args.how).await?;
+    let how = How {
+        hardware: lab::hardware(lab, store, &sealed.manifest.name)?,
+        ..args.how.clone()
+    };
+    let look = looked(&sealed, store, &how).await?;
     let (text, exit) = told(&sealed, &look, args.format)?;
     print::print(&text)?;
     Ok(exit)

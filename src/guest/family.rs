@@ -52,12 +52,14 @@ impl Family {
 }
 
 /// A guest that does not run, as its console says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead<'c> {
     /// The line that says it.
     pub line: &'c str,
     /// Whether that is for want of the host's time, whatever runs in the guest.
     pub starved: bool,
+    /// What mends it, where the console tells the cause.
+    pub remedy: Option<String>,
 }
 
 /// What an OS itself says.

@@ -37,4 +37,5 @@ mod volume;
 mod watcher;
 mod xml;
 
+pub use firmware::variables;
 pub use host::{LibvirtHost, connect};

@@ -4,6 +4,7 @@
 pub mod boot;
 pub mod check;
 pub mod detect;
+pub mod esp;
 pub mod flaw;
 pub mod lvm;
 pub mod packed;
@@ -12,6 +13,7 @@ pub mod raw;
 pub mod read;
 pub mod shape;
 pub mod table;
+pub mod varstore;
 pub mod vdi;
 pub mod vhd;
 pub mod vhdx;

@@ -23,7 +23,7 @@ use crate::image::error::BuildError;
 use crate::image::foreign::{Foreign, ForeignDisk};
 use crate::image::import::desk::Desk;
 use crate::image::import::parts::Asked;
-use crate::image::import::take::{Taken, take};
+use crate::image::import::take::{Esp, Taken, take};
 use crate::image::import::told::{ImportProgress, Step};
 use crate::image::manifest::{
     Beside, Identity, ImageSource, NVRAM, Sealed, SealedDisk, disk_name, seal_machine,
@@ -64,6 +64,8 @@ pub struct Import {
     pub flatten: bool,
     /// Further files that the admin, or a host, named: links of a chain may be there beside their own folders.
     pub named: Vec<PathBuf>,
+    /// The stores of UEFI variables that firmware begins with: what an entry for a boot loader is added to.
+    pub variables: Vec<(Firmware, PathBuf)>,
 }
 
 /// What an import made.
@@ -124,6 +126,12 @@ pub fn import(
             );
         }
     }
+    if let Some(said) =
+        nvram::lead(&machine.beside, machine.esp.take(), &import.variables, &sealed).map_err(in_store)?
+    {
+        machine.beside.nvram = said.made.then(|| NVRAM.to_owned()).or(machine.beside.nvram);
+        machine.said.push(said.words);
+    }
     let Some(virtual_size) = machine.virtual_size else {
         return Err(BuildError::Unfit {
             path: PathBuf::from(&name),
@@ -162,6 +170,7 @@ struct Machine {
     beside: Beside,
     nvram: Option<PathBuf>,
     virtual_size: Option<u64>,
+    esp: Option<Esp>,
     /// By what each disk is known that was taken, with its name.
     known: Vec<(String, String)>,
     said: Vec<String>,
@@ -205,6 +214,7 @@ impl Machine {
             },
             nvram: foreign.nvram,
             virtual_size: None,
+            esp: None,
             known: Vec::new(),
             said: foreign.said,
         }
@@ -232,6 +242,7 @@ impl Machine {
             return;
         }
         self.virtual_size = Some(taken.virtual_size);
+        self.esp = taken.esp;
         self.beside.content_sha256 = Some(taken.content_sha256);
         self.beside.disk = hardware;
         let wishes = &mut self.beside.hardware;

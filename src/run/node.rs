@@ -245,14 +245,17 @@ impl<'a> Node<'a> {
             (
                 Cause::HostBusy,
                 "the host had no time for the guest: let fewer arms run at once (--jobs, or `vcpus` of [[host]]), or put \
-                 `no_timer_check` on the guest's kernel command line",
+                 `no_timer_check` on the guest's kernel command line"
+                    .to_owned(),
             )
         } else {
-            (Cause::BootBroken, "look at the end of the console")
+            let remedy = dead.remedy.clone();
+            let hint = remedy.unwrap_or_else(|| "look at the end of the console".to_owned());
+            (Cause::BootBroken, hint)
         };
         let message = format!("its console says: {}", clip(dead.line));
         let mut fault = self.told_fault(stage, cause, message, &console);
-        fault.hint = Some(hint.into());
+        fault.hint = Some(hint);
         Some(self.shown(fault).await)
     }
 

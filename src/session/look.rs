@@ -47,6 +47,8 @@ pub struct Wish {
     pub boot: Period,
     /// The addresses that it reaches through the proxy; none for a look.
     pub sources: Vec<String>,
+    /// What a lab file says of its hardware.
+    pub hardware: Wishes,
 }
 
 /// What came of a look.
@@ -126,7 +128,7 @@ fn plan(sealed: &Sealed, wish: &Wish) -> Result<Plan, serde_json::Error> {
             os: manifest.os.clone(),
             key: manifest.key.clone(),
             sha256: Some(manifest.sha256.clone()),
-            machine: machine::of(&Wishes::default(), &manifest.os, Some(manifest)),
+            machine: machine::of(&wish.hardware, &manifest.os, Some(manifest)),
         },
         memory: wish.memory,
         vcpus: wish.vcpus,

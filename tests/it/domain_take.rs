@@ -99,6 +99,7 @@ impl World {
                 watcher: Vec::new(),
                 id: id(),
             }),
+            variables: Vec::new(),
         };
         take(&self.host, &wish, &self.store, Arc::new(Unwatched), cancel).await
     }
@@ -453,8 +454,7 @@ async fn what_cannot_be_taken_is_named_and_leaves_nothing() {
     let wish = Wish {
         domain: "none".into(),
         os: "debian-12".into(),
-        role: None,
-        live: None,
+        ..Wish::default()
     };
     let error = take(
         &world.host,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use virt::connect::Connect;
@@ -275,6 +275,19 @@ fn choose(
             "install the build of OVMF that the image was installed with, or import the disk without its variables",
         )
     })
+}
+
+/// The stores that this machine's firmware begins with, by the firmware that it is of.
+pub fn variables() -> Vec<(Firmware, PathBuf)> {
+    let builds = local();
+    let of = |firmware| {
+        let build = choose(&builds, firmware, Machine::Q35, None).ok()?;
+        Some((firmware, PathBuf::from(&build.variables)))
+    };
+    [Firmware::Uefi, Firmware::UefiSecure]
+        .into_iter()
+        .filter_map(of)
+        .collect()
 }
 
 /// The firmware of a VM, with variables of its own in its pool's folder; nothing where its firmware keeps none.

@@ -19,6 +19,7 @@ use crate::image::import::{Import, Imported, import};
 use crate::image::manifest::Sealed;
 use crate::image::process::{Dialect, Runner, missing};
 use crate::image::store::{Lock, Store, Work};
+use crate::model::hardware::Firmware;
 use crate::port::Domains;
 
 /// What the store's locks and logs call this.
@@ -29,7 +30,7 @@ const MEMORY: u64 = 2 << 30;
 const FILE: u64 = 4 << 40;
 
 /// A domain to take over.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Wish {
     /// Its name.
     pub domain: String,
@@ -39,6 +40,8 @@ pub struct Wish {
     pub role: Option<String>,
     /// How it is copied where it runs; nothing: it is refused.
     pub live: Option<Live>,
+    /// As [`Import::variables`].
+    pub variables: Vec<(Firmware, PathBuf)>,
 }
 
 /// A domain that was taken over.
@@ -139,6 +142,7 @@ fn seal(
     let wanted = Import {
         os: wish.os.clone(),
         role: wish.role.clone(),
+        variables: wish.variables.clone(),
         ..Import::default()
     };
     // The copies are gone when an error is read.

@@ -10,9 +10,17 @@ const ESP: [u8; 16] = [
 const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
 const MBR_ESP: u8 = 0xef;
 
+fn is_esp(entry: &Partition) -> bool {
+    matches!(entry.kind, Kind::Gpt(ESP) | Kind::Mbr(MBR_ESP))
+}
+
+/// The EFI system partition of a disk.
+pub fn system_partition(table: &Table) -> Option<&Partition> {
+    table.partitions.iter().find(|entry| is_esp(entry))
+}
+
 /// The firmware that a disk can be begun by; `None` where both can, or nothing tells.
 pub fn firmware(table: &Table) -> Option<Firmware> {
-    let is_esp = |entry: &Partition| matches!(entry.kind, Kind::Gpt(ESP) | Kind::Mbr(MBR_ESP));
     let esp = table.partitions.iter().any(is_esp);
     let bootable = table
         .partitions
@@ -38,6 +46,7 @@ pub fn firmware(table: &Table) -> Option<Firmware> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::format::table::Label;
 
     const LINUX: [u8; 16] = [7; 16];
 
@@ -47,6 +56,8 @@ mod tests {
             first: 0,
             end: 0,
             bootable,
+            number: 1,
+            label: Label::Mbr([0; 4]),
         };
         Table {
             gpt,

@@ -28,6 +28,19 @@ pub struct Partition {
     pub end: u64,
     /// Whether a BIOS begins from it: active, or marked so in a GPT.
     pub bootable: bool,
+    /// Its number in the table, from 1.
+    pub number: u32,
+    /// By what firmware finds it again.
+    pub label: Label,
+}
+
+/// By what firmware finds a partition again, beside its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// The signature of the disk, in its MBR.
+    Mbr([u8; 4]),
+    /// The partition's own GUID.
+    Gpt([u8; 16]),
 }
 
 /// A partition table.
@@ -97,19 +110,22 @@ fn mbr(first: &[u8]) -> Option<Vec<Partition>> {
         return None;
     }
     let entries: Vec<&[u8]> = first.get(446..510)?.chunks_exact(16).collect();
+    let signature = le32(first, 440).to_le_bytes();
     if entries.iter().any(|entry| !matches!(entry[0], 0 | 0x80)) {
         return None;
     }
-    let used: Vec<Partition> = entries
-        .into_iter()
-        .filter(|entry| entry[4] != 0 && le32(entry, 12) != 0)
-        .map(|entry| {
+    let used: Vec<Partition> = (1..)
+        .zip(entries)
+        .filter(|(_, entry)| entry[4] != 0 && le32(entry, 12) != 0)
+        .map(|(number, entry)| {
             let first = u64::from(le32(entry, 8));
             Partition {
                 kind: Kind::Mbr(entry[4]),
                 first: first * 512,
                 end: (first + u64::from(le32(entry, 12))) * 512,
                 bootable: entry[0] == 0x80,
+                number,
+                label: Label::Mbr(signature),
             }
         })
         .collect();
@@ -209,14 +225,16 @@ fn copy(source: &dyn Source, sector: u32, at: u64, head: &[u8], code: bool) -> R
     if crc32(CRC32, &entries) != le32(head, 88) {
         return Ok(None);
     }
-    let partitions: Vec<Partition> = entries
-        .chunks_exact(usize::try_from(width).unwrap_or(128))
-        .filter(|entry| guid(entry, 0) != [0; 16])
-        .map(|entry| Partition {
+    let partitions: Vec<Partition> = (1..)
+        .zip(entries.chunks_exact(usize::try_from(width).unwrap_or(128)))
+        .filter(|(_, entry)| guid(entry, 0) != [0; 16])
+        .map(|(number, entry)| Partition {
             kind: Kind::Gpt(guid(entry, 0)),
             first: le64(entry, 32).saturating_mul(size),
             end: le64(entry, 40).saturating_add(1).saturating_mul(size),
             bootable: le64(entry, 48) & 4 != 0,
+            number,
+            label: Label::Gpt(guid(entry, 16)),
         })
         .collect();
     Ok(Some(Table {
