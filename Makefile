@@ -5,14 +5,16 @@ export CARGO_INCREMENTAL ?= 0
 PATCHGATE := target/release/patchgate
 # Tests without live ones need no daemon.
 LIVE ?= yes
+# Where the disks of `make test-guests` are put.
+GUESTS ?= $(CURDIR)/target/guests
 ifeq ($(LIVE),no)
 export PATCHGATE_SETUP_NO_DAEMON := 1
 endif
 
-.PHONY: help setup build check test demo fuzz bench soak clean
+.PHONY: help setup build check test demo fuzz bench soak clean test-guests
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
 setup: ## system packages and a libvirt daemon, where they are missing
 	@./setup.sh
@@ -34,6 +36,10 @@ check: setup ## format, lints, docs, scripts, spelling, licences, a build withou
 
 test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones: LIVE=no leaves these out
 	@LIVE='$(LIVE)' ./tests/run.sh
+
+test-guests: setup ## foreign guests on real clones, made by vmdb2 and FAI: two hours; their disks (20 GB) go to GUESTS=folder, ONLY="-E 'test(lvm)'" selects
+	tests/guests/make.sh all '$(GUESTS)'
+	PATCHGATE_GUESTS_DIR='$(GUESTS)' cargo nextest run --locked --test live --run-ignored only $(ONLY)
 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor

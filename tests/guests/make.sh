@@ -3,7 +3,7 @@
 # `all` stands for all names; without any, they are listed. Asks nothing. Needs root on Debian 12 or 13.
 #
 # A disk is kept in $PATCHGATE_GUESTS and made anew only when the scripts that make it have changed; DIR gets a copy where it
-# has none of that making. PLANT is the script that puts habits of production servers into the disks named plant-*.
+# has none of that making.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -67,7 +67,7 @@ key() {
     files=("$here/common.sh" "$here/inside/init.sh" "$here/inside/$maker.sh")
     case $maker in
         plant)
-            digest "${files[@]}" "$plant" <(key "$with") <(echo "$case")
+            digest "${files[@]}" "$here/habits.sh" <(key "$with") <(echo "$case")
             return
             ;;
         vmdb2) files+=("$here/$with.vmdb") ;;
@@ -86,7 +86,6 @@ disk() {
         mkdir "$job"
         if [ "$maker" = plant ]; then
             copy_of "$(disk "$with")" "$with" "$job" "$name"
-            cp "$plant" "$job/plant"
         else
             guest_tree "$name" "$job"
         fi
@@ -133,10 +132,6 @@ main() {
     names=("${@:1:$#-1}")
     [ "${names[*]}" != all ] || mapfile -t names < <(recipes | awk '{ print $1 }')
     [ "$(id -u)" = 0 ] || fail "root is needed, to install packages and to make root trees"
-    plant=${PLANT:-}
-    if printf '%s\n' "${names[@]}" | grep -q -e '^plant-' -e '-ran$' && [ ! -f "$plant" ]; then
-        fail "PLANT must name the script that puts habits into disks"
-    fi
     install_packages
     mkdir -p "$cache/disks" "$dir"
     dir=$(cd "$dir" && pwd)

@@ -7,6 +7,7 @@
 
 mod domain;
 mod faults;
+mod foreign;
 mod gate;
 mod hardware;
 mod hosts;

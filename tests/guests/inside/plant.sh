@@ -17,13 +17,7 @@ if esp=$(blkid -t LABEL=EFI -o device "${loops[0]}"p*); then
     mount "$esp" "$root/boot/efi"
 fi
 
-# Debian 12's agent does not know `allow-rpcs`, so there is a case of our own that it heeds.
-if [ "$case" = agent-blocks-exec ]; then
-    mkdir -p "$root/etc/qemu"
-    printf '[general]\nblock-rpcs=guest-exec,guest-exec-status,guest-file-open\n' > "$root/etc/qemu/qemu-ga.conf"
-else
-    bash /job/plant "$case" "$root"
-fi
+bash /guests/habits.sh "$case" "$root"
 
 case $case in
     fstab-by-name)
