@@ -7,6 +7,10 @@ use std::time::Duration;
 use crate::image::format::flaw::Flaw;
 use crate::image::manifest::DamagedImage;
 
+/// What to do about a file that is not the one that is meant.
+pub const OTHER_FILE: &str =
+    "copy or fetch it once more; or compare the SHA-256 with the one that the source has now";
+
 /// A failure to make an image; nothing of it is left in the store but its log.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -84,6 +88,24 @@ pub enum BuildError {
         /// Why not.
         problem: String,
     },
+    /// The file to import is not the one that is meant.
+    #[error("{}: its SHA-256 is {found}, not {expected}", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// The SHA-256 that it should have, hexadecimal.
+        expected: String,
+        /// The one that it has.
+        found: String,
+    },
+    /// The variables of a machine's UEFI firmware cannot be taken.
+    #[error("{}: the store of UEFI variables {flaw}", path.display())]
+    Variables {
+        /// Their file.
+        path: PathBuf,
+        /// Why not.
+        flaw: Flaw,
+    },
     /// The disk to import cannot be taken.
     #[error("{}: {flaw}", path.display())]
     Disk {
@@ -150,6 +172,10 @@ impl BuildError {
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
             Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
             Self::Disk { flaw, .. } => flaw.hint().map(str::to_owned),
+            Self::OtherFile { .. } => Some(OTHER_FILE.to_owned()),
+            Self::Variables { .. } => Some(
+                "copy it anew; a machine without it begins with an empty one, and boots from \\EFI\\BOOT".into(),
+            ),
             Self::NoRoom { path, .. } => Some(format!(
                 "free it there (`patchgate image remove --unused`), or let PATCHGATE_IMAGES name a folder on another disk than {}",
                 path.display()

@@ -7,6 +7,7 @@ use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 
 use crate::testkit::cli::patchgate;
+use crate::testkit::disk::small;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("folder")
@@ -200,6 +201,40 @@ fn a_changed_byte_of_an_image_is_named_and_refused() {
             .stderr(contains("disk.qcow2").and(contains("byte range 0..196616 changed")));
     }
     assert!(!folder.path().join("state").exists(), "nothing was started");
+}
+
+#[test]
+fn what_is_no_file_of_this_machine_is_refused_with_the_way_to_make_one() {
+    let folder = folder();
+    small(folder.path(), "raw", "root.raw");
+    let mut cases = vec![
+        ("http://192.0.2.1/disk.qcow2".to_owned(), "curl -fLO"),
+        (
+            "nbd://192.0.2.1/disk".to_owned(),
+            "qemu-img convert -O qcow2 'nbd://",
+        ),
+    ];
+    if fs::metadata("/dev/loop0").is_ok() {
+        cases.push((
+            "/dev/loop0".to_owned(),
+            "qemu-img convert -f raw -O qcow2 /dev/loop0",
+        ));
+    }
+    for (file, remedy) in &cases {
+        for args in [&[file.as_str()][..], &["root.raw", "--disk", file.as_str()]] {
+            patchgate(folder.path())
+                .args(["image", "import", "--os", "debian-12", "--no-probe"])
+                .args(args)
+                .assert()
+                .code(2)
+                .stdout(is_empty())
+                .stderr(
+                    contains(file.as_str())
+                        .and(contains("hint:"))
+                        .and(contains(*remedy)),
+                );
+        }
+    }
 }
 
 #[test]

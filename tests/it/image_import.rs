@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod apart;
 mod formats;
 mod machine;
 mod refused;

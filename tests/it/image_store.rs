@@ -212,7 +212,7 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let zero = Some("00".repeat(32));
     for (file, sha256, words) in [
-        (&overlay, None, "`overlay.qcow2` on `base.qcow2`"),
+        (&overlay, None, "`disk` on `base.qcow2`"),
         (&strange, None, "a disk of format qed"),
         (&endless, None, "a disk of 5120 GiB; at most 4096 are taken"),
         (&pipe, None, "is not a file"),

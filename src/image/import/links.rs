@@ -175,14 +175,37 @@ fn why(error: &FileError) -> String {
 pub fn extents(top: &Path, extents: &[Extent]) -> Result<BTreeMap<String, (PathBuf, Opened)>, Flaw> {
     let mut files = BTreeMap::new();
     let at = fs::canonicalize(top).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+    // By file: where in it an extent begins and ends, and from which byte of the disk on it is.
+    let mut runs: Vec<(PathBuf, u64, u64, u64)> = Vec::new();
+    let mut guest: u64 = 0;
     for extent in extents {
-        let (Place::Flat(name, _) | Place::Sparse(name)) = &extent.place else {
-            continue;
+        let length = extent.sectors.saturating_mul(512);
+        let begins = guest;
+        guest = guest.saturating_add(length);
+        let (name, first, end) = match &extent.place {
+            Place::Flat(name, first) => (name, *first, first.saturating_add(length)),
+            Place::Sparse(name) => (name, 0, u64::MAX),
+            Place::Zero => continue,
         };
         if !files.contains_key(name) {
             let found =
                 beneath(&folder_of(&at), Path::new(name)).map_err(|error| outside(name, why(&error)))?;
             files.insert(name.clone(), found);
+        }
+        if let Some((path, _)) = files.get(name) {
+            runs.push((path.clone(), first, end, begins));
+        }
+    }
+    runs.sort();
+    for pair in runs.windows(2) {
+        if pair[0].0 == pair[1].0 && pair[1].1 < pair[0].2 {
+            return Err(Flaw::Damaged(format!(
+                "byte {} of the disk and byte {} of the disk are in one place, byte {} of {}",
+                pair[0].3,
+                pair[1].3,
+                pair[1].1,
+                shown(&name_of(&pair[1].0))
+            )));
         }
     }
     Ok(files)

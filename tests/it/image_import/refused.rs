@@ -264,6 +264,53 @@ fn a_chain_is_joined_where_that_is_wanted_and_told_whole_where_not() {
 }
 
 #[test]
+fn what_is_refused_comes_with_a_remedy_that_fits() {
+    let lab = Lab::new();
+    lab.write("root.raw", &gpt(4, 512, 11));
+    lab.run(&["gzip", "-k", "root.raw"]);
+    let packed = fs::read(lab.path("root.raw.gz")).unwrap();
+    lab.write("cut.gz", &packed[..packed.len() / 2]);
+    let told = lab.refused("cut.gz");
+    assert!(
+        told.contains("does not unpack") && !told.contains("qemu-img") && told.contains("copy it anew"),
+        "{told}"
+    );
+    let other = Import {
+        sha256: Some("00".repeat(32)),
+        ..asked()
+    };
+    let error = lab
+        .import_as(one(disk(&lab.path("root.raw"))), &other)
+        .expect_err("another digest");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("fetch it once more"), "{error}: {hint}");
+    lab.make(&vec![0; 64 << 10], "qcow2", "", "vars.qcow2");
+    let mut vars = fs::read(lab.path("vars.qcow2")).unwrap();
+    vars.truncate(vars.len() - 1000);
+    vars[40..48].fill(0x7f);
+    lab.write("vars.qcow2", &vars);
+    let machine = Foreign {
+        nvram: Some(lab.path("vars.qcow2")),
+        ..one(disk(&lab.path("root.raw")))
+    };
+    let error = lab.import_as(machine, &asked()).expect_err("damaged variables");
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        error.to_string().contains("the store of UEFI variables")
+            && hint.contains("empty one")
+            && !hint.contains("qemu-img"),
+        "{error}: {hint}"
+    );
+    let text = "# Disk DescriptorFile\nversion=1\nparentCID=12345678\nparentFileNameHint=\"older.vmdk\"\nRW 8 FLAT \"x\" 0\n";
+    lab.write("child.vmdk", text.as_bytes());
+    let told = lab.refused("child.vmdk");
+    assert!(
+        told.contains("changed since an older disk, `older.vmdk`") && !told.contains("`this`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_chain_without_an_end_ends() {
     let lab = Lab::new();
     lab.run(&[
