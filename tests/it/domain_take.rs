@@ -64,6 +64,7 @@ impl World {
         let path = self.path(name);
         let mut bytes = vec![0; 4 * MIB];
         bytes[MIB..MIB + 5].copy_from_slice(b"hello");
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
         fs::write(&path, bytes).unwrap();
         path
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 
-use super::Lab;
+use super::{Lab, asked, disk, one};
 use crate::testkit::disk::{gpt, mbr};
 
 fn number(bytes: &[u8], at: usize, width: usize, big: bool) -> u64 {
@@ -152,5 +152,43 @@ fn a_vhd_whose_footer_is_damaged_is_no_raw_disk() {
             told.contains("is damaged: its footer is not what its checksum says"),
             "{options}: {told}"
         );
+    }
+}
+
+#[test]
+fn a_machine_begins_from_no_blank_disk_in_whatever_format() {
+    let lab = Lab::new();
+    lab.write("root", &mbr(4, 3));
+    let noise = vec![7; 4 << 20];
+    for (format, options) in [
+        ("raw", ""),
+        ("qcow2", ""),
+        ("qcow2", "preallocation=full"),
+        ("vmdk", "subformat=monolithicSparse"),
+        ("vmdk", "subformat=monolithicFlat"),
+        ("vpc", "subformat=dynamic"),
+        ("vpc", "subformat=fixed"),
+        ("vhdx", "subformat=fixed"),
+        ("vdi", ""),
+    ] {
+        lab.make(&vec![0; 4 << 20], format, options, "blank");
+        let told = lab.refused("blank");
+        assert!(
+            told.contains("nothing on it that a firmware could start") && told.contains("--disk"),
+            "{format} {options}: {told}"
+        );
+        let mut machine = one(disk(&lab.path("root")));
+        machine.disks.push(disk(&lab.path("blank")));
+        let made = lab.import_as(machine, &asked()).expect(format);
+        assert!(
+            made.said
+                .contains(&"blank: nothing but zeros is on it".to_owned()),
+            "{format}: {:?}",
+            made.said
+        );
+        fs::remove_dir_all(&made.sealed.dir).unwrap();
+        lab.make(&noise, format, options, "noise");
+        let told = lab.refused("noise");
+        assert!(told.contains("is no disk"), "{format} {options}: {told}");
     }
 }

@@ -83,7 +83,7 @@ fn what_is_no_disk_is_refused_as_what_it_is() {
     lab.run(&["sh", "-c", "gzip -c noise.gz.raw.gz > twice"]);
     for (name, words) in [
         ("empty", "is empty"),
-        ("zeros", "is no disk"),
+        ("zeros", "nothing on it that a firmware could start"),
         ("noise", "is no disk"),
         ("small", "is no disk"),
         ("archive", "a tar archive"),
