@@ -22,6 +22,7 @@ use crate::image::catalogue::image_name;
 use crate::image::error::BuildError;
 use crate::image::foreign::{Foreign, ForeignDisk};
 use crate::image::import::desk::Desk;
+use crate::image::import::links::without_links;
 use crate::image::import::parts::Asked;
 use crate::image::import::take::{Taken, take};
 use crate::image::import::told::{ImportProgress, Step};
@@ -103,7 +104,11 @@ pub fn import(
     let sealed = work.dir().join("sealed");
     fs::create_dir(&sealed).map_err(in_store)?;
     let mut machine = Machine::of(foreign);
-    for (number, disk) in std::mem::take(&mut machine.left).into_iter().enumerate() {
+    let mut disks = std::mem::take(&mut machine.left);
+    if import.flatten {
+        disks = without_links(disks, &import.named);
+    }
+    for (number, disk) in disks.into_iter().enumerate() {
         let asked = Asked {
             sha256: import.sha256.as_deref().filter(|_| number == 0),
             flatten: import.flatten,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::image::foreign::Format;
+use crate::image::foreign::{ForeignDisk, Format};
 use crate::image::format::detect::{Content, detect};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::{self, Header};
@@ -105,6 +105,31 @@ pub fn below(top: &Path, opened: &Opened, header: &Header, named: &[PathBuf]) ->
         });
     }
     Ok(links)
+}
+
+/// The disks of a machine without those that were named as links of another one's chain; the first is always a disk.
+pub fn without_links(disks: Vec<ForeignDisk>, named: &[PathBuf]) -> Vec<ForeignDisk> {
+    let mut links = BTreeSet::new();
+    for disk in &disks {
+        // What is wrong with one is told when it is taken.
+        if let Ok(opened) = Opened::at(&disk.file)
+            && detect(&opened, disk.format) == Ok(Content::Disk(Format::Qcow2))
+            && let Ok(header) = qcow2::header(&opened)
+            && let Ok(chain) = below(&disk.file, &opened, &header, named)
+        {
+            links.extend(chain.iter().filter_map(|link| link.file.id().ok()));
+        }
+    }
+    let is_link = |disk: &ForeignDisk| {
+        let id = Opened::at(&disk.file).ok().and_then(|opened| opened.id().ok());
+        id.is_some_and(|id| links.contains(&id))
+    };
+    let mut disks = disks.into_iter();
+    let first = disks.next();
+    first
+        .into_iter()
+        .chain(disks.filter(|disk| !is_link(disk)))
+        .collect()
 }
 
 /// A name out of a file.

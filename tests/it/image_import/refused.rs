@@ -264,6 +264,44 @@ fn a_chain_is_joined_where_that_is_wanted_and_told_whole_where_not() {
 }
 
 #[test]
+fn each_disk_of_a_machine_may_be_a_chain_and_what_is_a_link_is_no_disk() {
+    let lab = Lab::new();
+    let (root, data) = (gpt(4, 512, 4), gpt(8, 512, 5));
+    let elsewhere = lab.dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let mut disks = Vec::new();
+    for (name, content) in [("root", &root), ("data", &data)] {
+        let base = converted(&elsewhere, content, "qcow2", "", name);
+        let (from, top) = (base.to_str().unwrap(), format!("{name}-top"));
+        lab.run(&[
+            "qemu-img", "create", "-q", "-f", "qcow2", "-b", from, "-F", "qcow2", &top,
+        ]);
+        disks.extend([lab.path(&top), base]);
+    }
+    let machine = || Foreign {
+        disks: disks.iter().map(|path| disk(path)).collect(),
+        ..Foreign::default()
+    };
+    let named = Import {
+        named: disks[1..].to_vec(),
+        ..flattened()
+    };
+    let made = lab.import_as(machine(), &named).unwrap();
+    let manifest = &made.sealed.manifest;
+    assert_eq!(manifest.content_sha256, Some(sha256(&root)));
+    let [further] = &manifest.disks[..] else {
+        panic!("{:?}", manifest.disks);
+    };
+    assert_eq!(further.content_sha256, Some(sha256(&data)));
+    let said = made.said.join("\n");
+    assert!(
+        said.contains("root-top: joined with what it leans on: `root`")
+            && said.contains("data-top: joined with what it leans on: `data`"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_refused_comes_with_a_remedy_that_fits() {
     let lab = Lab::new();
     lab.write("root.raw", &gpt(4, 512, 11));
