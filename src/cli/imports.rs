@@ -1,5 +1,6 @@
 //! `patchgate image import`: what is taken, and how it is shown.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::image::import::{Import, Imported, KNOWN_OS, closest_os, import};
 use crate::image::manifest::Sealed;
 use crate::image::relabel::{UNNAMED, relabel};
 use crate::image::store::{Lock, Work};
+use crate::input::safe;
 use crate::model::hardware::DiskHardware;
 use crate::session::look::Look;
 use crate::system::file;
@@ -223,7 +225,10 @@ fn take(
                 .collect(),
             ..Foreign::default()
         });
-        import(&wanted, foreign, store, &progress, cancel).map_err(of_image)
+        // What was unpacked is gone when an error is read.
+        let unpacked = names(file, &room.folder, &foreign);
+        let named = |path: &Path| unpacked.get(path).cloned();
+        import(&wanted, foreign, store, &progress, cancel).map_err(|error| of_image(error.named(named)))
     });
     progress.clear();
     let made = made?;
@@ -257,6 +262,18 @@ fn is_here(file: &Path) -> Result<(), UserError> {
         }
         Ok(_) => Ok(()),
     }
+}
+
+/// What the admin knows the files of a machine by that were unpacked: the archive, and the name in it.
+fn names(archive: &Path, room: &Path, machine: &Foreign) -> BTreeMap<PathBuf, PathBuf> {
+    let disks = machine.disks.iter().map(|disk| (&disk.file, disk.name.as_str()));
+    let all = disks.chain(machine.nvram.iter().map(|file| (file, "UEFI variables")));
+    all.filter(|(file, _)| file.starts_with(room))
+        .map(|(file, name)| {
+            let named = format!("{}: {}", archive.display(), safe::line(name));
+            (file.clone(), named.into())
+        })
+        .collect()
 }
 
 /// A folder in the store for what must be unpacked; removed when the value is dropped.

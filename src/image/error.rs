@@ -48,8 +48,8 @@ pub enum BuildError {
         how: String,
         /// The last lines of output.
         tail: String,
-        /// The whole output, bounded.
-        log: PathBuf,
+        /// The whole output, bounded, where it is kept.
+        log: Option<PathBuf>,
     },
     /// A command did not end in time.
     #[error("{what}: no end after {after:?}")]
@@ -148,6 +148,30 @@ impl BuildError {
         }
     }
 
+    /// The same, where it is of a file of patchgate's own, of what that is for the admin.
+    #[must_use]
+    pub fn named(self, name: impl Fn(&Path) -> Option<PathBuf>) -> Self {
+        let of = |path: PathBuf| name(&path).unwrap_or(path);
+        match self {
+            Self::Unfit { path, problem } => Self::Unfit {
+                path: of(path),
+                problem,
+            },
+            Self::OtherFile {
+                path,
+                expected,
+                found,
+            } => Self::OtherFile {
+                path: of(path),
+                expected,
+                found,
+            },
+            Self::Variables { path, flaw } => Self::Variables { path: of(path), flaw },
+            Self::Disk { path, flaw } => Self::Disk { path: of(path), flaw },
+            other => other,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -166,7 +190,9 @@ impl BuildError {
                  on another disk than {}",
                 path.display()
             )),
-            Self::Command { log, .. } => Some(format!("the whole output is in {}", log.display())),
+            Self::Command { log, .. } => log
+                .as_ref()
+                .map(|log| format!("the whole output is in {}", log.display())),
             Self::Deadline { .. } => Some("see whether the machine or the mirror is overloaded, and try again".into()),
             Self::NotImported { .. } => Some("import the disk with `patchgate image import FILE`".into()),
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),

@@ -94,8 +94,7 @@ pub fn import(
     store.sweep().map_err(in_store)?;
     let lock = store.lock(&name, "import", cancel, &|| progress.step(&name, Step::Waiting))?;
     let work = store.work(&name, "import", &lock).map_err(in_store)?;
-    let log = store.log(&name, "import");
-    let runner = Runner::new(&log, cancel, Dialect::default()).map_err(in_store)?;
+    let runner = Runner::passing(work.dir(), cancel, Dialect::default()).map_err(in_store)?;
     let desk = Desk {
         runner: &runner,
         work: work.dir(),
@@ -153,7 +152,6 @@ pub fn import(
     }
     let place = store.folder(&name, &made.manifest.key);
     work.publish(&sealed, &place).map_err(in_store)?;
-    fs::remove_file(&log).map_err(in_store)?;
     let sealed = Sealed {
         dir: place,
         manifest: made.manifest,
