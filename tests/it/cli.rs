@@ -196,6 +196,34 @@ fn a_changed_byte_of_an_image_is_named_and_refused() {
     assert!(!folder.path().join("state").exists(), "nothing was started");
 }
 
+/// Without a lab the store is listed; in a lab's folder what the lab lacks as well.
+#[test]
+fn images_are_listed_where_there_is_no_lab() {
+    let folder = folder();
+    let listed = || -> serde_json::Value {
+        let output = patchgate(folder.path())
+            .args(["image", "list", "--format", "json"])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    assert_eq!(listed()["images"], serde_json::json!([]));
+    small(folder.path(), "qcow2", "disk.qcow2");
+    patchgate(folder.path())
+        .args(["image", "import", "disk.qcow2", "--os", "debian-12", "--no-probe"])
+        .assert()
+        .success();
+    let images = listed();
+    assert_eq!(images["images"][0]["name"], "debian-12");
+    assert_eq!(images["images"][0]["standing"], "sealed");
+    patchgate(folder.path())
+        .args(["image", "list", "--lab", "none.toml"])
+        .assert()
+        .code(2)
+        .stderr(contains("none.toml"));
+}
+
 #[test]
 fn what_is_no_file_of_this_machine_is_refused_with_the_way_to_make_one() {
     let folder = folder();

@@ -88,7 +88,9 @@ fn what_a_dead_builder_left_is_swept_and_a_live_one_is_left_alone() {
     fs::create_dir_all(store.dir().join(".work-dead-0123456789ab/root")).unwrap();
     let lock = store.lock("live", KEY, &cancel, &|| {}).unwrap();
     let work = store.work("live", KEY, &lock).unwrap();
-    store.sweep().unwrap();
+    let dead = [store.dir().join(".work-dead-0123456789ab")];
+    assert_eq!(store.swept().unwrap(), dead, "nothing is removed yet");
+    assert_eq!(store.sweep().unwrap(), dead);
     assert_eq!(content(&store), [".work-live-0123456789ab"]);
     drop(work);
     assert_eq!(content(&store), Vec::<String>::new());
