@@ -103,7 +103,14 @@ pub fn run(args: &ImportArgs, store: &Store, cancel: &CancellationToken) -> Resu
         };
         let image = if args.prepare {
             let how = How::of(&image.manifest);
-            image_prepare::ensure(&image, store, &how, cancel)?.0
+            match image_prepare::ensure(&image, store, &how, cancel) {
+                Ok((prepared, _)) => prepared,
+                Err(error) => {
+                    // What is imported is imported.
+                    lab_sections::tell(&image, &from)?;
+                    return Err(error);
+                }
+            }
         } else {
             image
         };
