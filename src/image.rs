@@ -1,6 +1,7 @@
 //! Images: recipes, the catalogue of sealed disks, building and importing them.
 
 pub mod batch;
+pub mod board;
 pub mod build;
 pub mod bundle;
 pub mod catalogue;

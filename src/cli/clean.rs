@@ -1,14 +1,16 @@
-//! `patchgate clean`: removes what dead runs left on their hosts, and never touches a live one.
+//! `patchgate clean`: removes what dead runs left on their hosts, and dead imports in the image store, and never touches a live one.
 
 use clap::Args;
 
 use crate::cli::error::UserError;
 use crate::cli::{exit_code, print};
+use crate::image::store::Store;
+use crate::input::safe;
 use crate::input::words::count;
 use crate::model::plan::HostPlan;
 use crate::record::state::State;
 use crate::session::begin::now;
-use crate::session::clean::{Wish, clean};
+use crate::session::clean::{Swept, Wish, clean};
 use crate::units::Period;
 
 /// Arguments of `clean`.
@@ -27,6 +29,27 @@ pub struct CleanArgs {
     pub dry_run: bool,
 }
 
+/// Removes what imports and builds left in the image store that died.
+fn store(dry_run: bool, swept: &mut Swept) {
+    let left = Store::named().and_then(|store| if dry_run { store.swept() } else { store.sweep() });
+    let verb = if dry_run { "would remove" } else { "removed" };
+    match left {
+        Ok(folders) => {
+            for folder in &folders {
+                let shown = safe::line(&folder.display().to_string());
+                print::say(&format!("{verb} {shown} (of an import or a build that died)"));
+            }
+            swept.removed += folders.len();
+        }
+        Err(error) => {
+            print::say(&format!(
+                "not removed: what imports and builds that died left in the image store: {error}"
+            ));
+            swept.unremoved += 1;
+        }
+    }
+}
+
 /// Runs the verb; `known` are the hosts that are searched beside those of dead runs.
 pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
     let state = State::open()?;
@@ -37,7 +60,10 @@ pub async fn run(args: CleanArgs, known: &[HostPlan]) -> Result<u8, UserError> {
         before: now() - args.older_than.0,
         dry_run: args.dry_run,
     };
-    let swept = clean(&state, known, &wish, &|news| print::say(&news.to_string())).await?;
+    let mut swept = clean(&state, known, &wish, &|news| print::say(&news.to_string())).await?;
+    if wish.run.is_none() {
+        store(wish.dry_run, &mut swept);
+    }
     let verb = if args.dry_run {
         "would be removed"
     } else {

@@ -72,7 +72,7 @@ enum Command {
     Report(report::ReportArgs),
     /// List the runs.
     History(history::HistoryArgs),
-    /// Remove what dead runs left on the hosts; safe at any time.
+    /// Remove what dead runs left on the hosts, and dead imports in the image store; safe at any time.
     Clean(clean::CleanArgs),
     /// Watch over a copy of a running domain; patchgate starts it by itself.
     #[command(hide = true)]

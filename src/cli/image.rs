@@ -18,7 +18,7 @@ use crate::image::manifest::Sealed;
 use crate::image::store::Listing;
 use crate::input::words::count;
 use crate::lab::file::Lab;
-use crate::lab::open;
+use crate::lab::open::{self, Refused};
 
 /// `patchgate image ...`
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ enum ImageCommand {
         #[arg(long)]
         rebuild: bool,
     },
-    /// Show the images that the lab needs and those in the store
+    /// Show the images that the lab needs, where there is a lab, and those in the store
     List {
         /// How to write it
         #[arg(long, value_enum, default_value_t)]
@@ -77,10 +77,9 @@ impl ImageArgs {
     /// Whether the command reads the lab file; the others work without one.
     fn needs_lab(&self) -> bool {
         match &self.command {
-            ImageCommand::Build { .. }
-            | ImageCommand::List { .. }
-            | ImageCommand::Remove { unused: true, .. } => true,
-            ImageCommand::Verify { .. }
+            ImageCommand::Build { .. } | ImageCommand::Remove { unused: true, .. } => true,
+            ImageCommand::List { .. }
+            | ImageCommand::Verify { .. }
             | ImageCommand::Import(_)
             | ImageCommand::Probe(_)
             | ImageCommand::Prepare(_)
@@ -89,19 +88,25 @@ impl ImageArgs {
     }
 }
 
-/// Runs the command; gives the exit code. `lab` is the lab file that is given.
+/// Runs the command; gives the exit code. `given` is the lab file that is given.
 pub fn run(args: ImageArgs, given: Option<&Path>) -> Result<u8, UserError> {
-    let lab = if args.needs_lab() {
-        Some(Lab::load(&open::find(given)?)?)
-    } else {
-        None
+    let found = match &args.command {
+        // Without one it is the store that is listed.
+        ImageCommand::List { .. } if given.is_none() => match open::find(None) {
+            Err(Refused::NoLab(_)) => None,
+            found => Some(found?),
+        },
+        ImageCommand::List { .. } => Some(open::find(given)?),
+        _ if args.needs_lab() => Some(open::find(given)?),
+        _ => None,
     };
+    let lab = found.map(|found| Lab::load(&found)).transpose()?;
     let store = Store::open().map_err(|error| {
         UserError::usage(format!("the image store cannot be opened: {error}")).with_hint(STORE_HINT)
     })?;
+    let named = lab.as_ref();
     let lab = || {
-        lab.as_ref()
-            .ok_or_else(|| UserError::usage("this command needs a lab file").with_hint("name it with --lab"))
+        named.ok_or_else(|| UserError::usage("this command needs a lab file").with_hint("name it with --lab"))
     };
     match args.command {
         ImageCommand::Build {
@@ -115,7 +120,10 @@ pub fn run(args: ImageArgs, given: Option<&Path>) -> Result<u8, UserError> {
             Ok(exit_code::OPEN)
         }
         ImageCommand::List { format } => {
-            run_list(&with_bases(wanted(lab()?, &store, &[])?, &store), &store, format)
+            let images = named
+                .map(|lab| wanted(lab, &store, &[]).map(|images| with_bases(images, &store)))
+                .transpose()?;
+            run_list(images.as_deref(), &store, format)
         }
         ImageCommand::Verify { names } => run_verify(&store, &names),
         ImageCommand::Import(args) => {
@@ -176,7 +184,7 @@ fn with_bases(images: Vec<ImageDef>, store: &Store) -> Vec<ImageDef> {
     all
 }
 
-fn run_list(images: &[ImageDef], store: &Store, format: Format) -> Result<u8, UserError> {
+fn run_list(images: Option<&[ImageDef]>, store: &Store, format: Format) -> Result<u8, UserError> {
     let listing = listing(store)?;
     let rows = image_list::rows(images, &listing);
     match format {

@@ -18,6 +18,8 @@ pub enum Standing {
     Imported,
     /// The lab needs it and the store does not have it.
     Missing,
+    /// In the store; no lab is there to ask for it.
+    Sealed,
     /// In the store, and not what the lab asks for (any more).
     Unused,
     /// In the store, with a manifest that cannot be read.
@@ -30,6 +32,7 @@ impl Standing {
             Self::Built => "built",
             Self::Imported => "imported",
             Self::Missing => "not built",
+            Self::Sealed => "sealed",
             Self::Unused => "unused",
             Self::Damaged => "damaged",
         }
@@ -51,8 +54,14 @@ pub struct Row {
     pub manifest: Option<Manifest>,
 }
 
-/// The lab's images in their order, then what else the store has.
-pub fn rows(images: &[ImageDef], listing: &Listing) -> Vec<Row> {
+/// The lab's images in their order, where there is a lab, then what else the store has.
+pub fn rows(lab: Option<&[ImageDef]>, listing: &Listing) -> Vec<Row> {
+    let images = lab.unwrap_or_default();
+    let other = if lab.is_some() {
+        Standing::Unused
+    } else {
+        Standing::Sealed
+    };
     let mut rows: Vec<Row> = images
         .iter()
         .map(|image| Row {
@@ -80,7 +89,7 @@ pub fn rows(images: &[ImageDef], listing: &Listing) -> Vec<Row> {
             .filter(|sealed| !used(&sealed.manifest))
             .map(|sealed| Row {
                 name: sealed.manifest.name.clone(),
-                standing: Standing::Unused,
+                standing: other,
                 key: Some(sealed.manifest.key.clone()),
                 manifest: Some(sealed.manifest.clone()),
             }),
@@ -242,7 +251,8 @@ mod tests {
             image("debian-12", Some(manifest("debian-12", "ab"))),
             image("debian-12+web", None),
         ];
-        let rows = rows(&images, &store.list().expect("a list"));
+        let listing = store.list().expect("a list");
+        let rows = rows(Some(&images), &listing);
         insta::assert_snapshot!(text(&rows, Path::new("/store")), @r"
         IMAGE          STATE      SIZE     SHA-256       SEALED (UTC)
         debian-12      imported   353 MiB  cdcdcdcdcdcd  2026-11-23 14:54
@@ -254,5 +264,10 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&json(&rows, Path::new("/store"))).expect("json");
         assert_eq!(json["images"][1]["standing"], "missing");
         assert_eq!(json["images"][0]["manifest"]["size_bytes"], 369_885_184);
+        let alone: Vec<Standing> = super::rows(None, &listing)
+            .iter()
+            .map(|row| row.standing)
+            .collect();
+        assert_eq!(alone, [Standing::Sealed, Standing::Sealed, Standing::Damaged]);
     }
 }

@@ -20,7 +20,7 @@ use crate::image::catalogue::Store;
 use crate::image::error::BuildError;
 use crate::image::facts::{self, Found};
 use crate::image::manifest::Sealed;
-use crate::image::prepare::Bench;
+use crate::image::prepare::{Bench, made_of};
 use crate::input::safe;
 use crate::session::look::Look;
 use crate::session::prepare::{PrepareError, Seen, by_customize, by_seed, way};
@@ -64,18 +64,25 @@ pub fn ensure(
     cancel: &CancellationToken,
 ) -> Result<(Sealed, u8), UserError> {
     let name = &sealed.manifest.name;
-    if let Found::Facts(kept) = facts::find(sealed) {
-        let version = safe::line(&kept.facts.agent.version);
+    if let Some((version, exit)) = known(sealed) {
         print::note(&format!(
             "image {name}: its agent answers, version {version}: nothing to prepare"
         ));
-        let wanting = hindrances(&kept.facts, &sealed.manifest.os, &Families::default());
-        let exit = if wanting.is_empty() {
-            exit_code::OPEN
-        } else {
-            exit_code::CLOSED
-        };
         return Ok((sealed.clone(), exit));
+    }
+    let before = made_of(store, sealed)
+        .map_err(|error| UserError::usage(format!("the image store cannot be read: {error}")))?;
+    if let Some(made) = before {
+        print::note(&format!(
+            "image {name}: was prepared before, as image {}; to prepare it anew, remove that folder: {}",
+            short(&made),
+            made.dir.display()
+        ));
+        let exit = match known(&made) {
+            Some((_, exit)) => exit,
+            None => tell(&made, &block_on(looked(&made, store, how))?)?,
+        };
+        return Ok((made, exit));
     }
     let seen = Seen::of(sealed);
     let installed = seen.inside.as_ref().map_or(None, Inside::has_agent);
@@ -92,9 +99,9 @@ pub fn ensure(
         }
     }
     let made = prepare(sealed, store, how, &seen, cancel).map_err(|error| told(name, error))?;
-    let key = made.manifest.key.get(..12).unwrap_or_default();
     print::note(&format!(
-        "image {name}: prepared as a new image, {key}; the one that it was made of is as it was"
+        "image {name}: prepared as a new image, {}; the one that it was made of is as it was",
+        short(&made)
     ));
     for line in made
         .manifest
@@ -107,6 +114,24 @@ pub fn ensure(
     let look = block_on(looked(&made, store, how))?;
     let exit = tell(&made, &look)?;
     Ok((made, exit))
+}
+
+fn short(sealed: &Sealed) -> &str {
+    sealed.manifest.key.get(..12).unwrap_or_default()
+}
+
+/// The version of the agent that has answered in an image before, and the exit code of that look.
+fn known(sealed: &Sealed) -> Option<(String, u8)> {
+    let Found::Facts(kept) = facts::find(sealed) else {
+        return None;
+    };
+    let wanting = hindrances(&kept.facts, &sealed.manifest.os, &Families::default());
+    let exit = if wanting.is_empty() {
+        exit_code::OPEN
+    } else {
+        exit_code::CLOSED
+    };
+    Some((safe::line(&kept.facts.agent.version), exit))
 }
 
 /// Shows what a look found; the exit code.

@@ -1,7 +1,8 @@
 //! `patchgate image import`: what is taken, and how it is shown.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -20,13 +21,14 @@ use crate::host::connect::variables;
 use crate::image::bundle::{self, Ask};
 use crate::image::catalogue::{Store, image_name};
 use crate::image::domain_xml::whole::{Domain, read};
-use crate::image::error::BuildError;
+use crate::image::error::{BuildError, OTHER_FILE};
 use crate::image::foreign::{Foreign, ForeignDisk};
 use crate::image::import::told::{ImportProgress, Step};
 use crate::image::import::{Import, Imported, KNOWN_OS, closest_os, import};
 use crate::image::manifest::Sealed;
 use crate::image::relabel::{UNNAMED, relabel};
 use crate::image::store::{Lock, Work};
+use crate::input::safe;
 use crate::model::hardware::{DiskBus, DiskHardware, Firmware};
 use crate::session::look::Look;
 use crate::system::file;
@@ -115,7 +117,14 @@ pub fn run(args: &ImportArgs, store: &Store, cancel: &CancellationToken) -> Resu
         };
         let image = if args.prepare {
             let how = How::of(&image.manifest);
-            image_prepare::ensure(&image, store, &how, cancel)?.0
+            match image_prepare::ensure(&image, store, &how, cancel) {
+                Ok((prepared, _)) => prepared,
+                Err(error) => {
+                    // What is imported is imported.
+                    lab_sections::tell(&image, &from)?;
+                    return Err(error);
+                }
+            }
         } else {
             image
         };
@@ -210,6 +219,10 @@ fn take(
     store: &Store,
     cancel: &CancellationToken,
 ) -> Result<(Sealed, String), UserError> {
+    [file]
+        .into_iter()
+        .chain(args.disks.iter().map(PathBuf::as_path))
+        .try_for_each(is_here)?;
     let name = image_name(os, args.role.as_deref());
     let of_image = |error| UserError::of_image(&name, &error);
     let progress = Progress::new();
@@ -241,13 +254,55 @@ fn take(
             }
         }
         foreign.hardware.firmware = args.firmware.or(foreign.hardware.firmware);
-        import(&wanted, foreign, store, &progress, cancel).map_err(of_image)
+        // What was unpacked is gone when an error is read.
+        let unpacked = names(file, &room.folder, &foreign);
+        let named = |path: &Path| unpacked.get(path).cloned();
+        import(&wanted, foreign, store, &progress, cancel).map_err(|error| of_image(error.named(named)))
     });
     progress.clear();
     let made = made?;
     tell(&name, &made);
     let from = file.file_name().unwrap_or(file.as_os_str());
     Ok((made.sealed, from.to_string_lossy().into_owned()))
+}
+
+/// Refuses what is no file of this machine, with the way to make one of it.
+fn is_here(file: &Path) -> Result<(), UserError> {
+    let shown = file.display();
+    match file.metadata() {
+        Ok(about) if about.file_type().is_block_device() => Err(UserError::usage(format!(
+            "{shown}: is a block device, and a disk is taken from a file"
+        ))
+        .with_hint(format!(
+            "copy it while nothing writes to it, `qemu-img convert -f raw -O qcow2 {shown} disk.qcow2`, and import that file"
+        ))),
+        Err(_) => {
+            let Some((scheme, _)) = file.to_str().and_then(|text| text.split_once("://")) else {
+                return Ok(());
+            };
+            let how = match scheme {
+                "http" | "https" | "ftp" => format!("fetch it, `curl -fLO '{shown}'`"),
+                _ => format!("copy it, `qemu-img convert -O qcow2 '{shown}' disk.qcow2`"),
+            };
+            Err(
+                UserError::usage(format!("{shown}: is at a server, and a disk is taken from a file of this machine"))
+                    .with_hint(format!("{how}, and import that file")),
+            )
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What the admin knows the files of a machine by that were unpacked: the archive, and the name in it.
+fn names(archive: &Path, room: &Path, machine: &Foreign) -> BTreeMap<PathBuf, PathBuf> {
+    let disks = machine.disks.iter().map(|disk| (&disk.file, disk.name.as_str()));
+    let all = disks.chain(machine.nvram.iter().map(|file| (file, "UEFI variables")));
+    all.filter(|(file, _)| file.starts_with(room))
+        .map(|(file, name)| {
+            let named = format!("{}: {}", archive.display(), safe::line(name));
+            (file.clone(), named.into())
+        })
+        .collect()
 }
 
 /// A folder in the store for what must be unpacked; removed when the value is dropped.
@@ -328,7 +383,7 @@ fn is_that(file: &Path, expected: &str) -> Result<(), UserError> {
         "{}: its SHA-256 is {found}, not {expected}",
         file.display()
     ))
-    .with_hint("fetch it once more, or compare what it should be"))
+    .with_hint(OTHER_FILE))
 }
 
 /// A disk of which nothing is known but its file.

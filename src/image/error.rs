@@ -7,6 +7,10 @@ use std::time::Duration;
 use crate::image::format::flaw::Flaw;
 use crate::image::manifest::DamagedImage;
 
+/// What to do about a file that is not the one that is meant.
+pub const OTHER_FILE: &str =
+    "copy or fetch it once more; or compare the SHA-256 with the one that the source has now";
+
 /// A failure to make an image; nothing of it is left in the store but its log.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -44,8 +48,8 @@ pub enum BuildError {
         how: String,
         /// The last lines of output.
         tail: String,
-        /// The whole output, bounded.
-        log: PathBuf,
+        /// The whole output, bounded, where it is kept.
+        log: Option<PathBuf>,
     },
     /// A command did not end in time.
     #[error("{what}: no end after {after:?}")]
@@ -83,6 +87,24 @@ pub enum BuildError {
         path: PathBuf,
         /// Why not.
         problem: String,
+    },
+    /// The file to import is not the one that is meant.
+    #[error("{}: its SHA-256 is {found}, not {expected}", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// The SHA-256 that it should have, hexadecimal.
+        expected: String,
+        /// The one that it has.
+        found: String,
+    },
+    /// The variables of a machine's UEFI firmware cannot be taken.
+    #[error("{}: the store of UEFI variables {flaw}", path.display())]
+    Variables {
+        /// Their file.
+        path: PathBuf,
+        /// Why not.
+        flaw: Flaw,
     },
     /// The disk to import cannot be taken.
     #[error("{}: {flaw}", path.display())]
@@ -126,6 +148,30 @@ impl BuildError {
         }
     }
 
+    /// The same, where it is of a file of patchgate's own, of what that is for the admin.
+    #[must_use]
+    pub fn named(self, name: impl Fn(&Path) -> Option<PathBuf>) -> Self {
+        let of = |path: PathBuf| name(&path).unwrap_or(path);
+        match self {
+            Self::Unfit { path, problem } => Self::Unfit {
+                path: of(path),
+                problem,
+            },
+            Self::OtherFile {
+                path,
+                expected,
+                found,
+            } => Self::OtherFile {
+                path: of(path),
+                expected,
+                found,
+            },
+            Self::Variables { path, flaw } => Self::Variables { path: of(path), flaw },
+            Self::Disk { path, flaw } => Self::Disk { path: of(path), flaw },
+            other => other,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -144,12 +190,18 @@ impl BuildError {
                  on another disk than {}",
                 path.display()
             )),
-            Self::Command { log, .. } => Some(format!("the whole output is in {}", log.display())),
+            Self::Command { log, .. } => log
+                .as_ref()
+                .map(|log| format!("the whole output is in {}", log.display())),
             Self::Deadline { .. } => Some("see whether the machine or the mirror is overloaded, and try again".into()),
             Self::NotImported { .. } => Some("import the disk with `patchgate image import FILE`".into()),
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
             Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
             Self::Disk { flaw, .. } => flaw.hint().map(str::to_owned),
+            Self::OtherFile { .. } => Some(OTHER_FILE.to_owned()),
+            Self::Variables { .. } => Some(
+                "copy it anew; a machine without it begins with an empty one, and boots from \\EFI\\BOOT".into(),
+            ),
             Self::NoRoom { path, .. } => Some(format!(
                 "free it there (`patchgate image remove --unused`), or let PATCHGATE_IMAGES name a folder on another disk than {}",
                 path.display()

@@ -1,6 +1,7 @@
 //! What the files of disks say of themselves, read without a tool: which format, how large, whether whole, what they lean on.
 //! Pure: all of it is read through [`read::Source`].
 
+pub mod apart;
 pub mod boot;
 pub mod check;
 pub mod detect;

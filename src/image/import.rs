@@ -22,6 +22,7 @@ use crate::image::catalogue::image_name;
 use crate::image::error::BuildError;
 use crate::image::foreign::{Foreign, ForeignDisk};
 use crate::image::import::desk::Desk;
+use crate::image::import::links::without_links;
 use crate::image::import::parts::Asked;
 use crate::image::import::take::{Esp, Taken, take};
 use crate::image::import::told::{ImportProgress, Step};
@@ -95,8 +96,7 @@ pub fn import(
     store.sweep().map_err(in_store)?;
     let lock = store.lock(&name, "import", cancel, &|| progress.step(&name, Step::Waiting))?;
     let work = store.work(&name, "import", &lock).map_err(in_store)?;
-    let log = store.log(&name, "import");
-    let runner = Runner::new(&log, cancel, Dialect::default()).map_err(in_store)?;
+    let runner = Runner::passing(work.dir(), cancel, Dialect::default()).map_err(in_store)?;
     let desk = Desk {
         runner: &runner,
         work: work.dir(),
@@ -105,7 +105,11 @@ pub fn import(
     let sealed = work.dir().join("sealed");
     fs::create_dir(&sealed).map_err(in_store)?;
     let mut machine = Machine::of(foreign);
-    for (number, disk) in std::mem::take(&mut machine.left).into_iter().enumerate() {
+    let mut disks = std::mem::take(&mut machine.left);
+    if import.flatten {
+        disks = without_links(disks, &import.named);
+    }
+    for (number, disk) in disks.into_iter().enumerate() {
         let asked = Asked {
             sha256: import.sha256.as_deref().filter(|_| number == 0),
             flatten: import.flatten,
@@ -156,7 +160,6 @@ pub fn import(
     }
     let place = store.folder(&name, &made.manifest.key);
     work.publish(&sealed, &place).map_err(in_store)?;
-    fs::remove_file(&log).map_err(in_store)?;
     let sealed = Sealed {
         dir: place,
         manifest: made.manifest,

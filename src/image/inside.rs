@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read};
 use sha2::{Digest, Sha256};
@@ -61,54 +61,15 @@ pub struct Root {
 }
 
 impl Root {
-    /// The root on a disk of an image, a qcow2 that leans on nothing. `sector`: the size of its sectors, where that is not 512.
+    /// The root on the disks of an image, each a qcow2 that leans on nothing, with the size of its sectors where that is not 512.
     ///
     /// # Errors
     /// There is none that can be read, or more than one.
-    pub fn of(disk: &Path, sector: Option<u32>) -> Result<Self, Unreadable> {
-        let open = || -> Result<Guest<Opened>, Unreadable> {
-            let opened = Opened::at(disk).map_err(|error| Unreadable(error.to_string()))?;
-            Guest::of(opened).map_err(|flaw| Unreadable(flaw.to_string()))
-        };
-        let whole = open()?;
-        let look = seen(&whole, sector)?;
-        let size = whole.size();
-        let parts: Vec<(u64, u64)> = match &look.table {
-            Some(table) => table
-                .partitions
-                .iter()
-                .map(|part| (part.first, part.end.saturating_sub(part.first)))
-                .collect(),
-            None => vec![(0, size)],
-        };
+    pub fn of(disks: &[(PathBuf, Option<u32>)]) -> Result<Self, Unreadable> {
         let mut roots = Vec::new();
         let mut others = Vec::new();
-        for (first, length) in parts {
-            let part = Part {
-                disk: open()?,
-                first,
-                length,
-            };
-            match seen(&part, sector)?.other {
-                Some(EXT) => {}
-                Some(other) => {
-                    others.push(
-                        other
-                            .trim_start_matches("its file system ")
-                            .trim_matches(['(', ')']),
-                    );
-                    continue;
-                }
-                None => continue,
-            }
-            let files = Ext4::load(Box::new(part)).map_err(|error| of(&error))?;
-            let root = Self { files };
-            for name in ROOTS {
-                if root.is_there(name)? {
-                    roots.push(root);
-                    break;
-                }
-            }
+        for (disk, sector) in disks {
+            search(disk, *sector, &mut roots, &mut others)?;
         }
         match (roots.pop(), roots.is_empty()) {
             (Some(root), true) => Ok(root),
@@ -171,6 +132,57 @@ impl Root {
         }
         self.files.read(path).map(Some).map_err(|error| of(&error))
     }
+}
+
+/// Adds the roots on a disk, and what else is there.
+fn search(
+    disk: &Path,
+    sector: Option<u32>,
+    roots: &mut Vec<Root>,
+    others: &mut Vec<&'static str>,
+) -> Result<(), Unreadable> {
+    let open = || -> Result<Guest<Opened>, Unreadable> {
+        let opened = Opened::at(disk).map_err(|error| Unreadable(error.to_string()))?;
+        Guest::of(opened).map_err(|flaw| Unreadable(flaw.to_string()))
+    };
+    let whole = open()?;
+    let look = seen(&whole, sector)?;
+    let parts: Vec<(u64, u64)> = match &look.table {
+        Some(table) => table
+            .partitions
+            .iter()
+            .map(|part| (part.first, part.end.saturating_sub(part.first)))
+            .collect(),
+        None => vec![(0, whole.size())],
+    };
+    for (first, length) in parts {
+        let part = Part {
+            disk: open()?,
+            first,
+            length,
+        };
+        match seen(&part, sector)?.other {
+            Some(EXT) => {}
+            Some(other) => {
+                others.push(
+                    other
+                        .trim_start_matches("its file system ")
+                        .trim_matches(['(', ')']),
+                );
+                continue;
+            }
+            None => continue,
+        }
+        let files = Ext4::load(Box::new(part)).map_err(|error| of(&error))?;
+        let root = Root { files };
+        for name in ROOTS {
+            if root.is_there(name)? {
+                roots.push(root);
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Files for Root {

@@ -1,6 +1,7 @@
 //! Another image of a sealed one: its disks copied, changed and sealed anew. The one that it comes from is only read.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +48,17 @@ const DIALECT: Dialect = Dialect {
 /// Whether `virt-customize` is installed.
 pub fn can_customize() -> bool {
     missing(&[PROGRAM]).is_none()
+}
+
+/// The image that was made of another before, whole, by the agent being installed; the newest where there are several.
+pub fn made_of(store: &Store, image: &Sealed) -> io::Result<Option<Sealed>> {
+    let (name, key) = (&image.manifest.name, &image.manifest.key);
+    let of_it = |sealed: &Sealed| {
+        let prepared = sealed.manifest.prepared.as_ref();
+        sealed.manifest.name == *name && prepared.is_some_and(|prepared| prepared.from == *key)
+    };
+    let found = store.list()?.sealed.into_iter().filter(of_it);
+    Ok(found.into_iter().find(|sealed| store.verify(sealed).is_ok()))
 }
 
 /// A small disk with files on it.

@@ -150,6 +150,8 @@ pub struct Runner {
     cancel: CancellationToken,
     log: Mutex<Log>,
     log_path: PathBuf,
+    /// Whether errors name the log.
+    stays: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,17 @@ impl Runner {
                 left: LOG_LIMIT,
             }),
             log_path: log_path.to_owned(),
+            stays: true,
+        })
+    }
+
+    /// A runner whose log goes with the folder that it works in, so that a refusal leaves nothing: errors have the last lines, and name no
+    /// log.
+    pub fn passing(folder: &Path, cancel: &CancellationToken, dialect: Dialect) -> io::Result<Self> {
+        let runner = Self::new(&folder.join("log"), cancel, dialect)?;
+        Ok(Self {
+            stays: false,
+            ..runner
         })
     }
 
@@ -298,7 +311,7 @@ impl Runner {
             what,
             how,
             tail,
-            log: self.log_path.clone(),
+            log: self.stays.then(|| self.log_path.clone()),
         }
     }
 

@@ -179,20 +179,38 @@ impl Store {
         Ok(Work { dir })
     }
 
-    /// Removes what builders left that died: their folders are there and their locks are free.
-    pub fn sweep(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.dir)? {
+    /// Removes what builders left that died: their folders are there and their locks are free. Gives those folders.
+    pub fn sweep(&self) -> io::Result<Vec<PathBuf>> {
+        self.dead(&|folder| remove_all(folder))
+    }
+
+    /// The folders that [`Store::sweep`] would remove.
+    pub fn swept(&self) -> io::Result<Vec<PathBuf>> {
+        self.dead(&|_| Ok(()))
+    }
+
+    /// Hands on each folder of a builder that died, whose place stays locked for that time.
+    fn dead(&self, each: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<Vec<PathBuf>> {
+        let mut dead = Vec::new();
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(dead),
+            entries => entries?,
+        };
+        for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
             let Some(id) = name.to_str().and_then(|name| name.strip_prefix(WORK)) else {
                 continue;
             };
+            fs::create_dir_all(self.dir.join(LOCKS))?;
             let lock = File::create(self.lock_path(id))?;
             if lock.try_lock().is_ok() {
-                remove_all(&entry.path())?;
+                each(&entry.path())?;
+                dead.push(entry.path());
             }
         }
-        Ok(())
+        dead.sort();
+        Ok(dead)
     }
 
     fn lock_path(&self, id: &str) -> PathBuf {

@@ -65,13 +65,22 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Reads an image's disk.
+    /// Reads an image's disks: the root need not be on the first.
     pub fn of(image: &Sealed) -> Self {
-        Self::at(&image.disk(), image)
+        let further = image.manifest.disks.iter();
+        let further = further.map(|disk| image.dir.join(&disk.file));
+        Self::at([image.disk()].into_iter().chain(further), image)
     }
 
-    fn at(disk: &std::path::Path, image: &Sealed) -> Self {
-        let root = Root::of(disk, image.manifest.disk.block_size);
+    /// Reads the disks of an image, or copies of them, in their order.
+    fn at(disks: impl IntoIterator<Item = PathBuf>, image: &Sealed) -> Self {
+        let further = image.manifest.disks.iter().map(|disk| &disk.hardware);
+        let hardware = [&image.manifest.disk].into_iter().chain(further);
+        let disks: Vec<_> = disks
+            .into_iter()
+            .zip(hardware.map(|disk| disk.block_size))
+            .collect();
+        let root = Root::of(&disks);
         let inside = match &root {
             Ok(root) => Inside::of(root),
             Err(error) => Err(error.clone()),
@@ -118,7 +127,7 @@ pub async fn by_seed(
         return Err(PrepareError::Clone(Box::new(look)));
     }
     let disks = bench.joined(&overlays)?;
-    let after = first(&disks, image);
+    let after = Seen::at(disks.iter().cloned(), image);
     if let (Ok(root), Ok(inside)) = (&after.root, &after.inside)
         && inside.has_agent() != Some(true)
     {
@@ -142,15 +151,10 @@ pub fn by_customize(
 ) -> Result<(Vec<PathBuf>, Prepared), PrepareError> {
     let disks = bench.copied()?;
     bench.customize(&disks)?;
-    let after = first(&disks, image);
+    let after = Seen::at(disks.iter().cloned(), image);
     let mut changed = changed(seen, &after);
     changed.push("virt-customize also gives a guest a new random seed".to_owned());
     Ok((disks, prepared(image, "virt-customize", changed)))
-}
-
-fn first(disks: &[PathBuf], image: &Sealed) -> Seen {
-    let disk = disks.first().cloned().unwrap_or_default();
-    Seen::at(&disk, image)
 }
 
 fn prepared(image: &Sealed, by: &str, changed: Vec<String>) -> Prepared {

@@ -3,6 +3,7 @@
 mod folder;
 mod make;
 mod manifest;
+mod named;
 mod ova;
 mod ovf;
 mod vma;

@@ -7,7 +7,9 @@ use std::path::Path;
 use predicates::prelude::*;
 use predicates::str::contains;
 
+use patchgate::image::catalogue::Store;
 use patchgate::record::state::State;
+use tokio_util::sync::CancellationToken;
 
 use crate::testkit::cli::patchgate;
 use crate::testkit::plans::two_cells;
@@ -305,6 +307,47 @@ fn a_host_that_was_not_looked_at_is_counted_and_ends_otherwise_than_well() {
         .stdout(contains("was not looked at").and(contains(
             "clean: 0 would be removed, 0 could not be removed, 1 host not looked at",
         )));
+}
+
+#[test]
+fn what_a_dead_import_left_in_the_image_store_is_removed_and_a_live_one_is_left_alone() {
+    let folder = left(RUN, &[]);
+    let images = folder.path().join("images-store");
+    let store = Store::at(&images).expect("a store");
+    let cancel = CancellationToken::new();
+    let lock = store.lock("live", "import", &cancel, &|| {}).expect("its lock");
+    let work = store.work("live", "import", &lock).expect("its folder");
+    let dead = images.join(".work-debian-12-import");
+    fs::create_dir_all(dead.join("disk-0")).expect("folders");
+    let clean = |args: &[&str]| {
+        patchgate(folder.path())
+            .arg("clean")
+            .args(args)
+            .assert()
+            .get_output()
+            .clone()
+    };
+    let said = |args: &[&str]| String::from_utf8_lossy(&clean(args).stdout).into_owned();
+    assert!(
+        !said(&[RUN, "--dry-run"]).contains("import"),
+        "another run is meant"
+    );
+    let told = said(&["--dry-run"]);
+    assert!(
+        told.contains("would remove ")
+            && told.contains(".work-debian-12-import")
+            && !told.contains("live-import"),
+        "{told}"
+    );
+    assert!(told.contains("clean: 1 would be removed"), "{told}");
+    assert!(dead.exists());
+    #[cfg(feature = "libvirt")]
+    {
+        let told = said(&[]);
+        assert!(told.contains(".work-debian-12-import (of an import"), "{told}");
+        assert!(!dead.exists() && work.dir().exists());
+    }
+    drop(work);
 }
 
 #[test]

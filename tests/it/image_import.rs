@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod apart;
 mod efi;
 mod formats;
 mod machine;
@@ -73,6 +74,12 @@ impl Lab {
             .filter(|name| name.starts_with('.') && name != ".locks")
             .collect();
         assert_eq!(left, Vec::<String>::new());
+        let locks = fs::read_dir(self.store.dir().join(".locks")).unwrap();
+        let logs = locks.map(|entry| entry.unwrap().path());
+        let logs: Vec<_> = logs
+            .filter(|path| path.extension() != Some("lock".as_ref()))
+            .collect();
+        assert_eq!(logs, Vec::<PathBuf>::new());
         if made.is_err() {
             assert!(self.store.list().unwrap().damaged.is_empty());
         }

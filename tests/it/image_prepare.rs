@@ -11,9 +11,12 @@ use patchgate::fake::{Agent, GuestScript};
 use patchgate::guest::identity::Way;
 use patchgate::guest::prepare::seed;
 use patchgate::image::catalogue::Store;
+use patchgate::image::foreign::{Foreign, ForeignDisk};
 use patchgate::image::import::told::Unwatched;
+use patchgate::image::import::{Import, import};
 use patchgate::image::manifest::{DISK, Identity, ImageSource, Prepared, Sealed, seal};
-use patchgate::image::prepare::Bench;
+use patchgate::image::prepare::{Bench, can_customize, made_of};
+use patchgate::model::hardware::DiskHardware;
 use patchgate::model::outcome::Cause;
 use patchgate::port::LabError;
 use patchgate::run::Preparation;
@@ -21,8 +24,11 @@ use patchgate::session::look::Look;
 use patchgate::session::prepare::{Seen, way};
 use patchgate::session::ready::Ready;
 use patchgate::units::Period;
+use predicates::str::contains;
 use tokio_util::sync::CancellationToken;
 
+use crate::testkit::cli::patchgate;
+use crate::testkit::disk::mbr;
 use crate::testkit::lab::{Lab, Quiet};
 
 fn run(program: &str, args: &[&str]) -> String {
@@ -148,6 +154,68 @@ fn what_has_run_on_a_disk_is_read_from_it_or_not_known() {
 }
 
 #[test]
+fn the_root_may_be_on_any_disk_of_a_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::at(&folder.path().join("store")).expect("a store");
+    let root = disk(folder.path(), &[]);
+    let begins = folder.path().join("boot.raw");
+    fs::write(&begins, mbr(4, 1)).expect("a disk");
+    let machine = |files: [&Path; 2]| Foreign {
+        disks: files
+            .map(|file| ForeignDisk {
+                file: file.to_owned(),
+                name: file.file_name().expect("a name").to_string_lossy().into_owned(),
+                format: None,
+                hardware: DiskHardware::default(),
+            })
+            .into(),
+        ..Foreign::default()
+    };
+    let asked = Import {
+        os: "debian-12".into(),
+        ..Import::default()
+    };
+    for files in [[&begins, &root], [&root, &begins]] {
+        let machine = machine(files.map(PathBuf::as_path));
+        let made = import(&asked, machine, &store, &Unwatched, &CancellationToken::new()).expect("imported");
+        let inside = Seen::of(&made.sealed).inside.expect("it is read");
+        assert_eq!(inside.has_agent(), Some(false), "{files:?}");
+    }
+    // Of two it is not told which counts.
+    let other = folder.path().join("other.raw");
+    fs::copy(disk(folder.path(), &[("etc/new", "1")]), &other).expect("a disk");
+    let root = disk(folder.path(), &[]);
+    let made = import(
+        &asked,
+        machine([&root, &other]),
+        &store,
+        &Unwatched,
+        &CancellationToken::new(),
+    );
+    let inside = Seen::of(&made.expect("imported").sealed).inside;
+    assert!(format!("{inside:?}").contains("several roots"), "{inside:?}");
+}
+
+/// The agent cannot be installed here, and the image is there nevertheless.
+#[test]
+fn what_was_imported_has_its_section_though_it_could_not_be_prepared() {
+    if can_customize() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    disk(
+        folder.path(),
+        &[("var/lib/cloud/instances/i-1/user-data.txt", "")],
+    );
+    patchgate(folder.path())
+        .args(["image", "import", "disk.raw", "--os", "debian-12", "--prepare"])
+        .assert()
+        .code(2)
+        .stdout(contains("[image.\"debian-12\"]\nimported = "))
+        .stderr(contains("cannot be installed without a person"));
+}
+
+#[test]
 fn a_changed_disk_is_another_image_and_the_one_that_it_comes_from_is_as_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::at(&folder.path().join("store")).expect("a store");
@@ -181,6 +249,8 @@ fn a_changed_disk_is_another_image_and_the_one_that_it_comes_from_is_as_it_was()
         "the same once more is the one that is there"
     );
     assert_ne!(made[0].dir, image.dir);
+    assert_eq!(made_of(&store, &image).expect("a store"), Some(made[0].clone()));
+    assert_eq!(made_of(&store, &made[0]).expect("a store"), None);
     assert_eq!(made[0].manifest.prepared.as_ref(), Some(&prepared));
     assert_eq!(made[0].manifest.name, "debian-12");
     for whole in [&image, &made[0]] {

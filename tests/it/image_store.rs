@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 
@@ -22,6 +22,8 @@ use patchgate::lab::file::Lab;
 use patchgate::lab::load::parse;
 use patchgate::model::hardware::DiskHardware;
 use tokio_util::sync::CancellationToken;
+
+use crate::testkit::disk::small;
 
 const KEY: &str = "0123456789abcdef";
 
@@ -86,22 +88,12 @@ fn what_a_dead_builder_left_is_swept_and_a_live_one_is_left_alone() {
     fs::create_dir_all(store.dir().join(".work-dead-0123456789ab/root")).unwrap();
     let lock = store.lock("live", KEY, &cancel, &|| {}).unwrap();
     let work = store.work("live", KEY, &lock).unwrap();
-    store.sweep().unwrap();
+    let dead = [store.dir().join(".work-dead-0123456789ab")];
+    assert_eq!(store.swept().unwrap(), dead, "nothing is removed yet");
+    assert_eq!(store.sweep().unwrap(), dead);
     assert_eq!(content(&store), [".work-live-0123456789ab"]);
     drop(work);
     assert_eq!(content(&store), Vec::<String>::new());
-}
-
-fn disk(dir: &Path, format: &str, name: &str) -> PathBuf {
-    let path = dir.join(name);
-    let status = Command::new("qemu-img")
-        .args(["create", "-q", "-f", format])
-        .arg(&path)
-        .arg("2M")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    path
 }
 
 /// Imports a disk as one that has its role already; its file must have that digest, where one is given.
@@ -133,7 +125,7 @@ fn take_as(os: &str, file: &Path, sha256: Option<String>, store: &Store) -> Resu
 fn a_disk_is_imported_whole_sealed_and_only_once() {
     let (dir, store) = store();
     for format in ["qcow2", "vmdk", "vdi", "vhdx"] {
-        let file = disk(dir.path(), format, &format!("disk.{format}"));
+        let file = small(dir.path(), format, &format!("disk.{format}"));
         let sealed = take(&file, None, &store).expect(format);
         assert_eq!(sealed.manifest.name, "windows-server-2022+web");
         assert_eq!(sealed.manifest.key, sealed.manifest.sha256);
@@ -170,7 +162,7 @@ fn a_disk_is_imported_whole_sealed_and_only_once() {
 #[test]
 fn an_image_of_an_os_that_nobody_named_is_called_by_it_once_it_is_known() {
     let (dir, store) = store();
-    let file = disk(dir.path(), "qcow2", "disk.qcow2");
+    let file = small(dir.path(), "qcow2", "disk.qcow2");
     let cancel = CancellationToken::new();
     for _ in 0..2 {
         let unnamed = take_as(UNNAMED, &file, None, &store).unwrap();
@@ -191,7 +183,7 @@ fn an_image_of_an_os_that_nobody_named_is_called_by_it_once_it_is_known() {
 #[test]
 fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
     let (dir, store) = store();
-    let base = disk(dir.path(), "qcow2", "base.qcow2");
+    let base = small(dir.path(), "qcow2", "base.qcow2");
     let overlay = dir.path().join("overlay.qcow2");
     let status = Command::new("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
@@ -199,7 +191,7 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
         .status()
         .unwrap();
     assert!(status.success());
-    let strange = disk(dir.path(), "qed", "strange.qed");
+    let strange = small(dir.path(), "qed", "strange.qed");
     let endless = dir.path().join("endless.qcow2");
     let status = Command::new("qemu-img")
         .args(["create", "-q", "-f", "qcow2"])
@@ -212,7 +204,7 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let zero = Some("00".repeat(32));
     for (file, sha256, words) in [
-        (&overlay, None, "`overlay.qcow2` on `base.qcow2`"),
+        (&overlay, None, "`disk` on `base.qcow2`"),
         (&strange, None, "a disk of format qed"),
         (&endless, None, "a disk of 5120 GiB; at most 4096 are taken"),
         (&pipe, None, "is not a file"),
@@ -229,7 +221,7 @@ fn a_disk_that_cannot_be_taken_is_refused_and_leaves_nothing() {
 #[test]
 fn every_byte_of_a_sealed_image_is_in_its_manifest() {
     let (dir, store) = store();
-    let file = disk(dir.path(), "qcow2", "disk.qcow2");
+    let file = small(dir.path(), "qcow2", "disk.qcow2");
     let sealed = take(&file, None, &store).unwrap();
     let blocks = sealed.dir.join("blocks.sha256");
     assert!(sealed.manifest.files.contains_key("blocks.sha256"));

@@ -142,6 +142,15 @@ impl Manifest {
         self.lines.is_empty()
     }
 
+    /// Adds what another one says, which stands in that folder below this one's: its name with a slash behind it, or nothing.
+    pub fn add(&mut self, folder: &str, other: Self) {
+        let lines = other.lines.into_iter().map(|line| Line {
+            name: format!("{folder}{}", line.name),
+            ..line
+        });
+        self.lines.extend(lines);
+    }
+
     /// Whether it knows a file.
     pub fn knows(&self, name: &str) -> bool {
         self.names().any(|known| known == name)

@@ -67,8 +67,9 @@ pub fn take(
 ) -> Result<Foreign, Problem> {
     let base = name.rfind('/').map_or("", |at| &name[..=at]);
     let mut said = Vec::new();
-    let manifest = manifest_of(package, name, base, &mut said)?;
+    let (manifest, files) = manifest_of(package, name, base, &mut said)?;
     let mut taking = Taking::new(package, base, &manifest, into, stop);
+    taking.saw(files);
     let bytes = taking.read(name, descriptor::LIMIT)?;
     let read = descriptor::read(name, &bytes, wanted)?;
     if !manifest.is_empty() && !manifest.knows(&name[base.len()..]) {
@@ -112,13 +113,14 @@ pub fn take(
     })
 }
 
-/// The manifest beside a descriptor: the one of its name, else the only one.
+/// What the manifests say: the one of the descriptor's name, and, where all belongs to one appliance, every other beside it or
+/// below. A file must fit each that knows it.
 fn manifest_of(
     package: &Package,
     name: &str,
     base: &str,
     said: &mut Vec<String>,
-) -> Result<Manifest, Problem> {
+) -> Result<(Manifest, Vec<String>), Problem> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let names = package.names();
     let beside = |end: &str| -> Vec<&str> {
@@ -129,46 +131,45 @@ fn manifest_of(
         };
         let all = names.iter().copied().filter(|there| ends_with(there, end));
         // In a folder another appliance's may lie beside it.
-        let mut found: Vec<&str> = all
-            .filter(|there| own(there) || (package.is_whole() && there.starts_with(base)))
-            .collect();
-        if found.iter().any(|there| own(there)) {
-            found.retain(|there| own(there));
-        }
-        found
+        all.filter(|there| own(there) || (package.is_whole() && there.starts_with(base)))
+            .collect()
     };
     let signed = beside(".cert");
     if !signed.is_empty() {
-        said.push(format!("its signature is not checked: {}", listed(signed)));
+        said.push(format!(
+            "its signature is not checked: {}",
+            listed(signed.iter().copied())
+        ));
     }
+    let mut manifest = Manifest::default();
     let found = beside(".mf");
-    let chosen = match found[..] {
-        [one] => one,
-        [] => {
-            said.push(
-                "it has no manifest, so that nothing but its own structure says whether it is whole"
-                    .to_owned(),
-            );
-            return Ok(Manifest::default());
+    for chosen in &found {
+        let part = package.find(chosen)?.ok_or_else(|| Problem::Absent {
+            file: shown(chosen),
+            by: "the archive".to_owned(),
+        })?;
+        let bytes = part.bytes(chosen, manifest::LIMIT)?;
+        let read = manifest::read(&bytes).map_err(|strange| Problem::ManifestLine {
+            file: shown(chosen),
+            line: strange.line,
+            text: strange.text,
+        })?;
+        if read.is_empty() {
+            said.push(format!(
+                "its manifest {} lists nothing, and so nothing was compared with it",
+                shown(chosen)
+            ));
         }
-        [_, _, ..] => {
-            return Err(Problem::Several {
-                what: "manifests",
-                names: listed(found),
-                remedy: "export it once more; it is not told which of them counts",
-            });
-        }
-    };
-    let part = package.find(chosen)?.ok_or_else(|| Problem::Absent {
-        file: shown(chosen),
-        by: "the archive".to_owned(),
-    })?;
-    let bytes = part.bytes(chosen, manifest::LIMIT)?;
-    manifest::read(&bytes).map_err(|strange| Problem::ManifestLine {
-        file: shown(chosen),
-        line: strange.line,
-        text: strange.text,
-    })
+        let below = chosen.get(base.len()..).unwrap_or_default();
+        manifest.add(below.rfind('/').map_or("", |at| &below[..=at]), read);
+    }
+    if found.is_empty() {
+        said.push(
+            "it has no manifest, so that nothing but its own structure says whether it is whole".to_owned(),
+        );
+    }
+    let seen = found.into_iter().chain(signed);
+    Ok((manifest, seen.map(str::to_owned).collect()))
 }
 
 /// Takes the content of one disk.

@@ -2,7 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use crate::image::store::{Lock, Store, Work};
 use crate::model::hardware::Firmware;
 use crate::port::Domains;
 
-/// What the store's locks and logs call this.
+/// What the store's locks call this.
 const KEY: &str = "domain";
 /// Bytes of memory that a program may take that looks at a disk.
 const MEMORY: u64 = 2 << 30;
@@ -61,7 +61,7 @@ struct Shop {
     runner: Runner,
 }
 
-/// Takes a domain over. It is as it was, and in the store is its image or nothing of it but a log.
+/// Takes a domain over. It is as it was, and in the store is its image or nothing of it.
 pub async fn take(
     host: &dyn Domains,
     wish: &Wish,
@@ -102,7 +102,7 @@ fn open(name: &str, store: &Store, cancel: &CancellationToken) -> Result<Shop, B
         .mode(0o700)
         .create(&confined.folder)
         .map_err(in_store)?;
-    let runner = Runner::new(&store.log(name, KEY), cancel, Dialect::default()).map_err(in_store)?;
+    let runner = Runner::passing(work.dir(), cancel, Dialect::default()).map_err(in_store)?;
     Ok(Shop {
         _lock: lock,
         _work: work,
@@ -122,8 +122,6 @@ fn make(
     let machine = whole(fetched, &shop.runner, &shop.confined)?;
     let made = seal(machine.clone(), wish, store, progress, cancel)?;
     let sealed = made.sealed;
-    let log = store.log(&sealed.manifest.name, KEY);
-    std::fs::remove_file(&log).map_err(|error| BuildError::of_io("remove the log", &log, error))?;
     let said = made.said;
     Ok(Taken {
         sealed,
@@ -156,19 +154,9 @@ fn seal(
                 .map(|nvram| (nvram.clone(), "NVRAM".to_owned())),
         )
         .collect();
-    let named = |path: PathBuf| {
-        let found = known.iter().find(|(file, _)| *file == path);
-        found.map_or(path, |(_, name)| format!("domain {}, {name}", wish.domain).into())
+    let named = |path: &Path| {
+        let (_, name) = known.iter().find(|(file, _)| file == path)?;
+        Some(format!("domain {}, {name}", wish.domain).into())
     };
-    import(&wanted, machine, store, progress, cancel).map_err(|error| match error {
-        BuildError::Unfit { path, problem } => BuildError::Unfit {
-            path: named(path),
-            problem,
-        },
-        BuildError::Disk { path, flaw } => BuildError::Disk {
-            path: named(path),
-            flaw,
-        },
-        other => other,
-    })
+    import(&wanted, machine, store, progress, cancel).map_err(|error| error.named(named))
 }

@@ -2,6 +2,7 @@
 
 use roxmltree::Node;
 
+use crate::image::board::board;
 use crate::image::domain_xml::error::DomainXmlError;
 use crate::image::domain_xml::xml::{child, children, of_child, quoted, text, text_of};
 use crate::input::names::is_name;
@@ -26,27 +27,18 @@ pub fn machine(os: Node<'_, '_>, said: &mut Vec<String>) -> Result<Machine, Doma
             return Err(DomainXmlError::OtherMachine(other));
         }
     }
-    // Names have the version of QEMU behind them, or that of a distribution.
-    Ok(match kind.attribute("machine") {
-        None => Machine::Pc,
-        Some(name) if name == "q35" || name.starts_with("pc-q35-") => Machine::Q35,
-        Some(name) if name == "pc" || name.starts_with("pc-i440fx-") || is_old_pc(name) => Machine::Pc,
-        Some(name) => {
-            said.push(format!(
-                "its machine type {} is not known; clones are q35",
-                quoted(name)
-            ));
-            Machine::Q35
-        }
-    })
-}
-
-/// `pc-0.12`, `pc-1.3`, `rhel6.6.0`: before there was a name for the chipset.
-fn is_old_pc(name: &str) -> bool {
-    ["pc-", "rhel"]
-        .into_iter()
-        .filter_map(|before| name.strip_prefix(before))
-        .any(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+    let Some(name) = kind.attribute("machine") else {
+        return Ok(Machine::Pc);
+    };
+    let Some((board, other)) = board(name, &quoted(name)) else {
+        said.push(format!(
+            "its machine type {} is not known; clones are q35",
+            quoted(name)
+        ));
+        return Ok(Machine::Q35);
+    };
+    said.extend(other);
+    Ok(board)
 }
 
 /// Its CPU, where it is one by name; that is said, since not every host has it.

@@ -27,6 +27,9 @@ pub enum Flaw {
     /// It is a link of a chain, the newest first; with the name that the last one leans on.
     #[error("holds only what changed since an older disk; the chain is {}, the newest first", chain(.0))]
     Chain(Vec<String>),
+    /// It is a link of a chain of a format whose links are not joined here; with what it leans on, in words.
+    #[error("holds only what changed since an older disk, {0}")]
+    Leans(String),
     /// It names a file or a server that is not its own.
     #[error("names {}, {why}; nothing was read there", name(file))]
     Outside {
@@ -38,6 +41,12 @@ pub enum Flaw {
     /// Its parts contradict each other.
     #[error("is damaged: {0}")]
     Damaged(String),
+    /// Its packer does not unpack it.
+    #[error("is damaged: it does not unpack: {0}")]
+    Packed(String),
+    /// A machine is to begin from it, and there is nothing on it.
+    #[error("has nothing on it that a firmware could start: it is blank")]
+    Blank,
     /// It is nothing that a disk would be.
     #[error("is no disk: it has no partition table, no file system and no boot sector")]
     Garbage,
@@ -93,16 +102,22 @@ impl Flaw {
                  or VMware's or VirtualBox's own command for it; patchgate asks for no keys",
             ),
             Self::Chain(_) => Some(
-                "`--flatten` joins the links of a qcow2 on a copy; of any other format, remove the snapshots or checkpoints where it comes from, or \
-                 make one disk of the links with `qemu-img convert -O qcow2`",
+                "`--flatten` joins the links on a copy; or remove its snapshots where it comes from, and copy it then",
+            ),
+            Self::Leans(_) => Some(
+                "remove its snapshots or checkpoints where it comes from, and copy it then; or make one disk of the links there",
             ),
             Self::Outside { .. } => Some(
                 "if that is a part of the disk, put it beside the disk, or make one whole disk first with \
                  `qemu-img convert -O qcow2`",
             ),
             Self::Damaged(_) => {
-                Some("repair a copy of it (`qemu-img check -r all`), or export it anew from where it runs")
+                Some("copy or export it anew from where it runs; nothing of it is taken as it is")
             }
+            Self::Packed(_) => Some("copy it anew, or pack it anew from what it was made of"),
+            Self::Blank => Some(
+                "name the disk that the machine begins from first, and its others with --disk: those may be blank",
+            ),
             Self::Garbage => Some(
                 "see whether it is the right file, whether it was copied whole, and whether it is encrypted or packed in another way",
             ),

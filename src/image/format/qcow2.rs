@@ -5,6 +5,7 @@ pub mod head;
 
 pub use head::{Header, header};
 
+use crate::image::format::apart::{Each, Part, apart};
 use crate::image::format::flaw::{Flaw, name};
 use crate::image::format::qcow2::head::{L1_OFFSET, L2_OFFSET};
 use crate::image::format::read::{Source, be16, be32, be64, block, entries, within};
@@ -23,10 +24,16 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
         });
     }
     if header.corrupt {
-        return Err(Flaw::Damaged("QEMU has marked it as corrupt".into()));
+        return Err(Flaw::Damaged(
+            "QEMU has marked it as corrupt; `qemu-img check -r all` on a copy of it says whether that can be mended".into(),
+        ));
     }
-    refcounts(source, &header)?;
-    let holds = clusters(source, &header)?;
+    // What its snapshots have may be the present state's too, and is not looked at.
+    let holds = apart(header.cluster(), |each| {
+        each(Part::own("its header", 0, 1))?;
+        refcounts(source, &header, each)?;
+        clusters(source, &header, each)
+    })?;
     let mut said = Vec::new();
     let names = snapshots(source, &header)?;
     if header.snapshots > 0 {
@@ -52,27 +59,33 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
 }
 
 /// Holds that the tables of reference counts are there: a file that was cut lacks its newest ones.
-fn refcounts(source: &dyn Source, header: &Header) -> Result<(), Flaw> {
+fn refcounts(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<(), Flaw> {
     let cluster = header.cluster();
     let count = u64::from(header.refcount_clusters).saturating_mul(cluster) / 8;
     // QEMU takes 8 MiB of them at most.
     if count > 1 << 20 {
         return Err(Flaw::Damaged("its table of reference counts is endless".into()));
     }
+    let what = "its table of reference counts";
+    within(source, what, header.refcount_offset, count * 8)?;
+    each(Part::own(what, header.refcount_offset, count * 8))?;
     entries::<8>(
         source,
-        "its table of reference counts",
+        what,
         header.refcount_offset,
         count,
         &mut |_, entry| match u64::from_be_bytes(entry) & !0x1ff {
             0 => Ok(()),
-            at => within(source, "its reference counts", at, cluster),
+            at => {
+                within(source, "its reference counts", at, cluster)?;
+                each(Part::own("its reference counts", at, cluster))
+            }
         },
     )
 }
 
 /// Walks every table of clusters; gives the bytes of the guest's disk that are somewhere.
-fn clusters(source: &dyn Source, header: &Header) -> Result<u64, Flaw> {
+fn clusters(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<u64, Flaw> {
     let span = header.cluster().saturating_mul(header.per_table());
     let needed = header.size.div_ceil(span);
     if u64::from(header.l1_size) < needed {
@@ -80,31 +93,26 @@ fn clusters(source: &dyn Source, header: &Header) -> Result<u64, Flaw> {
             "its first table has fewer entries than the disk takes".into(),
         ));
     }
-    // Each table is named once, so all of them are no longer than the file. That is also what ends this.
-    let mut budget = source.size();
+    let what = "its first table";
+    within(source, what, header.l1_offset, needed * 8)?;
+    each(Part::own(what, header.l1_offset, needed * 8))?;
     let mut holds: u64 = 0;
-    entries::<8>(
-        source,
-        "its first table",
-        header.l1_offset,
-        needed,
-        &mut |number, entry| {
-            let at = u64::from_be_bytes(entry) & L1_OFFSET;
-            if at == 0 {
-                return Ok(());
-            }
-            budget = budget.checked_sub(header.cluster()).ok_or_else(|| {
-                Flaw::Damaged("several parts of its first table lead to the same place".into())
-            })?;
-            holds = holds.saturating_add(second(source, header, at, number * span)?);
-            Ok(())
-        },
-    )?;
+    entries::<8>(source, what, header.l1_offset, needed, &mut |number, entry| {
+        let at = u64::from_be_bytes(entry) & L1_OFFSET;
+        if at == 0 {
+            return Ok(());
+        }
+        within(source, "its tables", at, header.cluster())?;
+        // None is there twice, so all of them are no longer than the file. That is also what ends this.
+        each(Part::own("one of its second tables", at, header.cluster()))?;
+        holds = holds.saturating_add(second(source, header, at, number * span, each)?);
+        Ok(())
+    })?;
     Ok(holds.min(header.size))
 }
 
 /// Walks a second table, that of the clusters from the guest's byte `first` on.
-fn second(source: &dyn Source, header: &Header, at: u64, first: u64) -> Result<u64, Flaw> {
+fn second(source: &dyn Source, header: &Header, at: u64, first: u64, each: Each<'_>) -> Result<u64, Flaw> {
     let cluster = header.cluster();
     let length = usize::try_from(cluster).unwrap_or(0);
     let table = block(source, "its tables", at, length)?;
@@ -121,6 +129,10 @@ fn second(source: &dyn Source, header: &Header, at: u64, first: u64) -> Result<u
             let (start, sectors) = header.compressed(place);
             // The last sector need not be there whole.
             within(source, "its data", start & !511, sectors * 512 + 1)?;
+            each(Part {
+                packed: true,
+                ..Part::guest(guest, start, sectors * 512 + 1)
+            })?;
             holds += left;
             continue;
         }
@@ -134,13 +146,19 @@ fn second(source: &dyn Source, header: &Header, at: u64, first: u64) -> Result<u
             left
         };
         let start = place & L2_OFFSET;
-        if start == 0 || needs == 0 {
+        if start == 0 {
+            continue;
+        }
+        if needs == 0 {
+            // It reads as zeros, and has its place nevertheless.
+            each(Part::guest(guest, start, cluster))?;
             continue;
         }
         if !start.is_multiple_of(cluster) {
             return Err(Flaw::Damaged(format!("a cluster of it is at byte {start}")));
         }
         within(source, "its data", start, needs)?;
+        each(Part::guest(guest, start, cluster))?;
         holds += needs;
     }
     Ok(holds)

@@ -195,7 +195,7 @@ mod tests {
         let store = with_entries(empty(4096), &gpt, 512, &loaders).expect("there is room");
         let mut found = Vec::new();
         walk(&store, &mut |name, data| {
-            found.push((name.to_owned(), data.to_owned()))
+            found.push((name.to_owned(), data.to_owned()));
         })
         .expect("a store");
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,11 +1,13 @@
 //! VirtualBox's disks (VDI 1.1; VirtualBox's `VDICore.h`, QEMU's `block/vdi.c`).
 
+use crate::image::format::apart::{Part, apart};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::read::{Source, block, entries, guid, le32, le64, within};
 use crate::image::format::shape::Shape;
 
 const SIGNATURE: u32 = 0xbeda_107f;
 const HEADER: usize = 512;
+const SECTOR: u64 = 512;
 /// The only size of blocks that VirtualBox writes and QEMU reads, in bytes.
 const BLOCK: u32 = 1 << 20;
 /// What stands for a block that is nowhere, or all zeros.
@@ -40,10 +42,7 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
     // The UUIDs of the link before it and of its parent.
     let leans = [guid(&head, 424), guid(&head, 440)] != [[0; 16]; 2];
     if leans || matches!(kind, 3 | 4) {
-        return Err(Flaw::Chain(vec![
-            "this".into(),
-            "a disk that VirtualBox knows by a UUID".into(),
-        ]));
+        return Err(Flaw::Leans("which VirtualBox knows by its UUID".into()));
     }
     if !matches!(kind, 1 | 2) {
         return Err(Flaw::Unknown(format!("is a VDI of the unknown kind {kind}")));
@@ -58,6 +57,11 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
     if sector != 512 || le32(&head, 376) != BLOCK || le32(&head, 380) != 0 {
         return Err(Flaw::Unknown(
             "is a VDI with blocks of another size than 1 MiB, which QEMU cannot read".into(),
+        ));
+    }
+    if [found.map, found.data].iter().any(|at| at % 512 != 0) {
+        return Err(Flaw::Damaged(
+            "its map or its blocks begin within a sector".into(),
         ));
     }
     if found.size == 0 {
@@ -76,29 +80,26 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     let head = header(source)?;
     let length = u64::from(BLOCK);
     let used = head.size.div_ceil(length);
-    let mut holds: u64 = 0;
-    within(
-        source,
-        "its block map",
-        u64::from(head.map),
-        u64::from(head.blocks) * 4,
-    )?;
-    entries::<4>(
-        source,
-        "its block map",
-        u64::from(head.map),
-        used,
-        &mut |number, entry| {
+    let (what, map) = ("its block map", u64::from(head.map));
+    within(source, what, map, u64::from(head.blocks) * 4)?;
+    let holds = apart(SECTOR, |each| {
+        let mut holds: u64 = 0;
+        each(Part::own("its header", 0, SECTOR))?;
+        each(Part::own(what, map, u64::from(head.blocks) * 4))?;
+        entries::<4>(source, what, map, used, &mut |number, entry| {
             let place = u32::from_le_bytes(entry);
             if place >= NOWHERE {
                 return Ok(());
             }
-            let needs = (head.size - number * length).min(length);
+            let guest = number * length;
+            let needs = (head.size - guest).min(length);
             holds += needs;
             let at = u64::from(head.data) + u64::from(place) * length;
-            within(source, &format!("its block {number}"), at, needs)
-        },
-    )?;
+            within(source, &format!("its block {number}"), at, needs)?;
+            each(Part::guest(guest, at, needs))
+        })?;
+        Ok(holds)
+    })?;
     Ok(Shape {
         size: head.size,
         holds,
@@ -145,13 +146,34 @@ mod tests {
     }
 
     #[test]
+    fn blocks_in_one_place_are_found_and_named() {
+        let flaw = |map: &[u32], data: u32| {
+            let mut bytes = disk(map, 2 << 20, 3 << 20);
+            bytes[344..348].copy_from_slice(&data.to_le_bytes());
+            whole(&bytes).expect_err("refused").to_string()
+        };
+        let told = flaw(&[1, 1], 4096);
+        assert!(
+            told.contains("byte 0 of the disk and byte 1048576 of the disk are in one place, byte 1052672"),
+            "{told}"
+        );
+        let told = flaw(&[u32::MAX, 0], 1024);
+        assert!(
+            told.contains("its block map and byte 1048576 of the disk are in one place, byte 1024 of"),
+            "{told}"
+        );
+        assert!(flaw(&[0, 1], 4097).contains("within a sector"));
+        assert!(whole(&disk(&[1, 0], 2 << 20, 3 << 20)).is_ok());
+    }
+
+    #[test]
     fn a_link_of_a_chain_and_an_unknown_kind_are_refused() {
         let good = disk(&[u32::MAX], 512, 4096);
         for (at, value, chain) in [(76, 4_u32, true), (76, 9, false), (440, 7, true), (424, 7, true)] {
             let mut bytes = good.clone();
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
             let flaw = whole(&bytes).expect_err("refused");
-            assert_eq!(matches!(flaw, Flaw::Chain(_)), chain, "{at}: {flaw}");
+            assert_eq!(matches!(flaw, Flaw::Leans(_)), chain, "{at}: {flaw}");
         }
     }
 }

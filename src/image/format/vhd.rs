@@ -1,7 +1,8 @@
 //! Virtual PC's disks ("Virtual Hard Disk Image Format Specification" 1.0): a fixed one is the guest's bytes with a footer behind
 //! them, a dynamic one has its blocks wherever they came to be.
 
-use crate::image::format::flaw::Flaw;
+use crate::image::format::apart::{Part, apart};
+use crate::image::format::flaw::{Flaw, name};
 use crate::image::format::read::{Source, be32, be64, block, entries, within};
 use crate::image::format::shape::Shape;
 
@@ -23,7 +24,8 @@ pub struct Footer {
     dynamic: u64,
 }
 
-/// Whether a file is one: at its end, or at its beginning.
+/// Whether a file is one: at its end, or at its beginning. One with a damaged footer is one as well: taken as the guest's bytes, it would
+/// be a disk that ends with that footer. Whoever has such a disk says that it is raw.
 pub fn is(source: &dyn Source) -> Result<bool, Flaw> {
     if source.size() < FOOTER as u64 {
         return Ok(false);
@@ -31,7 +33,7 @@ pub fn is(source: &dyn Source) -> Result<bool, Flaw> {
     let last = source.size() - FOOTER as u64;
     for at in [0, last] {
         let found = block(source, "its footer", at, FOOTER)?;
-        if found.starts_with(COOKIE) && (at == 0 || sums(&found, 64)) {
+        if found.starts_with(COOKIE) {
             return Ok(true);
         }
     }
@@ -49,7 +51,10 @@ fn sums(bytes: &[u8], at: usize) -> bool {
 pub fn footer(source: &dyn Source) -> Result<Footer, Flaw> {
     let last = source.size().saturating_sub(FOOTER as u64);
     let found = block(source, "its footer", last, FOOTER)?;
-    if !found.starts_with(COOKIE) || !sums(&found, 64) {
+    if found.starts_with(COOKIE) && !sums(&found, 64) {
+        return Err(Flaw::Damaged("its footer is not what its checksum says".into()));
+    }
+    if !found.starts_with(COOKIE) {
         return Err(Flaw::Cut {
             what: "its footer".into(),
             needs: source.size() + 1,
@@ -59,7 +64,7 @@ pub fn footer(source: &dyn Source) -> Result<Footer, Flaw> {
     let fixed = match be32(&found, 60) {
         2 => true,
         3 => false,
-        4 => return Err(Flaw::Chain(vec!["this".into(), parent(source, &found)])),
+        4 => return Err(Flaw::Leans(parent(source, &found))),
         kind => return Err(Flaw::Unknown(format!("is a VHD of the unknown kind {kind}"))),
     };
     let footer = Footer {
@@ -87,9 +92,9 @@ fn parent(source: &dyn Source, footer: &[u8]) -> String {
         .take_while(|&unit| unit != 0)
         .collect();
     if units.is_empty() {
-        "another disk".into()
+        "of a name that is not there".into()
     } else {
-        String::from_utf16_lossy(&units)
+        name(&String::from_utf16_lossy(&units))
     }
 }
 
@@ -134,20 +139,29 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     }
     // Before each block stands a bitmap of its sectors, padded to a sector.
     let bitmap = (length / SECTOR).div_ceil(8).next_multiple_of(SECTOR);
-    let mut holds = 0;
-    within(source, "its block table", table, u64::from(count) * 4)?;
-    entries::<4>(source, "its block table", table, used, &mut |number, entry| {
-        let place = u32::from_be_bytes(entry);
-        if place == NOWHERE {
-            return Ok(());
-        }
-        let needs = (footer.size - number * length).min(length);
-        holds += needs;
-        let end = u64::from(place) * SECTOR + bitmap + needs;
-        if end > data {
-            return Err(beyond(format!("its block {number}"), end));
-        }
-        Ok(())
+    let what = "its block table";
+    within(source, what, table, u64::from(count) * 4)?;
+    let holds = apart(SECTOR, |each| {
+        let mut holds = 0;
+        each(Part::own("the copy of its footer", 0, SECTOR))?;
+        each(Part::own("its header", footer.dynamic, 1024))?;
+        each(Part::own(what, table, u64::from(count) * 4))?;
+        entries::<4>(source, what, table, used, &mut |number, entry| {
+            let place = u32::from_be_bytes(entry);
+            if place == NOWHERE {
+                return Ok(());
+            }
+            let guest = number * length;
+            let needs = (footer.size - guest).min(length);
+            holds += needs;
+            let at = u64::from(place) * SECTOR;
+            let end = at + bitmap + needs;
+            if end > data {
+                return Err(beyond(format!("its block {number}"), end));
+            }
+            each(Part::guest(guest, at, bitmap + needs))
+        })?;
+        Ok(holds)
     })?;
     Ok(shape(holds))
 }
@@ -214,10 +228,10 @@ mod tests {
         let mut short = vec![1; 512];
         short.extend(footer_of(2, 1024));
         assert!(matches!(whole(&short), Err(Flaw::Cut { .. })));
-        // A footer that does not add up is the guest's own bytes.
         let at = bytes.len() - 1;
         bytes[at] ^= 1;
-        assert_eq!(is(&bytes), Ok(false));
+        assert_eq!(is(&bytes), Ok(true));
+        assert!(matches!(whole(&bytes), Err(Flaw::Damaged(_))));
     }
 
     #[test]
@@ -241,15 +255,38 @@ mod tests {
     }
 
     #[test]
+    fn blocks_in_one_place_are_found_and_named() {
+        for (table, told) in [
+            (
+                [4, 4],
+                "byte 0 of the disk and byte 4096 of the disk are in one place, byte 2048 of the file",
+            ),
+            (
+                [8, 4],
+                "byte 0 of the disk and byte 4096 of the disk are in one place, byte 2048 of the file",
+            ),
+            (
+                [3, NOWHERE],
+                "its block table and byte 0 of the disk are in one place, byte 1536 of the file",
+            ),
+            (
+                [0, NOWHERE],
+                "the copy of its footer and byte 0 of the disk are in one place, byte 0 of the file",
+            ),
+        ] {
+            let flaw = whole(&dynamic(&table, 8192, 3 * 4608));
+            assert_eq!(flaw, Err(Flaw::Damaged(told.into())), "{table:?}");
+        }
+        assert!(whole(&dynamic(&[4, 13], 8192, 2 * 4608)).is_ok());
+    }
+
+    #[test]
     fn a_difference_names_its_parent() {
         let mut bytes = dynamic(&[NOWHERE], 4096, 0);
         let name: Vec<u8> = "base.vhd".encode_utf16().flat_map(u16::to_be_bytes).collect();
         bytes[512 + 64..512 + 64 + name.len()].copy_from_slice(&name);
         let end = bytes.len() - FOOTER;
         bytes[end..].copy_from_slice(&footer_of(4, 4096));
-        assert_eq!(
-            whole(&bytes),
-            Err(Flaw::Chain(vec!["this".into(), "base.vhd".into()]))
-        );
+        assert_eq!(whole(&bytes), Err(Flaw::Leans("`base.vhd`".into())));
     }
 }

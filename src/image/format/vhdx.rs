@@ -1,5 +1,6 @@
 //! Hyper-V's disks ([MS-VHDX] 2.0, <https://learn.microsoft.com/openspecs/windows_protocols/ms-vhdx>).
 
+use crate::image::format::apart::{Part, apart};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::read::{CRC32C, Source, block, crc32, entries, guid, le16, le32, le64, within};
 use crate::image::format::shape::Shape;
@@ -37,6 +38,8 @@ const PARTLY: u64 = 7;
 pub struct Header {
     /// Whether its log has something that is not in its place yet.
     pub log: bool,
+    /// Where that is, and its length in bytes.
+    pub log_place: (u64, u64),
 }
 
 /// A region of the file.
@@ -68,10 +71,9 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
         return Err(Flaw::Unknown(format!("is a VHDX of version {}", le16(&head, 66))));
     }
     let log = guid(&head, 48) != [0; 16];
-    if log {
-        within(source, "its log", le64(&head, 72), u64::from(le32(&head, 68)))?;
-    }
-    Ok(Header { log })
+    let log_place = (le64(&head, 72), u64::from(le32(&head, 68)));
+    within(source, "its log", log_place.0, log_place.1)?;
+    Ok(Header { log, log_place })
 }
 
 /// Whether the checksum at byte 4 is right; it is counted as zero itself.
@@ -174,14 +176,11 @@ fn metadata(source: &dyn Source, region: Region) -> Result<Metadata, Flaw> {
 
 /// Looks at its whole block table; with something in its log that is not what will count.
 pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
-    header(source)?;
+    let head = header(source)?;
     let (bat, region) = regions(source)?;
     let about = metadata(source, region)?;
     if about.parent {
-        return Err(Flaw::Chain(vec![
-            "this".into(),
-            "the disk that Hyper-V made a checkpoint of".into(),
-        ]));
+        return Err(Flaw::Leans("that which Hyper-V made a checkpoint of".into()));
     }
     // Behind so many blocks stands an entry for a bitmap of their sectors.
     let ratio = ((1 << 23) * u64::from(about.sector) / about.block).max(1);
@@ -192,24 +191,35 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
             "its table has fewer blocks than the disk takes".into(),
         ));
     }
-    let mut holds = 0;
-    entries::<8>(source, "its block table", bat.at, count, &mut |number, entry| {
-        if number % (ratio + 1) == ratio {
-            return Ok(());
-        }
-        let entry = u64::from_le_bytes(entry);
-        let number = number - number / (ratio + 1);
-        match entry & 7 {
-            PRESENT => {
-                let needs = about.size.saturating_sub(number * about.block).min(about.block);
-                holds += needs;
-                within(source, &format!("its block {number}"), entry & !(MIB - 1), needs)
+    let what = "its block table";
+    let holds = apart(MIB, |each| {
+        let mut holds = 0;
+        each(Part::own("its header", 0, MIB))?;
+        each(Part::own("its log", head.log_place.0, head.log_place.1))?;
+        each(Part::own(what, bat.at, bat.length))?;
+        each(Part::own("its metadata", region.at, region.length))?;
+        entries::<8>(source, what, bat.at, count, &mut |number, entry| {
+            if number % (ratio + 1) == ratio {
+                return Ok(());
             }
-            PARTLY => Err(Flaw::Damaged(format!(
-                "its block {number} is in part in a parent that it has not"
-            ))),
-            _ => Ok(()),
-        }
+            let entry = u64::from_le_bytes(entry);
+            let number = number - number / (ratio + 1);
+            match entry & 7 {
+                PRESENT => {
+                    let guest = number * about.block;
+                    let needs = about.size.saturating_sub(guest).min(about.block);
+                    holds += needs;
+                    let at = entry & !(MIB - 1);
+                    within(source, &format!("its block {number}"), at, needs)?;
+                    each(Part::guest(guest, at, needs))
+                }
+                PARTLY => Err(Flaw::Damaged(format!(
+                    "its block {number} is in part in a parent that it has not"
+                ))),
+                _ => Ok(()),
+            }
+        })?;
+        Ok(holds)
     })?;
     Ok(Shape {
         size: about.size,
@@ -293,16 +303,40 @@ mod tests {
     }
 
     #[test]
+    fn blocks_in_one_place_are_found_and_named() {
+        let size = 2 << 20;
+        for (bat, told) in [
+            (
+                [3, 3],
+                "byte 0 of the disk and byte 1048576 of the disk are in one place, byte 3145728 of the file",
+            ),
+            (
+                [2, 3],
+                "its metadata and byte 0 of the disk are in one place, byte 2097152 of the file",
+            ),
+            (
+                [4, 0],
+                "its header and byte 1048576 of the disk are in one place, byte 0 of the file",
+            ),
+        ] {
+            let disk = disk(&bat.map(|at: u64| (at << 20) | PRESENT), size, 2 << 20);
+            assert_eq!(whole(&disk), Err(Flaw::Damaged(told.into())), "{bat:?}");
+        }
+        let apart = disk(&[(4 << 20) | PRESENT, (3 << 20) | PRESENT], size, 2 << 20);
+        assert!(whole(&apart).is_ok());
+    }
+
+    #[test]
     fn a_parent_and_a_log_are_found_and_damage_is_told() {
         let good = disk(&[0], 512, 0);
-        assert_eq!(header(&good), Ok(Header { log: false }));
+        assert_eq!(header(&good).map(|head| head.log), Ok(false));
         let mut child = good.clone();
         put(&mut child, (2 << 20) + 65540, &2_u32.to_le_bytes());
-        assert!(matches!(whole(&child), Err(Flaw::Chain(_))));
+        assert!(matches!(whole(&child), Err(Flaw::Leans(_))));
         let mut logged = good.clone();
         put(&mut logged, (128 << 10) + 48, &[7; 16]);
         sign(&mut logged, 128 << 10, 4096);
-        assert_eq!(header(&logged), Ok(Header { log: true }));
+        assert_eq!(header(&logged).map(|head| head.log), Ok(true));
         let mut bad = good.clone();
         bad[(64 << 10) + 100] = 1;
         assert!(header(&bad).is_ok(), "the other one is whole");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::image::foreign::Format;
+use crate::image::foreign::{ForeignDisk, Format};
 use crate::image::format::detect::{Content, detect};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::{self, Header};
@@ -107,6 +107,31 @@ pub fn below(top: &Path, opened: &Opened, header: &Header, named: &[PathBuf]) ->
     Ok(links)
 }
 
+/// The disks of a machine without those that were named as links of another one's chain; the first is always a disk.
+pub fn without_links(disks: Vec<ForeignDisk>, named: &[PathBuf]) -> Vec<ForeignDisk> {
+    let mut links = BTreeSet::new();
+    for disk in &disks {
+        // What is wrong with one is told when it is taken.
+        if let Ok(opened) = Opened::at(&disk.file)
+            && detect(&opened, disk.format) == Ok(Content::Disk(Format::Qcow2))
+            && let Ok(header) = qcow2::header(&opened)
+            && let Ok(chain) = below(&disk.file, &opened, &header, named)
+        {
+            links.extend(chain.iter().filter_map(|link| link.file.id().ok()));
+        }
+    }
+    let is_link = |disk: &ForeignDisk| {
+        let id = Opened::at(&disk.file).ok().and_then(|opened| opened.id().ok());
+        id.is_some_and(|id| links.contains(&id))
+    };
+    let mut disks = disks.into_iter();
+    let first = disks.next();
+    first
+        .into_iter()
+        .chain(disks.filter(|disk| !is_link(disk)))
+        .collect()
+}
+
 /// A name out of a file.
 fn shown(name: &str) -> String {
     crate::image::format::flaw::name(name)
@@ -175,14 +200,37 @@ fn why(error: &FileError) -> String {
 pub fn extents(top: &Path, extents: &[Extent]) -> Result<BTreeMap<String, (PathBuf, Opened)>, Flaw> {
     let mut files = BTreeMap::new();
     let at = fs::canonicalize(top).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+    // By file: where in it an extent begins and ends, and from which byte of the disk on it is.
+    let mut runs: Vec<(PathBuf, u64, u64, u64)> = Vec::new();
+    let mut guest: u64 = 0;
     for extent in extents {
-        let (Place::Flat(name, _) | Place::Sparse(name)) = &extent.place else {
-            continue;
+        let length = extent.sectors.saturating_mul(512);
+        let begins = guest;
+        guest = guest.saturating_add(length);
+        let (name, first, end) = match &extent.place {
+            Place::Flat(name, first) => (name, *first, first.saturating_add(length)),
+            Place::Sparse(name) => (name, 0, u64::MAX),
+            Place::Zero => continue,
         };
         if !files.contains_key(name) {
             let found =
                 beneath(&folder_of(&at), Path::new(name)).map_err(|error| outside(name, why(&error)))?;
             files.insert(name.clone(), found);
+        }
+        if let Some((path, _)) = files.get(name) {
+            runs.push((path.clone(), first, end, begins));
+        }
+    }
+    runs.sort();
+    for pair in runs.windows(2) {
+        if pair[0].0 == pair[1].0 && pair[1].1 < pair[0].2 {
+            return Err(Flaw::Damaged(format!(
+                "byte {} of the disk and byte {} of the disk are in one place, byte {} of {}",
+                pair[0].3,
+                pair[1].3,
+                pair[1].1,
+                shown(&name_of(&pair[1].0))
+            )));
         }
     }
     Ok(files)

@@ -25,7 +25,7 @@ const MOST: u64 = 64 << 20;
 
 /// Takes a store of variables, raw or qcow2, as a raw file; whether it is one at all.
 pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<bool, BuildError> {
-    let unfit = |flaw| BuildError::Disk {
+    let unfit = |flaw| BuildError::Variables {
         path: path.to_owned(),
         flaw,
     };

@@ -1,7 +1,7 @@
 //! The private copies of a disk's files, each looked at whole.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ pub fn gather(
         path: disk.file.clone(),
         problem: error.to_string(),
     })?;
-    early(&disk.file, &opened, disk.format, asked).map_err(unfit)?;
+    early(disk, &opened, asked).map_err(unfit)?;
     let packed = match detect(&opened, disk.format).map_err(unfit)? {
         Content::Packed(packing) => Some(packing),
         Content::Disk(_) | Content::Description => None,
@@ -86,9 +86,10 @@ pub fn gather(
     if let (Some(expected), Some(found)) = (asked.sha256, found)
         && !found.eq_ignore_ascii_case(expected)
     {
-        return Err(BuildError::Unfit {
+        return Err(BuildError::OtherFile {
             path: disk.file.clone(),
-            problem: format!("its SHA-256 is {found}, not {expected}"),
+            expected: expected.to_owned(),
+            found,
         });
     }
     // All that follows is of the copies, whatever becomes of the files meanwhile.
@@ -106,11 +107,11 @@ pub fn gather(
 }
 
 /// Refuses what could never be taken, before anything is copied.
-fn early(path: &Path, opened: &Opened, told: Option<Format>, asked: &Asked<'_>) -> Result<(), Flaw> {
-    match detect(opened, told)? {
+fn early(disk: &ForeignDisk, opened: &Opened, asked: &Asked<'_>) -> Result<(), Flaw> {
+    match detect(opened, disk.format)? {
         Content::Disk(Format::Qcow2) => {
             let header = qcow2::header(opened)?;
-            refuse_chain(path, opened, &header, asked)?;
+            refuse_chain(disk, opened, &header, asked)?;
             if let Some(file) = header.data_file {
                 return Err(Flaw::Outside {
                     file,
@@ -122,7 +123,7 @@ fn early(path: &Path, opened: &Opened, told: Option<Format>, asked: &Asked<'_>) 
         Content::Disk(format) => check::head(opened, format),
         Content::Description => {
             let text = start(opened, 0, description::MOST)?;
-            links::extents(path, &description::read(&text)?).map(drop)
+            links::extents(&disk.file, &description::read(&text)?).map(drop)
         }
         Content::Packed(_) => Ok(()),
     }
@@ -130,19 +131,19 @@ fn early(path: &Path, opened: &Opened, told: Option<Format>, asked: &Asked<'_>) 
 
 /// The older links of a disk, which must be wanted.
 fn refuse_chain(
-    path: &Path,
+    disk: &ForeignDisk,
     opened: &Opened,
     header: &Header,
     asked: &Asked<'_>,
 ) -> Result<Vec<links::Link>, Flaw> {
-    let found = links::below(path, opened, header, asked.named)?;
+    let found = links::below(&disk.file, opened, header, asked.named)?;
     if found.is_empty() || asked.flatten {
         return Ok(found);
     }
-    let names = [path]
-        .into_iter()
-        .chain(found.iter().map(|link| link.path.as_path()));
-    Err(Flaw::Chain(names.map(name_of).collect()))
+    let older = found.iter().map(|link| name_of(&link.path));
+    Err(Flaw::Chain(
+        [disk.name.clone()].into_iter().chain(older).collect(),
+    ))
 }
 
 struct Copies<'a> {
@@ -246,7 +247,7 @@ impl Copies<'_> {
         let unfit = |flaw| self.unfit(flaw);
         let own = self.open(SOURCE)?;
         let header = qcow2::header(&own).map_err(unfit)?;
-        let chain = refuse_chain(&self.disk.file, opened, &header, asked).map_err(unfit)?;
+        let chain = refuse_chain(self.disk, opened, &header, asked).map_err(unfit)?;
         let mut shape = self.whole(SOURCE, Format::Qcow2)?;
         let newer = links::newer(&self.disk.file);
         if !newer.is_empty() {

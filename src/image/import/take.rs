@@ -102,10 +102,13 @@ pub fn take(
     let mut said = parts.shape.said;
     said.append(&mut look.said);
     if look.is_nothing() {
-        if known.something && (parts.guessed || parts.format == Format::Vdi && number == 0) {
-            return Err(unfit(Flaw::Garbage));
+        let begins = number == 0;
+        if begins && !known.something {
+            return Err(unfit(Flaw::Blank));
         }
-        if !known.something && parts.guessed && number == 0 {
+        // Of one that is known to be raw its owner knows more than shows.
+        let container = parts.format != Format::Raw;
+        if known.something && (parts.guessed || begins && container) {
             return Err(unfit(Flaw::Garbage));
         }
         said.push(if known.something {

@@ -81,7 +81,7 @@ pub fn unpack(
     );
     match outcome {
         Err(BuildError::Command { tail, .. }) => {
-            return Err(unpacked(Flaw::Damaged(format!("it does not unpack: {tail}"))));
+            return Err(unpacked(Flaw::Packed(tail)));
         }
         Err(error) => return Err(error),
         Ok(()) => {}

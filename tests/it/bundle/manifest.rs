@@ -101,3 +101,40 @@ fn a_signature_is_said_not_to_be_checked() {
     let (_place, foreign) = taken("a", make::files(&files));
     assert_said(&foreign, &["its signature is not checked: `server.cert`"]);
 }
+
+#[test]
+fn every_manifest_of_an_archive_is_held_and_one_without_a_line_is_said() {
+    let (descriptor, disk) = parts();
+    let right = make::manifest(&[("server.ovf", descriptor.as_bytes()), ("disk1.vmdk", &disk)]);
+    let wrong = make::manifest(&[("disk1.vmdk", b"another disk")]);
+    let with = |files: &[(&str, &str)]| {
+        let manifests = files.iter().map(|(name, text)| (*name, text.as_bytes()));
+        let mut all: Vec<(&str, &[u8])> = vec![("server.ovf", descriptor.as_bytes())];
+        all.extend(manifests);
+        all.push(("disk1.vmdk", &disk));
+        make::files(&all)
+    };
+    for names in [["server.mf", "other.mf"], ["a.mf", "b.mf"]] {
+        let told = refused("a", with(&[(names[0], &right), (names[1], &wrong)]));
+        assert!(
+            told.contains("`disk1.vmdk` has another SHA-256"),
+            "{names:?}: {told}"
+        );
+        let (_place, foreign) = taken("a", with(&[(names[0], &right), (names[1], &right)]));
+        assert!(
+            !foreign.said.iter().any(|line| line.contains(".mf")),
+            "{:?}",
+            foreign.said
+        );
+    }
+    // One that stands in a folder names what is there.
+    let told = refused("a", with(&[("server.mf", &right), ("more/x.mf", &right)]));
+    assert!(
+        told.contains("`more/disk1.vmdk`, which its manifest names"),
+        "{told}"
+    );
+    for empty in ["", "\n \r\n"] {
+        let (_place, foreign) = taken("a", with(&[("server.mf", empty)]));
+        assert_said(&foreign, &["its manifest `server.mf` lists nothing"]);
+    }
+}

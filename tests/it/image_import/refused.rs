@@ -83,7 +83,7 @@ fn what_is_no_disk_is_refused_as_what_it_is() {
     lab.run(&["sh", "-c", "gzip -c noise.gz.raw.gz > twice"]);
     for (name, words) in [
         ("empty", "is empty"),
-        ("zeros", "is no disk"),
+        ("zeros", "nothing on it that a firmware could start"),
         ("noise", "is no disk"),
         ("small", "is no disk"),
         ("archive", "a tar archive"),
@@ -261,6 +261,91 @@ fn a_chain_is_joined_where_that_is_wanted_and_told_whole_where_not() {
     };
     let made = lab.import_as(one(disk(&lab.path("top"))), &named).unwrap();
     assert_eq!(made.sealed.manifest.content_sha256, Some(sha256(&whole)));
+}
+
+#[test]
+fn each_disk_of_a_machine_may_be_a_chain_and_what_is_a_link_is_no_disk() {
+    let lab = Lab::new();
+    let (root, data) = (gpt(4, 512, 4), gpt(8, 512, 5));
+    let elsewhere = lab.dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let mut disks = Vec::new();
+    for (name, content) in [("root", &root), ("data", &data)] {
+        let base = converted(&elsewhere, content, "qcow2", "", name);
+        let (from, top) = (base.to_str().unwrap(), format!("{name}-top"));
+        lab.run(&[
+            "qemu-img", "create", "-q", "-f", "qcow2", "-b", from, "-F", "qcow2", &top,
+        ]);
+        disks.extend([lab.path(&top), base]);
+    }
+    let machine = || Foreign {
+        disks: disks.iter().map(|path| disk(path)).collect(),
+        ..Foreign::default()
+    };
+    let named = Import {
+        named: disks[1..].to_vec(),
+        ..flattened()
+    };
+    let made = lab.import_as(machine(), &named).unwrap();
+    let manifest = &made.sealed.manifest;
+    assert_eq!(manifest.content_sha256, Some(sha256(&root)));
+    let [further] = &manifest.disks[..] else {
+        panic!("{:?}", manifest.disks);
+    };
+    assert_eq!(further.content_sha256, Some(sha256(&data)));
+    let said = made.said.join("\n");
+    assert!(
+        said.contains("root-top: joined with what it leans on: `root`")
+            && said.contains("data-top: joined with what it leans on: `data`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_refused_comes_with_a_remedy_that_fits() {
+    let lab = Lab::new();
+    lab.write("root.raw", &gpt(4, 512, 11));
+    lab.run(&["gzip", "-k", "root.raw"]);
+    let packed = fs::read(lab.path("root.raw.gz")).unwrap();
+    lab.write("cut.gz", &packed[..packed.len() / 2]);
+    let told = lab.refused("cut.gz");
+    assert!(
+        told.contains("does not unpack") && !told.contains("qemu-img") && told.contains("copy it anew"),
+        "{told}"
+    );
+    let other = Import {
+        sha256: Some("00".repeat(32)),
+        ..asked()
+    };
+    let error = lab
+        .import_as(one(disk(&lab.path("root.raw"))), &other)
+        .expect_err("another digest");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("fetch it once more"), "{error}: {hint}");
+    lab.make(&vec![0; 64 << 10], "qcow2", "", "vars.qcow2");
+    let mut vars = fs::read(lab.path("vars.qcow2")).unwrap();
+    vars.truncate(vars.len() - 1000);
+    vars[40..48].fill(0x7f);
+    lab.write("vars.qcow2", &vars);
+    let machine = Foreign {
+        nvram: Some(lab.path("vars.qcow2")),
+        ..one(disk(&lab.path("root.raw")))
+    };
+    let error = lab.import_as(machine, &asked()).expect_err("damaged variables");
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        error.to_string().contains("the store of UEFI variables")
+            && hint.contains("empty one")
+            && !hint.contains("qemu-img"),
+        "{error}: {hint}"
+    );
+    let text = "# Disk DescriptorFile\nversion=1\nparentCID=12345678\nparentFileNameHint=\"older.vmdk\"\nRW 8 FLAT \"x\" 0\n";
+    lab.write("child.vmdk", text.as_bytes());
+    let told = lab.refused("child.vmdk");
+    assert!(
+        told.contains("changed since an older disk, `older.vmdk`") && !told.contains("`this`"),
+        "{told}"
+    );
 }
 
 #[test]

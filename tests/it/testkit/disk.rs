@@ -118,3 +118,11 @@ pub fn converted(folder: &Path, content: &[u8], format: &str, options: &str, nam
     fs::remove_file(folder.join(".content")).expect("removed");
     folder.join(name)
 }
+
+/// A small disk of a format, with a boot sector and nothing else, so that nothing tells of its firmware.
+pub fn small(folder: &Path, format: &str, name: &str) -> PathBuf {
+    let mut disk = vec![0; 2 << 20];
+    put(&mut disk, 0, &[0xeb, 0x3c, 0x90]);
+    put(&mut disk, 510, &[0x55, 0xaa]);
+    converted(folder, &disk, format, "", name)
+}

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::image::bundle::error::{Problem, listed, shown};
 use crate::image::bundle::holey::{Holey, room};
 use crate::image::bundle::manifest::Manifest;
-use crate::image::bundle::names::ends_with;
 use crate::image::bundle::ovf::descriptor::FileRef;
 use crate::image::bundle::package::Package;
 use crate::image::bundle::part::{Part, fill};
@@ -62,9 +61,14 @@ impl<'a> Taking<'a> {
         }
     }
 
-    /// Whether a file was looked at; the manifest and the signature are looked at by others.
+    /// Notes that others have told of these files: manifests and signatures.
+    pub fn saw(&mut self, names: Vec<String>) {
+        self.seen.extend(names);
+    }
+
+    /// Whether a file was looked at, or told of.
     pub fn is_used(&self, name: &str) -> bool {
-        self.seen.contains(name) || ends_with(name, ".mf") || ends_with(name, ".cert")
+        self.seen.contains(name)
     }
 
     /// Reads a small file whole.

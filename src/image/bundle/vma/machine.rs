@@ -1,5 +1,6 @@
 //! A machine of Proxmox, by its configuration and the devices of its backup (<https://pve.proxmox.com/wiki/Manual:_qm.conf>).
 
+use crate::image::board::board;
 use crate::image::bundle::error::{Problem, listed, shown};
 use crate::image::bundle::shared::{NO_STATE, mac};
 use crate::image::bundle::vma::config::{Config, Value, numbered};
@@ -138,20 +139,18 @@ fn hardware(config: &Config, machine: &mut Machine) -> Result<(), Problem> {
             None
         }
     };
-    let board = config.get("machine").map(Value::of).unwrap_or_default();
-    let board = board.option("type").unwrap_or(board.first);
-    machine.hardware.machine = match board {
-        "" | "pc" => Some(Board::Pc),
-        "q35" => Some(Board::Q35),
-        other if other.starts_with("pc-q35") => Some(Board::Q35),
-        other if other.starts_with("pc-i440fx") => Some(Board::Pc),
-        other => {
-            return Err(Problem::Unfit(format!(
-                "is a machine of another kind: {}",
-                shown(other)
-            )));
-        }
+    let name = config.get("machine").map(Value::of).unwrap_or_default();
+    let name = name.option("type").unwrap_or(name.first);
+    // Proxmox has the one with PCI where nothing is said.
+    let name = if name.is_empty() { "pc" } else { name };
+    let Some((board, other)) = board(name, &shown(name)) else {
+        return Err(Problem::Unfit(format!(
+            "is a machine of another kind: {}",
+            shown(name)
+        )));
     };
+    machine.hardware.machine = Some(board);
+    machine.said.extend(other);
     let windows = config
         .get("ostype")
         .is_some_and(|kind| kind.starts_with('w') && kind != "wvista26");

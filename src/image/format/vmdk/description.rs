@@ -70,8 +70,10 @@ pub fn read(text: &[u8]) -> Result<Vec<Extent>, Flaw> {
         }
     }
     if leans || parent.is_some() {
-        let parent = parent.unwrap_or_else(|| "another disk".into());
-        return Err(Flaw::Chain(vec!["this".into(), parent]));
+        let parent = parent.map(|parent| name(&parent));
+        return Err(Flaw::Leans(
+            parent.unwrap_or_else(|| "of a name that is not there".into()),
+        ));
     }
     Ok(extents)
 }
@@ -109,10 +111,10 @@ fn extent(line: &str) -> Result<Extent, Flaw> {
         ("SPARSE", Some(file)) => Place::Sparse(file.to_owned()),
         ("ZERO", _) => Place::Zero,
         ("VMFSSPARSE" | "SESPARSE", Some(file)) => {
-            return Err(Flaw::Chain(vec![
-                file.to_owned(),
-                "the disk that VMware made a snapshot of".into(),
-            ]));
+            return Err(Flaw::Leans(format!(
+                "that which VMware made the snapshot {} of",
+                name(file)
+            )));
         }
         ("VMFSRDM" | "VMFSRAW" | "FULLDEVICE" | "PARTITIONEDDEVICE", file) => {
             return Err(Flaw::Outside {
@@ -195,15 +197,12 @@ mod tests {
     #[test]
     fn snapshots_encryption_and_devices_are_refused_as_what_they_are() {
         for (line, chain) in [
-            ("parentCID=12345678", "another disk"),
-            ("parentFileNameHint = \"server.vmdk\"", "server.vmdk"),
+            ("parentCID=12345678", "of a name that is not there"),
+            ("parentFileNameHint = \"server.vmdk\"", "`server.vmdk`"),
         ] {
-            let Err(Flaw::Chain(names)) = read_lines(line) else {
-                panic!("{line}")
-            };
-            assert_eq!(names.last().map(String::as_str), Some(chain));
+            assert_eq!(read_lines(line), Err(Flaw::Leans(chain.into())), "{line}");
         }
-        assert!(matches!(read_lines("RW 1 SESPARSE \"a\""), Err(Flaw::Chain(_))));
+        assert!(matches!(read_lines("RW 1 SESPARSE \"a\""), Err(Flaw::Leans(_))));
         for line in [
             "encryption.keySafe = \"vmware:key\"",
             "ddb.iofilters = \"vmwarevmcrypt\"",

@@ -1,5 +1,6 @@
 //! VMware's extents with tables: a hosted sparse extent, and the stream-optimized one of an export.
 
+use crate::image::format::apart::{Each, Part, apart};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::read::{Source, block, entries, le16, le32, le64, within};
 use crate::image::format::shape::Shape;
@@ -25,6 +26,8 @@ pub struct Header {
     unclean: bool,
     /// Whether it has its description within: it is a whole disk.
     pub described: bool,
+    /// Where that is, and its length in bytes.
+    description: (u64, u64),
 }
 
 /// Reads the head of one, its footer where it has one, and the description inside it.
@@ -64,6 +67,10 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
         compressed: flags & COMPRESSED != 0,
         unclean: head[72] != 0,
         described: description.0 != 0,
+        description: (
+            description.0.saturating_mul(SECTOR),
+            description.1.saturating_mul(SECTOR).min(description::MOST as u64),
+        ),
     };
     if found.compressed && le16(&head, 77) != 1 {
         return Err(Flaw::Unknown("is packed by an unknown method".into()));
@@ -84,14 +91,9 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
         return Err(Flaw::Unknown("has tables of another length than 512".into()));
     }
     if found.described {
-        let (at, length) = description;
-        let length = usize::try_from(length.saturating_mul(SECTOR)).unwrap_or(usize::MAX);
-        let text = block(
-            source,
-            "its description",
-            at.saturating_mul(SECTOR),
-            length.min(description::MOST),
-        )?;
+        let (at, length) = found.description;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let text = block(source, "its description", at, length)?;
         // The name in it is of the day that it was made; a disk that is whole is all in this file.
         description::read(&text)?;
         // QEMU looks for these words wherever they stand.
@@ -99,7 +101,7 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
             .windows(b"parentFileNameHint".len())
             .any(|word| word == b"parentFileNameHint")
         {
-            return Err(Flaw::Chain(vec!["this".into(), "another disk".into()]));
+            return Err(Flaw::Leans("which a comment of its description names".into()));
         }
     }
     Ok(found)
@@ -115,64 +117,79 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
             has: source.size(),
         });
     }
-    let size = header.capacity * SECTOR;
-    let grain = header.grain * SECTOR;
-    let span = grain * PER_TABLE;
-    let mut budget = source.size();
-    let mut holds = 0;
-    entries::<4>(
-        source,
-        "its grain directory",
-        header.directory.saturating_mul(SECTOR),
-        size.div_ceil(span),
-        &mut |number, entry| {
-            let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
-            if at == 0 {
-                return Ok(());
-            }
-            budget = budget.checked_sub(PER_TABLE * 4).ok_or_else(|| {
-                Flaw::Damaged("several parts of its directory lead to the same place".into())
-            })?;
-            let first = number * span;
-            let used = (size - first).div_ceil(grain).min(PER_TABLE);
-            entries::<4>(source, "its grain tables", at, used, &mut |number, entry| {
-                let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
-                // 0 is nowhere, and 1 a grain of zeros.
-                if at <= SECTOR {
-                    return Ok(());
-                }
-                let start = first + number * grain;
-                let needs = (size - start).min(grain);
-                holds += needs;
-                if header.compressed {
-                    packed_grain(source, at, start)
-                } else {
-                    within(source, "its data", at, needs)
-                }
-            })
-        },
-    )?;
+    let holds = apart(SECTOR, |each| grains(source, &header, each))?;
     let mut said = Vec::new();
     if header.unclean {
         said.push("it was not closed when it was copied; its file systems may need their journals".into());
     }
     Ok(Shape {
-        size,
+        size: header.capacity * SECTOR,
         holds,
         block_size: None,
         said,
     })
 }
 
-/// Holds that a packed grain is there, and that it is the one of that byte of the disk.
-fn packed_grain(source: &dyn Source, at: u64, start: u64) -> Result<(), Flaw> {
+/// Walks every table of grains; gives the bytes of the guest's disk that are somewhere.
+fn grains(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<u64, Flaw> {
+    let size = header.capacity * SECTOR;
+    let grain = header.grain * SECTOR;
+    let span = grain * PER_TABLE;
+    let (what, directory) = ("its grain directory", header.directory.saturating_mul(SECTOR));
+    let count = size.div_ceil(span);
+    within(source, what, directory, count * 4)?;
+    each(Part::own("its header", 0, SECTOR))?;
+    each(Part::own(what, directory, count * 4))?;
+    if header.described {
+        each(Part::own(
+            "its description",
+            header.description.0,
+            header.description.1,
+        ))?;
+    }
+    let mut holds = 0;
+    entries::<4>(source, what, directory, count, &mut |number, entry| {
+        let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
+        if at == 0 {
+            return Ok(());
+        }
+        let first = number * span;
+        let used = (size - first).div_ceil(grain).min(PER_TABLE);
+        within(source, "its grain tables", at, used * 4)?;
+        // None is there twice, so all of them are no longer than the file. That is also what ends this.
+        each(Part::own("one of its grain tables", at, used * 4))?;
+        entries::<4>(source, "its grain tables", at, used, &mut |number, entry| {
+            let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
+            // 0 is nowhere, and 1 a grain of zeros.
+            if at <= SECTOR {
+                return Ok(());
+            }
+            let start = first + number * grain;
+            let needs = (size - start).min(grain);
+            holds += needs;
+            let length = if header.compressed {
+                packed_grain(source, at, start)?
+            } else {
+                within(source, "its data", at, needs)?;
+                needs
+            };
+            each(Part::guest(start, at, length))
+        })
+    })?;
+    Ok(holds)
+}
+
+/// Holds that a packed grain is there, and that it is the one of that byte of the disk; its length in the file.
+fn packed_grain(source: &dyn Source, at: u64, start: u64) -> Result<u64, Flaw> {
     let marker = block(source, "its data", at, 12)?;
     if le64(&marker, 0).checked_mul(SECTOR) != Some(start) {
         return Err(Flaw::Damaged(format!(
             "at byte {at} stands another part of the disk than its tables say"
         )));
     }
-    within(source, "its data", at + 12, u64::from(le32(&marker, 8)))
+    let length = u64::from(le32(&marker, 8));
+    within(source, "its data", at + 12, length)?;
+    Ok(12 + length)
 }
 
 #[cfg(test)]
@@ -224,6 +241,31 @@ mod tests {
     }
 
     #[test]
+    fn grains_in_one_place_are_found_and_named() {
+        for (grains, told) in [
+            (
+                [6, 6],
+                "byte 0 of the disk and byte 4096 of the disk are in one place, byte 3072 of the file",
+            ),
+            (
+                [6, 8],
+                "byte 0 of the disk and byte 4096 of the disk are in one place, byte 4096 of the file",
+            ),
+            (
+                [2, 14],
+                "one of its grain tables and byte 0 of the disk are in one place, byte 1024 of the file",
+            ),
+        ] {
+            let mut bytes = disk(0, grains[0], 3072 + 3 * 4096);
+            put(&mut bytes, 1028, &grains[1].to_le_bytes());
+            assert_eq!(whole(&bytes), Err(Flaw::Damaged(told.into())), "{grains:?}");
+        }
+        let mut apart = disk(0, 6, 3072 + 2 * 4096);
+        put(&mut apart, 1028, &14_u32.to_le_bytes());
+        assert!(whole(&apart).is_ok());
+    }
+
+    #[test]
     fn an_export_without_its_footer_is_cut() {
         let mut bytes = disk(COMPRESSED, 0, 4096);
         put(&mut bytes, 56, &AT_END.to_le_bytes());
@@ -248,6 +290,6 @@ mod tests {
         put(&mut bytes, 28, &8_u64.to_le_bytes());
         put(&mut bytes, 36, &1_u64.to_le_bytes());
         put(&mut bytes, 4096, b"# parentFileNameHint=\"x\"\n");
-        assert!(matches!(whole(&bytes), Err(Flaw::Chain(_))));
+        assert!(matches!(whole(&bytes), Err(Flaw::Leans(_))));
     }
 }
