@@ -27,7 +27,7 @@ use crate::image::relabel::{UNNAMED, relabel};
 use crate::image::store::{Lock, Work};
 use crate::model::hardware::DiskHardware;
 use crate::session::look::Look;
-use crate::system::file;
+use crate::system::{file, firmware};
 
 /// What the store's locks call the unpacking of a machine.
 const KEY: &str = "unpack";
@@ -210,6 +210,7 @@ fn take(
             sha256: args.sha256.clone().filter(|_| !is_machine),
             flatten: args.flatten,
             named: args.disks.clone(),
+            builds: firmware::local(),
         };
         let foreign = machine.unwrap_or_else(|| Foreign {
             disks: [file]

@@ -4,7 +4,10 @@
 pub mod boot;
 pub mod check;
 pub mod detect;
+pub mod esp;
+pub mod fat;
 pub mod flaw;
+pub mod load_option;
 pub mod lvm;
 pub mod packed;
 pub mod qcow2;
@@ -12,6 +15,7 @@ pub mod raw;
 pub mod read;
 pub mod shape;
 pub mod table;
+pub mod varstore;
 pub mod vdi;
 pub mod vhd;
 pub mod vhdx;

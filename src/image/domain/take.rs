@@ -20,6 +20,7 @@ use crate::image::manifest::Sealed;
 use crate::image::process::{Dialect, Runner, missing};
 use crate::image::store::{Lock, Store, Work};
 use crate::port::Domains;
+use crate::system::firmware;
 
 /// What the store's locks and logs call this.
 const KEY: &str = "domain";
@@ -139,6 +140,7 @@ fn seal(
     let wanted = Import {
         os: wish.os.clone(),
         role: wish.role.clone(),
+        builds: firmware::local(),
         ..Import::default()
     };
     // The copies are gone when an error is read.

@@ -10,9 +10,13 @@ const ESP: [u8; 16] = [
 const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
 const MBR_ESP: u8 = 0xef;
 
+/// Whether UEFI firmware looks there for what it begins.
+pub fn is_esp(entry: &Partition) -> bool {
+    matches!(entry.kind, Kind::Gpt(ESP) | Kind::Mbr(MBR_ESP))
+}
+
 /// The firmware that a disk can be begun by; `None` where both can, or nothing tells.
 pub fn firmware(table: &Table) -> Option<Firmware> {
-    let is_esp = |entry: &Partition| matches!(entry.kind, Kind::Gpt(ESP) | Kind::Mbr(MBR_ESP));
     let esp = table.partitions.iter().any(is_esp);
     let bootable = table
         .partitions
@@ -47,6 +51,8 @@ mod tests {
             first: 0,
             end: 0,
             bootable,
+            number: 1,
+            id: [0; 16],
         };
         Table {
             gpt,

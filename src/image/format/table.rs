@@ -28,6 +28,10 @@ pub struct Partition {
     pub end: u64,
     /// Whether a BIOS begins from it: active, or marked so in a GPT.
     pub bootable: bool,
+    /// Its place in the table, from 1 on.
+    pub number: u32,
+    /// What UEFI knows it by: its GUID in a GPT, else the four bytes of the disk's signature.
+    pub id: [u8; 16],
 }
 
 /// A partition table.
@@ -100,16 +104,20 @@ fn mbr(first: &[u8]) -> Option<Vec<Partition>> {
     if entries.iter().any(|entry| !matches!(entry[0], 0 | 0x80)) {
         return None;
     }
-    let used: Vec<Partition> = entries
-        .into_iter()
-        .filter(|entry| entry[4] != 0 && le32(entry, 12) != 0)
-        .map(|entry| {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&first[440..444]);
+    let used: Vec<Partition> = (1..)
+        .zip(entries)
+        .filter(|(_, entry)| entry[4] != 0 && le32(entry, 12) != 0)
+        .map(|(number, entry)| {
             let first = u64::from(le32(entry, 8));
             Partition {
                 kind: Kind::Mbr(entry[4]),
                 first: first * 512,
                 end: (first + u64::from(le32(entry, 12))) * 512,
                 bootable: entry[0] == 0x80,
+                number,
+                id,
             }
         })
         .collect();
@@ -209,14 +217,16 @@ fn copy(source: &dyn Source, sector: u32, at: u64, head: &[u8], code: bool) -> R
     if crc32(CRC32, &entries) != le32(head, 88) {
         return Ok(None);
     }
-    let partitions: Vec<Partition> = entries
-        .chunks_exact(usize::try_from(width).unwrap_or(128))
-        .filter(|entry| guid(entry, 0) != [0; 16])
-        .map(|entry| Partition {
+    let partitions: Vec<Partition> = (1..)
+        .zip(entries.chunks_exact(usize::try_from(width).unwrap_or(128)))
+        .filter(|(_, entry)| guid(entry, 0) != [0; 16])
+        .map(|(number, entry)| Partition {
             kind: Kind::Gpt(guid(entry, 0)),
             first: le64(entry, 32).saturating_mul(size),
             end: le64(entry, 40).saturating_add(1).saturating_mul(size),
             bootable: le64(entry, 48) & 4 != 0,
+            number,
+            id: guid(entry, 16),
         })
         .collect();
     Ok(Some(Table {

@@ -17,7 +17,7 @@ use crate::image::import::told::Step;
 const SOURCE: &str = "source";
 const MADE: &str = "made";
 /// Bytes of a store of variables; QEMU's flash has 8 MiB at most.
-const MOST: u64 = 64 << 20;
+pub const MOST: u64 = 64 << 20;
 
 /// Takes a store of variables, raw or qcow2, as a raw file; whether it is one at all.
 pub fn take(desk: &Desk<'_>, path: &Path, to: &Path) -> Result<bool, BuildError> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::image::error::BuildError;
 use crate::image::foreign::{ForeignDisk, Format};
+use crate::image::format::esp::{self, Esp};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::guest::Guest;
 use crate::image::format::raw::{self, Look};
@@ -36,6 +37,8 @@ pub struct Taken {
     pub block_size: Option<u32>,
     /// The firmware that it can be begun by.
     pub firmware: Option<Firmware>,
+    /// What UEFI firmware finds on it to begin; nothing where it has no EFI system partition.
+    pub esp: Option<Result<Esp, Flaw>>,
     /// What the admin should know.
     pub said: Vec<String>,
 }
@@ -107,6 +110,7 @@ pub fn take(
         volumes: lvm::volumes(&guest, look.table.as_ref()).map_err(unfit)?,
         block_size: block_size.filter(|&size| size != 512),
         firmware: look.table.as_ref().and_then(boot::firmware),
+        esp: look.table.as_ref().and_then(|table| esp::find(&guest, table)),
         said,
     })
 }
