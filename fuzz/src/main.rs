@@ -5,6 +5,7 @@
 mod bundles;
 mod change;
 mod disks;
+mod firmware;
 mod seeds;
 mod targets;
 

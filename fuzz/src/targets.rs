@@ -23,6 +23,7 @@ use patchgate::step::results;
 
 use crate::bundles;
 use crate::disks;
+use crate::firmware;
 use crate::seeds::seeds;
 
 /// One reader with what it is fed.
@@ -387,6 +388,18 @@ pub const ALL: &[Target] = &[
         seeds: bundles::ovf_seeds,
         words: bundles::OVF_WORDS,
         run: bundles::ovf,
+    },
+    Target {
+        name: "firmware",
+        seeds: firmware::seeds,
+        words: &[
+            "EFI        \x10",
+            "_FVH",
+            "B\0o\0o\0t\0",
+            "BOOTX64 EFI",
+            "\0\0\0\0",
+        ],
+        run: firmware::firmware,
     },
     Target {
         name: "vma",

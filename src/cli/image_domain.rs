@@ -15,7 +15,6 @@ use crate::cli::import_progress::Progress;
 use crate::cli::runtime::block_on;
 use crate::cli::{exit_code, image_list, print};
 use crate::host::connect;
-use crate::host::connect::variables;
 use crate::image::catalogue::{Store, image_name};
 use crate::image::domain::error::DomainError;
 use crate::image::domain::fetch::Live;
@@ -119,7 +118,6 @@ impl Importer<'_> {
             os: self.os.to_owned(),
             role: role.map(str::to_owned),
             live: self.live.then(live),
-            variables: variables(),
         };
         let progress = Arc::new(Progress::new());
         let taken = take(

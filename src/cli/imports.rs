@@ -17,7 +17,6 @@ use crate::cli::probe::{How, looked, told};
 use crate::cli::runtime::block_on;
 use crate::cli::{exit_code, image_list, image_prepare, lab_sections, print};
 use crate::guest::look;
-use crate::host::connect::variables;
 use crate::image::bundle::{self, Ask};
 use crate::image::catalogue::{Store, image_name};
 use crate::image::domain_xml::whole::{Domain, read};
@@ -31,7 +30,7 @@ use crate::image::store::{Lock, Work};
 use crate::input::safe;
 use crate::model::hardware::{DiskBus, DiskHardware, Firmware};
 use crate::session::look::Look;
-use crate::system::file;
+use crate::system::{file, firmware};
 
 /// What the store's locks call the unpacking of a machine.
 const KEY: &str = "unpack";
@@ -237,7 +236,7 @@ fn take(
             sha256: args.sha256.clone().filter(|_| !is_machine),
             flatten: args.flatten,
             named: args.disks.clone(),
-            variables: variables(),
+            builds: firmware::local(),
         };
         let mut foreign = machine.unwrap_or_else(|| Foreign {
             disks: [file]

@@ -1,23 +1,13 @@
 //! The way to hosts, and the one place that knows whether this patchgate was built with libvirt.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::host::connected::Connected;
 #[cfg(feature = "libvirt")]
 use crate::host::libvirt;
-use crate::model::hardware::Firmware;
 use crate::model::outcome::Cause;
 use crate::model::plan::HostPlan;
 use crate::port::{Domains, LabError};
-
-/// The stores of UEFI variables that this machine's firmware begins with, each by the firmware that it is of.
-pub fn variables() -> Vec<(Firmware, PathBuf)> {
-    #[cfg(feature = "libvirt")]
-    return libvirt::variables();
-    #[cfg(not(feature = "libvirt"))]
-    Vec::new()
-}
 
 /// Whether hosts can be reached at all; the error says why not.
 pub fn available() -> Result<(), LabError> {

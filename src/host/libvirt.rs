@@ -37,5 +37,4 @@ mod volume;
 mod watcher;
 mod xml;
 
-pub use firmware::variables;
 pub use host::{LibvirtHost, connect};

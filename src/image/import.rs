@@ -4,6 +4,7 @@ pub mod content;
 pub mod convert;
 pub mod copy;
 pub mod desk;
+pub mod entry;
 pub mod links;
 pub mod nvram;
 pub mod opened;
@@ -13,7 +14,8 @@ pub mod told;
 pub mod unpack;
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -21,17 +23,22 @@ use tokio_util::sync::CancellationToken;
 use crate::image::catalogue::image_name;
 use crate::image::error::BuildError;
 use crate::image::foreign::{Foreign, ForeignDisk};
+use crate::image::format::esp::Esp;
+use crate::image::format::flaw::Flaw;
 use crate::image::import::desk::Desk;
+use crate::image::import::entry::{Begins, ensure};
 use crate::image::import::links::without_links;
 use crate::image::import::parts::Asked;
-use crate::image::import::take::{Esp, Taken, take};
+use crate::image::import::take::{Taken, take};
 use crate::image::import::told::{ImportProgress, Step};
+use crate::image::machine::habit;
 use crate::image::manifest::{
     Beside, Identity, ImageSource, NVRAM, Sealed, SealedDisk, disk_name, seal_machine,
 };
 use crate::image::process::{Dialect, Runner, missing};
 use crate::image::store::{Store, already};
 use crate::model::hardware::{DiskHardware, Firmware};
+use crate::system::firmware::Build;
 
 /// The OS versions that a disk can be imported as.
 pub const KNOWN_OS: &[&str] = &[
@@ -65,8 +72,8 @@ pub struct Import {
     pub flatten: bool,
     /// Further files that the admin, or a host, named: links of a chain may be there beside their own folders.
     pub named: Vec<PathBuf>,
-    /// The stores of UEFI variables that firmware begins with: what an entry for a boot loader is added to.
-    pub variables: Vec<(Firmware, PathBuf)>,
+    /// The firmware that this host has for VMs: a disk that needs a boot entry gets one in the variables of such a one.
+    pub builds: Vec<Build>,
 }
 
 /// What an import made.
@@ -124,18 +131,13 @@ pub fn import(
             machine.beside.nvram = Some(NVRAM.to_owned());
         } else {
             machine.said.push(
-                "its store of UEFI variables is none that is understood, and was left out: clones begin with an empty one, and boot from \
-                 \\EFI\\BOOT"
-                    .into(),
+                "its store of UEFI variables is none that is understood, and was left out: clones begin with that of their firmware".into(),
             );
         }
     }
-    if let Some(said) =
-        nvram::lead(&machine.beside, machine.esp.take(), &import.variables, &sealed).map_err(in_store)?
-    {
-        machine.beside.nvram = said.made.then(|| NVRAM.to_owned()).or(machine.beside.nvram);
-        machine.said.push(said.words);
-    }
+    machine
+        .find_loader(&import.os, &import.builds, &sealed.join(NVRAM))
+        .map_err(in_store)?;
     let Some(virtual_size) = machine.virtual_size else {
         return Err(BuildError::Unfit {
             path: PathBuf::from(&name),
@@ -173,7 +175,8 @@ struct Machine {
     beside: Beside,
     nvram: Option<PathBuf>,
     virtual_size: Option<u64>,
-    esp: Option<Esp>,
+    /// What UEFI firmware finds on the disk that it boots from, with that disk's name.
+    esp: Option<(String, Result<Esp, Flaw>)>,
     /// By what each disk is known that was taken, with its name.
     known: Vec<(String, String)>,
     said: Vec<String>,
@@ -245,7 +248,7 @@ impl Machine {
             return;
         }
         self.virtual_size = Some(taken.virtual_size);
-        self.esp = taken.esp;
+        self.esp = taken.esp.map(|esp| (disk.name.clone(), esp));
         self.beside.content_sha256 = Some(taken.content_sha256);
         self.beside.disk = hardware;
         let wishes = &mut self.beside.hardware;
@@ -261,6 +264,27 @@ impl Machine {
             )),
             (Some(_), Some(_) | None) | (None, None) => {}
         }
+    }
+
+    /// Gives it a boot entry in its variables, which have that place, where its firmware would find nothing to begin.
+    fn find_loader(&mut self, os: &str, builds: &[Build], place: &Path) -> io::Result<()> {
+        let Some((disk, esp)) = &self.esp else {
+            return Ok(());
+        };
+        let hardware = self.beside.hardware.clone().or(habit(os)).settled();
+        let begins = Begins {
+            firmware: hardware.firmware,
+            board: hardware.machine,
+            builds,
+            nvram: self.beside.nvram.as_ref().map(|_| place),
+        };
+        let entered = ensure(esp, &begins, place)?;
+        self.said
+            .extend(entered.said.map(|said| format!("{disk}: {said}")));
+        if entered.made {
+            self.beside.nvram = Some(NVRAM.to_owned());
+        }
+        Ok(())
     }
 }
 

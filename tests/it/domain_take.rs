@@ -100,7 +100,6 @@ impl World {
                 watcher: Vec::new(),
                 id: id(),
             }),
-            variables: Vec::new(),
         };
         take(&self.host, &wish, &self.store, Arc::new(Unwatched), cancel).await
     }

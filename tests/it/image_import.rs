@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod apart;
-mod efi;
 mod formats;
 mod machine;
 mod refused;

@@ -255,7 +255,7 @@ guests! {
     a_boot_loader_in_a_folder_of_its_own => {
         let world = World::new();
         let taken = world.import("app", &["plant-efi-without-fallback"], &[]);
-        says(&said(&taken, 0), &["has \\EFI\\debian\\shimx64.efi, no \\EFI\\BOOT", "can be run"]);
+        says(&said(&taken, 0), &["clones boot \\EFI\\debian\\shimx64.efi by an entry of their NVRAM", "can be run"]);
     }
 
     one_machine_id_in_two_roles_is_made_two_or_told => {

@@ -19,8 +19,8 @@ use crate::image::import::{Import, Imported, import};
 use crate::image::manifest::Sealed;
 use crate::image::process::{Dialect, Runner, missing};
 use crate::image::store::{Lock, Store, Work};
-use crate::model::hardware::Firmware;
 use crate::port::Domains;
+use crate::system::firmware;
 
 /// What the store's locks call this.
 const KEY: &str = "domain";
@@ -40,8 +40,6 @@ pub struct Wish {
     pub role: Option<String>,
     /// How it is copied where it runs; nothing: it is refused.
     pub live: Option<Live>,
-    /// As [`Import::variables`].
-    pub variables: Vec<(Firmware, PathBuf)>,
 }
 
 /// A domain that was taken over.
@@ -140,7 +138,7 @@ fn seal(
     let wanted = Import {
         os: wish.os.clone(),
         role: wish.role.clone(),
-        variables: wish.variables.clone(),
+        builds: firmware::local(),
         ..Import::default()
     };
     // The copies are gone when an error is read.

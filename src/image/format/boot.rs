@@ -10,13 +10,9 @@ const ESP: [u8; 16] = [
 const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
 const MBR_ESP: u8 = 0xef;
 
-fn is_esp(entry: &Partition) -> bool {
+/// Whether UEFI firmware looks there for what it begins.
+pub fn is_esp(entry: &Partition) -> bool {
     matches!(entry.kind, Kind::Gpt(ESP) | Kind::Mbr(MBR_ESP))
-}
-
-/// The EFI system partition of a disk.
-pub fn system_partition(table: &Table) -> Option<&Partition> {
-    table.partitions.iter().find(|entry| is_esp(entry))
 }
 
 /// The firmware that a disk can be begun by; `None` where both can, or nothing tells.
@@ -46,7 +42,6 @@ pub fn firmware(table: &Table) -> Option<Firmware> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::format::table::Label;
 
     const LINUX: [u8; 16] = [7; 16];
 
@@ -57,7 +52,7 @@ mod tests {
             end: 0,
             bootable,
             number: 1,
-            label: Label::Mbr([0; 4]),
+            id: [0; 16],
         };
         Table {
             gpt,

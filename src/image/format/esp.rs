@@ -1,208 +1,204 @@
-//! The boot loaders on an EFI system partition (UEFI 2.10, 3.5.1 and 13.3): a FAT file system, read within bounds, as its bytes are a
-//! stranger's.
+//! What UEFI firmware finds to begin on a disk: the files of its EFI system partition.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 
-use fatfs::{Dir, FileAttributes, FileSystem, FsOptions};
-
+use crate::image::format::boot::is_esp;
+use crate::image::format::fat::{Fat, Folder, Item};
+use crate::image::format::flaw::Flaw;
+use crate::image::format::load_option::{Drive, Target};
 use crate::image::format::read::{Source, within};
-use crate::image::format::table::Partition;
+use crate::image::format::table::{Partition, Table};
 
-/// What a removable disk's loader is called on x86-64.
-const FALLBACK: &str = "BOOTX64.EFI";
-/// Loaders by their names, the one first that leads to the others.
-const KNOWN: [&str; 4] = [
-    "shimx64.efi",
-    "grubx64.efi",
-    "systemd-bootx64.efi",
-    "bootmgfw.efi",
-];
-/// Bytes that are read of a file system, and the entries of its folders that are looked at.
-const BYTES: u64 = 32 << 20;
-const ENTRIES: usize = 256;
-/// Bytes that are read at once.
-const PIECE: usize = 4096;
+/// What firmware begins on a disk of which it knows nothing (UEFI 2.10, 3.5.1.1).
+pub const FALLBACK: &str = "\\EFI\\BOOT\\BOOTX64.EFI";
+/// EFI system partitions that are looked at.
+const PARTITIONS: usize = 8;
+/// Files of all of its folders, and those folders, that are looked at.
+const FILES: usize = 4096;
+const FOLDERS: usize = 256;
+/// Folders within `\EFI`: that of Windows is in another one.
+const DEPTH: usize = 2;
+/// Characters of a path: what a description of an entry's length can hold by far.
+const PATH: usize = 255;
+/// Boot loaders that get an entry.
+const LOADERS: usize = 8;
 
-/// The loaders on an EFI system partition.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Loaders {
-    /// Whether one is where firmware looks that knows of none: `\EFI\BOOT\BOOTX64.EFI`.
-    pub fallback: bool,
-    /// The others by their paths, `\EFI\debian\shimx64.efi`, the one first that is to be begun with.
-    pub own: Vec<String>,
+/// How names of what is no boot loader begin: shim's own helpers, firmware updates, shells, tests of memory, and GRUB for CDs.
+const HELPERS: [&str; 8] = ["mm", "mok", "fb", "fwup", "shell", "memtest", "gcd", "keytool"];
+/// What is in the names of those for other processors.
+const OTHERS: [&str; 5] = ["ia32", "aa64", "arm", "riscv", "loongarch"];
+
+/// What a boot loader is; the first is begun where there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Shim,
+    Grub,
+    SystemdBoot,
+    Windows,
+    Other,
 }
 
-/// Looks for loaders; `sector`: bytes of the disk's sectors.
-///
-/// # Errors
-/// It is no FAT file system that can be read, in words.
-pub fn loaders(disk: &dyn Source, partition: &Partition, sector: u32) -> Result<Loaders, String> {
-    let window = Window {
-        disk,
-        first: partition.first,
-        length: partition.end.saturating_sub(partition.first),
-        at: 0,
-        left: BYTES,
-        piece: None,
-    };
-    is_sound(&window, sector)?;
-    let words = |error: io::Error| error.to_string();
-    let system = FileSystem::new(window, FsOptions::new()).map_err(words)?;
-    let root = system.root_dir();
-    let mut found = Loaders::default();
-    let Some(efi) = folder(&root, "EFI").map_err(words)? else {
-        return Ok(found);
-    };
-    let mut own = Vec::new();
-    for vendor in names(&efi, true).map_err(words)? {
-        let Some(inside) = folder(&efi, &vendor).map_err(words)? else {
-            continue;
-        };
-        if vendor.eq_ignore_ascii_case("BOOT") {
-            found.fallback = names(&inside, false)
-                .map_err(words)?
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(FALLBACK));
-            continue;
-        }
-        let mut add = |folder: &str, files: Vec<String>| {
-            let known = files.into_iter().filter_map(|name| {
-                let rank = KNOWN.iter().position(|known| name.eq_ignore_ascii_case(known))?;
-                Some((rank, format!("\\EFI\\{folder}\\{name}")))
-            });
-            own.extend(known);
-        };
-        add(&vendor, names(&inside, false).map_err(words)?);
-        // Windows has its own one folder deeper.
-        if let Some(boot) = folder(&inside, "Boot").map_err(words)? {
-            add(&format!("{vendor}\\Boot"), names(&boot, false).map_err(words)?);
-        }
-    }
-    own.sort();
-    found.own = own.into_iter().map(|(_, path)| path).collect();
-    Ok(found)
+/// An EFI system partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Esp {
+    /// The partition as a boot entry names it.
+    pub drive: Drive,
+    /// Paths of the programs in it, as its folders have them.
+    files: Vec<String>,
 }
 
-type Folder<'f, 'd> = Dir<'f, Window<'d>>;
-
-/// The names of folders, or of files that have something in them.
-fn names(folder: &Folder<'_, '_>, of_folders: bool) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in folder.iter().take(ENTRIES) {
-        let entry = entry?;
-        let name = entry.file_name();
-        let is_plain = !name.contains(['\\', '/']) && !name.chars().any(char::is_control);
-        let is_folder = entry.attributes().contains(FileAttributes::DIRECTORY);
-        let is_meant = is_folder == of_folders && (is_folder || entry.len() > 0);
-        if is_meant && is_plain && !matches!(name.as_str(), "." | "..") {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// The folder of that name, in whatever case; nothing where there is none.
-fn folder<'f, 'd>(within: &Folder<'f, 'd>, name: &str) -> io::Result<Option<Folder<'f, 'd>>> {
-    for entry in within.iter().take(ENTRIES) {
-        let entry = entry?;
-        let is_folder = entry.attributes().contains(FileAttributes::DIRECTORY);
-        if is_folder && entry.file_name().eq_ignore_ascii_case(name) {
-            return Ok(Some(entry.to_dir()));
-        }
-    }
-    Ok(None)
-}
-
-/// What a FAT's first sector must hold before anything is counted by it (Microsoft's fatgen103, section 3).
-fn is_sound(window: &Window<'_>, sector: u32) -> Result<(), String> {
-    let mut head = [0; 512];
-    let read = window.disk.read(window.first, &mut head);
-    read.map_err(|error| error.to_string())?;
-    let bytes = u32::from(u16::from_le_bytes([head[11], head[12]]));
-    let (cluster, reserved, tables) = (head[13], u16::from_le_bytes([head[14], head[15]]), head[16]);
-    let is_fat = head[510..] == [0x55, 0xaa]
-        && matches!(bytes, 512 | 1024 | 2048 | 4096)
-        && cluster.is_power_of_two()
-        && reserved > 0
-        && matches!(tables, 1 | 2);
-    if !is_fat {
-        return Err("its EFI system partition has no FAT file system".to_owned());
-    }
-    if bytes < sector {
-        return Err(format!(
-            "the FAT file system of its EFI system partition counts sectors of {bytes} bytes, and the disk of {sector}"
-        ));
-    }
-    Ok(())
-}
-
-/// A partition as a file, of which so many bytes can be read and none written.
-struct Window<'d> {
-    disk: &'d dyn Source,
+/// A part of a disk.
+struct Part<'a> {
+    disk: &'a dyn Source,
     first: u64,
     length: u64,
-    at: u64,
-    left: u64,
-    /// The piece that was read last, and where it begins.
-    piece: Option<(u64, Vec<u8>)>,
 }
 
-impl Window<'_> {
-    fn piece(&mut self) -> io::Result<&[u8]> {
-        let start = self.at - self.at % PIECE as u64;
-        if self.piece.as_ref().is_none_or(|(at, _)| *at != start) {
-            let length = (self.length - start).min(PIECE as u64);
-            self.left = self
-                .left
-                .checked_sub(length)
-                .ok_or_else(|| io::Error::other("there is too much to read in it"))?;
-            let from = self.first.saturating_add(start);
-            within(self.disk, "its EFI system partition", from, length)
-                .map_err(|flaw| io::Error::other(flaw.to_string()))?;
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or(PIECE)];
-            self.disk.read(from, &mut bytes)?;
-            self.piece = Some((start, bytes));
+impl Source for Part<'_> {
+    fn size(&self) -> u64 {
+        self.length
+    }
+
+    fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        within(self, "the partition", at, buffer.len() as u64)
+            .map_err(|flaw| io::Error::other(flaw.to_string()))?;
+        self.disk.read(self.first.saturating_add(at), buffer)
+    }
+}
+
+/// The EFI system partition of a disk; of several the one that has most for firmware. `None` where there is none.
+pub fn find(disk: &dyn Source, table: &Table) -> Option<Result<Esp, Flaw>> {
+    let partitions = table.partitions.iter().filter(|entry| is_esp(entry));
+    let looked = partitions.take(PARTITIONS).map(|entry| look(disk, table, entry));
+    // Of equals the first.
+    looked.min_by_key(|found| match found {
+        Ok(esp) if esp.has_fallback() => 0,
+        Ok(esp) if !esp.loaders(false).is_empty() => 1,
+        Ok(_) => 2,
+        Err(_) => 3,
+    })
+}
+
+fn look(disk: &dyn Source, table: &Table, entry: &Partition) -> Result<Esp, Flaw> {
+    let length = entry.end.saturating_sub(entry.first);
+    let part = Part {
+        disk,
+        first: entry.first,
+        length,
+    };
+    let none = || Flaw::Damaged("no FAT file system is on it".into());
+    let fat = Fat::of(&part)?.ok_or_else(none)?;
+    let sector = u64::from(table.sector.max(1));
+    let mut esp = Esp {
+        drive: Drive {
+            number: entry.number,
+            first: entry.first / sector,
+            sectors: length / sector,
+            id: entry.id,
+            gpt: table.gpt,
+        },
+        files: Vec::new(),
+    };
+    let mut folders: Vec<(String, Folder, usize)> = Vec::new();
+    for (name, item) in fat.items(fat.root())? {
+        if let Item::Folder(folder) = item
+            && name.eq_ignore_ascii_case("EFI")
+        {
+            folders.push((format!("\\{name}"), folder, 0));
         }
-        let skip = usize::try_from(self.at - start).unwrap_or(PIECE);
-        let piece = self.piece.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-        Ok(piece.get(skip..).unwrap_or_default())
     }
-}
-
-impl Read for Window<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.length {
-            return Ok(0);
+    let mut number = 0;
+    while let Some((path, folder, depth)) = folders.get(number).cloned() {
+        number += 1;
+        for (name, item) in fat.items(folder)? {
+            let path = format!("{path}\\{name}");
+            if path.chars().count() > PATH || name.contains(['\\', '/', '\u{fffd}']) {
+                continue;
+            }
+            match item {
+                Item::Folder(folder) if depth < DEPTH => folders.push((path, folder, depth + 1)),
+                Item::File(1..) if name.to_ascii_lowercase().ends_with(".efi") => esp.files.push(path),
+                Item::Folder(_) | Item::File(_) => {}
+            }
+            if folders.len() > FOLDERS || esp.files.len() > FILES {
+                return Err(Flaw::Damaged("there is too much in its folder \\EFI".into()));
+            }
         }
-        let piece = self.piece()?;
-        let length = piece.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&piece[..length]);
-        self.at += length as u64;
-        Ok(length)
+    }
+    Ok(esp)
+}
+
+impl Esp {
+    /// Whether there is a program of that path.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file.eq_ignore_ascii_case(path))
+    }
+
+    /// Whether firmware that knows nothing of the disk begins something.
+    pub fn has_fallback(&self) -> bool {
+        self.has(FALLBACK)
+    }
+
+    /// Whether what an entry leads to is there.
+    pub fn is_reached_by(&self, target: &Target) -> bool {
+        target.id == self.drive.id && self.has(&target.path)
+    }
+
+    /// Its boot loaders, one of each folder, with the folder's name; the first is to be begun. `secure`: those that somebody has
+    /// signed whom all firmware knows, where there are any.
+    pub fn loaders(&self, secure: bool) -> Vec<(&str, &str)> {
+        let mut all: Vec<(Rank, usize, &str, &str)> = self
+            .files
+            .iter()
+            .filter_map(|path| {
+                let (rank, folder) = rank(path)?;
+                Some((rank, path.len(), path.as_str(), folder))
+            })
+            .collect();
+        // Of one kind the shorter name: what distributions add to it marks variants.
+        all.sort();
+        let is_signed = |rank: Rank| matches!(rank, Rank::Shim | Rank::Windows);
+        if secure && all.iter().any(|(rank, ..)| is_signed(*rank)) {
+            all.retain(|(rank, ..)| is_signed(*rank));
+        }
+        let mut found: Vec<(&str, &str)> = Vec::new();
+        for (_, _, path, folder) in all {
+            let is_new = |(_, known): &(&str, &str)| !known.eq_ignore_ascii_case(folder);
+            if found.len() < LOADERS && found.iter().all(is_new) {
+                found.push((path, folder));
+            }
+        }
+        found
     }
 }
 
-impl Seek for Window<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
+/// What a program is, with the folder within `\EFI` that it is in; `None` where it boots nothing.
+fn rank(path: &str) -> Option<(Rank, &str)> {
+    let parts: Vec<&str> = path.split('\\').collect();
+    match parts.as_slice() {
+        [_, _, folder, file] => {
+            let file = file.to_ascii_lowercase();
+            let begins = |begin: &&str| file.starts_with(begin);
+            if HELPERS.iter().any(begins) || OTHERS.iter().any(|other| file.contains(other)) {
+                return None;
+            }
+            let rank = if file.starts_with("shim") {
+                Rank::Shim
+            } else if file.starts_with("grub") {
+                Rank::Grub
+            } else if file.starts_with("systemd-boot") {
+                Rank::SystemdBoot
+            } else {
+                Rank::Other
+            };
+            Some((rank, folder))
+        }
+        [_, _, folder, boot, file] => {
+            let is_windows = folder.eq_ignore_ascii_case("Microsoft")
+                && boot.eq_ignore_ascii_case("Boot")
+                && file.eq_ignore_ascii_case("bootmgfw.efi");
+            is_windows.then_some((Rank::Windows, folder))
+        }
+        _ => None,
     }
 }
-
-impl Write for Window<'_> {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -28,19 +28,10 @@ pub struct Partition {
     pub end: u64,
     /// Whether a BIOS begins from it: active, or marked so in a GPT.
     pub bootable: bool,
-    /// Its number in the table, from 1.
+    /// Its place in the table, from 1 on.
     pub number: u32,
-    /// By what firmware finds it again.
-    pub label: Label,
-}
-
-/// By what firmware finds a partition again, beside its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Label {
-    /// The signature of the disk, in its MBR.
-    Mbr([u8; 4]),
-    /// The partition's own GUID.
-    Gpt([u8; 16]),
+    /// What UEFI knows it by: its GUID in a GPT, else the four bytes of the disk's signature.
+    pub id: [u8; 16],
 }
 
 /// A partition table.
@@ -110,10 +101,11 @@ fn mbr(first: &[u8]) -> Option<Vec<Partition>> {
         return None;
     }
     let entries: Vec<&[u8]> = first.get(446..510)?.chunks_exact(16).collect();
-    let signature = le32(first, 440).to_le_bytes();
     if entries.iter().any(|entry| !matches!(entry[0], 0 | 0x80)) {
         return None;
     }
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&first[440..444]);
     let used: Vec<Partition> = (1..)
         .zip(entries)
         .filter(|(_, entry)| entry[4] != 0 && le32(entry, 12) != 0)
@@ -125,7 +117,7 @@ fn mbr(first: &[u8]) -> Option<Vec<Partition>> {
                 end: (first + u64::from(le32(entry, 12))) * 512,
                 bootable: entry[0] == 0x80,
                 number,
-                label: Label::Mbr(signature),
+                id,
             }
         })
         .collect();
@@ -234,7 +226,7 @@ fn copy(source: &dyn Source, sector: u32, at: u64, head: &[u8], code: bool) -> R
             end: le64(entry, 40).saturating_add(1).saturating_mul(size),
             bootable: le64(entry, 48) & 4 != 0,
             number,
-            label: Label::Gpt(guid(entry, 16)),
+            id: guid(entry, 16),
         })
         .collect();
     Ok(Some(Table {

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use crate::image::error::BuildError;
 use crate::image::foreign::{ForeignDisk, Format};
-use crate::image::format::esp::{self, Loaders};
+use crate::image::format::esp::{self, Esp};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::guest::Guest;
 use crate::image::format::raw::{self, Look};
 use crate::image::format::read::Source;
-use crate::image::format::table::Partition;
 use crate::image::format::{boot, check, lvm};
 use crate::image::import::content;
 use crate::image::import::convert::convert;
@@ -38,21 +37,10 @@ pub struct Taken {
     pub block_size: Option<u32>,
     /// The firmware that it can be begun by.
     pub firmware: Option<Firmware>,
-    /// Its EFI system partition.
-    pub esp: Option<Esp>,
+    /// What UEFI firmware finds on it to begin; nothing where it has no EFI system partition.
+    pub esp: Option<Result<Esp, Flaw>>,
     /// What the admin should know.
     pub said: Vec<String>,
-}
-
-/// An EFI system partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Esp {
-    /// Where it is.
-    pub partition: Partition,
-    /// Bytes of the disk's sectors.
-    pub sector: u32,
-    /// The boot loaders on it, or why they cannot be told.
-    pub loaders: Result<Loaders, String>,
 }
 
 /// Takes a disk: copies it, looks whether it is whole, and makes the file `to` of it. `number` counts the machine's disks; it begins
@@ -125,14 +113,7 @@ pub fn take(
         volumes: lvm::volumes(&guest, look.table.as_ref()).map_err(unfit)?,
         block_size: block_size.filter(|&size| size != 512),
         firmware: look.table.as_ref().and_then(boot::firmware),
-        esp: look.table.as_ref().and_then(|table| {
-            let partition = *boot::system_partition(table)?;
-            Some(Esp {
-                partition,
-                sector: table.sector,
-                loaders: esp::loaders(&guest, &partition, table.sector),
-            })
-        }),
+        esp: look.table.as_ref().and_then(|table| esp::find(&guest, table)),
         said,
     })
 }

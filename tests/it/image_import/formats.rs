@@ -87,11 +87,7 @@ fn one_content_has_one_digest_in_whatever_format_it_comes() {
         assert_eq!(manifest.virtual_size, whole.len() as u64, "{name}");
         assert_eq!(manifest.hardware.firmware, Some(Firmware::Uefi), "{name}");
         assert!(content(&made.sealed.disk()) == whole, "{name}");
-        assert_eq!(
-            made.said,
-            ["its boot loaders could not be looked at: its EFI system partition has no FAT file system"],
-            "{name}"
-        );
+        assert_eq!(made.said, Vec::<String>::new(), "{name}");
     }
 }
 

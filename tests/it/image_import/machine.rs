@@ -55,13 +55,7 @@ fn a_machine_of_several_disks_is_sealed_with_all_that_is_known_of_it() {
     };
     let made = lab.import_as(machine(), &asked()).unwrap();
     let manifest = &made.sealed.manifest;
-    assert_eq!(
-        made.said,
-        [
-            "a share was left out",
-            "its boot loaders could not be looked at: its EFI system partition has no FAT file system"
-        ]
-    );
+    assert_eq!(made.said, ["a share was left out"]);
     assert_eq!(manifest.content_sha256, Some(sha256(&root)));
     assert_eq!(
         manifest.hardware.firmware,

@@ -1,6 +1,7 @@
 //! Small disks with partition tables, as installers leave them.
 
 use std::fs;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,9 +30,36 @@ fn filled(mib: usize, seed: u8) -> Vec<u8> {
     disk
 }
 
+/// A FAT file system of so many bytes with these files; a path that ends with `/` is a folder. What is in them is the seed.
+pub fn fat(bytes: usize, sector: usize, files: &[&str], seed: u8) -> Vec<u8> {
+    let mut volume = Cursor::new(vec![0; bytes]);
+    let sector = u16::try_from(sector).expect("small");
+    let options = fatfs::FormatVolumeOptions::new().bytes_per_sector(sector);
+    fatfs::format_volume(&mut volume, options).expect("formatted");
+    volume.set_position(0);
+    let system = fatfs::FileSystem::new(&mut volume, fatfs::FsOptions::new()).expect("a file system");
+    for path in files {
+        for (end, _) in path.match_indices('/') {
+            system.root_dir().create_dir(&path[..end]).expect("a folder");
+        }
+        if !path.ends_with('/') {
+            let mut file = system.root_dir().create_file(path).expect("a file");
+            file.write_all(&[seed; 700]).expect("written");
+        }
+    }
+    system.unmount().expect("unmounted");
+    volume.into_inner()
+}
+
 /// A disk with a GPT: an EFI system partition and one for Linux, and the second header in its last sector.
 pub fn gpt(mib: usize, sector: usize, seed: u8) -> Vec<u8> {
+    gpt_with(mib, sector, seed, &["EFI/BOOT/BOOTX64.EFI"])
+}
+
+/// The same with these files in its EFI system partition.
+pub fn gpt_with(mib: usize, sector: usize, seed: u8, files: &[&str]) -> Vec<u8> {
     let mut disk = filled(mib, seed);
+    put(&mut disk, 1 << 20, &fat(2 << 20, sector, files, seed));
     let last = (mib << 20) / sector - 1;
     let step = (1 << 20) / sector;
     let blocks = (128 * 128_usize).div_ceil(sector);

@@ -1,6 +1,7 @@
 //! Which firmware a VM gets, by descriptions as packages have them.
 
 use super::*;
+use crate::system::firmware::described;
 
 fn description(code: &str, variables: &str, machines: &[&str], features: &[&str]) -> String {
     serde_json::json!({
