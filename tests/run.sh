@@ -5,14 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 live=${LIVE:-yes}
-left_out=nothing
+left_out="foreign guests (\`make test-guests\`)"
 case $live in
     yes)
         if ! timeout 10 virsh -q -c qemu:///system uri > /dev/null 2>&1; then
             echo "test: qemu:///system does not answer, so live tests will fail; LIVE=no leaves them out"
         fi
         ;;
-    no) left_out="the live tests on real clones, because of LIVE=no" ;;
+    no) left_out="the live tests on real clones, because of LIVE=no; $left_out" ;;
     *)
         echo "test: LIVE is \`$live\`; it can be yes or no" >&2
         exit 2

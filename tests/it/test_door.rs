@@ -42,7 +42,7 @@ fn said(lacks: &[&str], env: &[(&str, &str)]) -> String {
 fn all_is_run_and_that_is_said() {
     assert_eq!(
         said(&[], &[]),
-        "test: left out: nothing\ncargo nextest run --locked --workspace --profile default\n"
+        "test: left out: foreign guests (`make test-guests`)\ncargo nextest run --locked --workspace --profile default\n"
     );
     assert_eq!(said(&[], &[("CI", "")]), said(&[], &[("CI", "false")]));
 }
@@ -52,7 +52,7 @@ fn a_machine_gets_time_outs_and_junit() {
     assert_eq!(
         said(&[], &[("CI", "true")]),
         "test: with time-outs; JUnit goes to target/nextest/ci/junit.xml\n\
-         test: left out: nothing\n\
+         test: left out: foreign guests (`make test-guests`)\n\
          cargo nextest run --locked --workspace --profile ci\n"
     );
 }
@@ -61,13 +61,13 @@ fn a_machine_gets_time_outs_and_junit() {
 fn live_tests_are_left_out_when_asked_only() {
     assert_eq!(
         said(&["libvirt"], &[("LIVE", "no")]),
-        "test: left out: the live tests on real clones, because of LIVE=no\n\
+        "test: left out: the live tests on real clones, because of LIVE=no; foreign guests (`make test-guests`)\n\
          cargo nextest run --locked --workspace --profile default -E not binary(=live)\n"
     );
     assert_eq!(
         said(&["libvirt"], &[]),
         "test: qemu:///system does not answer, so live tests will fail; LIVE=no leaves them out\n\
-         test: left out: nothing\n\
+         test: left out: foreign guests (`make test-guests`)\n\
          cargo nextest run --locked --workspace --profile default\n"
     );
     let wrong = door(&[], &[("LIVE", "maybe")]);
@@ -81,14 +81,14 @@ fn without_nextest_the_same_tests_run() {
     assert_eq!(
         said(&["nextest"], &[("CI", "true")]),
         format!(
-            "{note}test: left out: nothing\n\
+            "{note}test: left out: foreign guests (`make test-guests`)\n\
              cargo test --locked --workspace --all-targets -- --test-threads=1\n"
         )
     );
     assert_eq!(
         said(&["nextest"], &[("LIVE", "no")]),
         format!(
-            "{note}test: left out: the live tests on real clones, because of LIVE=no\n\
+            "{note}test: left out: the live tests on real clones, because of LIVE=no; foreign guests (`make test-guests`)\n\
              cargo test --locked --workspace --lib --bins --test it -- --test-threads=1\n"
         )
     );
