@@ -211,6 +211,7 @@ mod tests {
             nics: Vec::new(),
             disks: Vec::new(),
             nvram: None,
+            made_for: None,
             memory: None,
             vcpus: None,
             prepared: None,

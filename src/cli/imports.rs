@@ -62,10 +62,11 @@ pub struct ImportArgs {
     /// The one that is meant, of an appliance with several machines
     #[arg(long, value_name = "NAME", conflicts_with_all = ["domain", "all_domains", "disks"])]
     machine: Option<String>,
-    /// What its disks were attached to where it comes from, such as sata or pvscsi, where the source does not say it
+    /// What its disks were attached to where it comes from: virtio, scsi, sata, ide, nvme, pvscsi, lsi-sas, lsi or megasas; goes
+    /// before what the source says
     #[arg(long, value_name = "BUS", value_parser = word::<DiskBus>, conflicts_with_all = ["domain", "all_domains"])]
     disk_bus: Option<DiskBus>,
-    /// The firmware that began it: bios, uefi or uefi-secure, where neither the source nor the disk says it
+    /// The firmware that began it: bios, uefi or uefi-secure; goes before what the source or the disk says
     #[arg(long, value_name = "FIRMWARE", value_parser = word::<Firmware>, conflicts_with_all = ["domain", "all_domains"])]
     firmware: Option<Firmware>,
     #[command(flatten)]

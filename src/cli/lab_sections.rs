@@ -98,6 +98,7 @@ mod tests {
             nics: Vec::new(),
             disks: Vec::new(),
             nvram: None,
+            made_for: None,
             memory: Some(Mib(2048)),
             vcpus: Some(2),
             prepared: None,

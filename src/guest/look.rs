@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::guest::families::Families;
 use crate::model::facts::{AgentFacts, Facts, Release, SystemFacts};
+use crate::model::hardware::Firmware;
 
 /// What a line says of the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,6 +66,28 @@ pub const NO_AGENT: &str = "install it in the image and have it started: `apt-ge
                             install qemu-guest-agent` (RHEL and its like) or `zypper install qemu-guest-agent` (SLES), then \
                             `systemctl enable --now qemu-guest-agent`";
 
+/// What is said of a guest that was given other firmware than its disk was made for.
+pub const NO_LOADER: &str = "no boot loader answered";
+
+/// That, with its remedy, of a disk of that image.
+pub fn no_loader(made_for: Firmware, image: &str) -> (String, String) {
+    let (under, has, word) = match made_for {
+        Firmware::Bios => (
+            "UEFI",
+            "no EFI system partition, and code that a BIOS begins",
+            "bios",
+        ),
+        Firmware::Uefi | Firmware::UefiSecure => (
+            "BIOS",
+            "an EFI system partition, and nothing that a BIOS begins",
+            "uefi",
+        ),
+    };
+    (
+        format!("{NO_LOADER} under {under}; the disk has {has}"),
+        format!("write firmware = \"{word}\" below [image.\"{image}\".hardware]"),
+    )
+}
 /// What a run asks of an agent.
 const NEEDED: [&str; 2] = ["guest-exec", "guest-exec-status"];
 /// What it does without, and others need.

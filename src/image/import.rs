@@ -250,6 +250,7 @@ impl Machine {
         self.virtual_size = Some(taken.virtual_size);
         self.esp = taken.esp.map(|esp| (disk.name.clone(), esp));
         self.beside.content_sha256 = Some(taken.content_sha256);
+        self.beside.made_for = taken.firmware;
         self.beside.disk = hardware;
         let wishes = &mut self.beside.hardware;
         match (wishes.firmware, taken.firmware) {

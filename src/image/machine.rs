@@ -69,7 +69,12 @@ pub fn of(lab: &Wishes, os: &str, sealed: Option<&Manifest>) -> MachinePlan {
         // A file that was not sealed with the image fits no digest.
         sha256: manifest.files.get(file).cloned().unwrap_or_default(),
     };
+    let is_uefi = |firmware: &Firmware| *firmware != Firmware::Bios;
+    let made_for = manifest
+        .made_for
+        .filter(|made| is_uefi(made) != is_uefi(&hardware.firmware));
     MachinePlan {
+        made_for,
         disk: manifest.disk.clone(),
         more_disks: manifest.disks.iter().map(pin).collect(),
         nics: manifest.nics.clone(),
@@ -115,6 +120,7 @@ mod tests {
             ],
             "nics": [{ "model": "vmxnet3" }],
             "nvram": "nvram.fd",
+            "made_for": "bios",
         }))
         .expect("a manifest");
         let lab = Wishes {
@@ -125,6 +131,7 @@ mod tests {
         assert_eq!(plan.hardware.machine, Machine::Q35);
         assert_eq!(plan.hardware.firmware, Firmware::Uefi);
         assert!(plan.hardware.tpm);
+        assert_eq!(plan.made_for, Some(Firmware::Bios), "it has another");
         assert_eq!(plan.disk.serial.as_deref(), Some("ROOT"));
         let [data] = plan.more_disks.as_slice() else {
             panic!("{:?}", plan.more_disks);

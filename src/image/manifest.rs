@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub use crate::image::damage::{Damage, DamagedImage};
 use crate::image::digest::{changed_ranges, digest};
 use crate::input::hex;
-use crate::model::hardware::{DiskHardware, NicHardware, Wishes};
+use crate::model::hardware::{DiskHardware, Firmware, NicHardware, Wishes};
 use crate::system::file::{self, FileError};
 use crate::units::Mib;
 
@@ -97,6 +97,9 @@ pub struct Manifest {
     /// The vCPUs that it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcpus: Option<u32>,
+    /// The one firmware that its first disk can be begun by, as its partitions tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<Firmware>,
     /// What was changed, where it was made of another image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Prepared>,
@@ -311,6 +314,8 @@ pub struct Beside {
     pub memory: Option<Mib>,
     /// Its vCPUs.
     pub vcpus: Option<u32>,
+    /// What its first disk can be begun by.
+    pub made_for: Option<Firmware>,
     /// How it was made of another image.
     pub prepared: Option<Prepared>,
 }
@@ -350,6 +355,7 @@ pub fn seal_machine(
         != Beside {
             content_sha256: beside.content_sha256.clone(),
             prepared: beside.prepared.clone(),
+            made_for: beside.made_for,
             ..Beside::default()
         };
     let mut disks = beside.disks;
@@ -378,6 +384,7 @@ pub fn seal_machine(
         nvram: beside.nvram,
         memory: beside.memory,
         vcpus: beside.vcpus,
+        made_for: beside.made_for,
         prepared: beside.prepared,
     };
     manifest.key = match identity.key {

@@ -275,6 +275,7 @@ impl<'a> Bench<'a> {
             nvram: old.nvram.clone(),
             memory: old.memory,
             vcpus: old.vcpus,
+            made_for: old.made_for,
             prepared: Some(prepared),
         };
         let made = seal_machine(&sealed, identity, virtual_size, beside, Timestamp::now()).map_err(broken)?;

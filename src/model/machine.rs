@@ -33,6 +33,9 @@ pub struct MachinePlan {
     /// The firmware's variables that it was installed with; without them each clone begins with the firmware's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nvram: Option<NvramPin>,
+    /// The firmware that its first disk was made for, where the machine has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<Firmware>,
 }
 
 /// A further disk of an image, pinned by content.

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Family, System};
+use crate::guest::look::no_loader;
 use crate::input::clip;
 use crate::model::name::DomainName;
 use crate::model::outcome::{Cause, Fault, Stage};
@@ -229,6 +230,12 @@ impl<'a> Node<'a> {
              need longer [deadlines]"
                 .into(),
         );
+        let image = &self.plan.image;
+        if let (false, Some(made_for)) = (rebooting, image.machine.made_for) {
+            let (what, hint) = no_loader(made_for, &image.name);
+            fault.message = format!("{what}: {}", fault.message);
+            fault.hint = Some(hint);
+        }
         self.shown(fault).await
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::guest::families::Families;
-use crate::guest::look::NO_AGENT;
+use crate::guest::look::{NO_AGENT, NO_LOADER};
 use crate::host::proxy::SquidLauncher;
 use crate::image::catalogue::Store;
 use crate::image::machine;
@@ -187,7 +187,8 @@ fn plan(sealed: &Sealed, wish: &Wish) -> Result<Plan, serde_json::Error> {
 
 /// The remedy of a look that was no answer, beside that of the fault itself.
 pub fn remedy(fault: &Fault) -> Option<&'static str> {
-    (fault.cause == Cause::AgentSilent).then_some(NO_AGENT)
+    let may_lack_one = fault.cause == Cause::AgentSilent && !fault.message.starts_with(NO_LOADER);
+    may_lack_one.then_some(NO_AGENT)
 }
 
 /// That no such image is in the store.

@@ -13,6 +13,7 @@ use patchgate::image::catalogue::Store;
 use patchgate::image::facts;
 use patchgate::image::manifest::{DISK, Identity, ImageSource, Sealed, seal};
 use patchgate::model::facts::{AgentFacts, Facts, SystemFacts};
+use patchgate::model::hardware::Firmware;
 use patchgate::model::outcome::Cause;
 use patchgate::session::look::{Look, remedy};
 use patchgate::session::ready::Ready;
@@ -283,6 +284,33 @@ async fn a_guest_without_an_agent_leaves_its_console_and_its_screen() {
     assert!(fault.detail.contains("console of pg-"), "{fault:?}");
     assert!(remedy(fault).is_some_and(|words| words.contains("systemctl enable --now qemu-guest-agent")));
     assert_eq!(fs::read(&look.screens[0]).expect("a picture"), SCREEN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_under_other_firmware_than_it_was_made_for_is_told_so() {
+    for (made_for, said, word) in [
+        (
+            Firmware::Uefi,
+            "no boot loader answered under BIOS; the disk has an EFI system partition",
+            "firmware = \"uefi\"",
+        ),
+        (
+            Firmware::Bios,
+            "no boot loader answered under UEFI; the disk has no EFI system partition",
+            "firmware = \"bios\"",
+        ),
+    ] {
+        let mut lab = lab(Agent::Silent);
+        lab.plan.cells[0].nodes[0].image.machine.made_for = Some(made_for);
+        let look = looked(&lab).await;
+        let fault = &look.faults[0];
+        assert!(fault.message.starts_with(said), "{fault:?}");
+        assert!(
+            fault.hint.as_ref().is_some_and(|hint| hint.contains(word)),
+            "{fault:?}"
+        );
+        assert_eq!(remedy(fault), None);
+    }
 }
 
 /// A sealed image of that name in a store, with facts.

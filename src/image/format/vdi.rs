@@ -23,6 +23,8 @@ pub fn begins(start: &[u8]) -> bool {
 pub struct Header {
     size: u64,
     blocks: u32,
+    /// Those that are somewhere.
+    allocated: u32,
     map: u32,
     data: u32,
 }
@@ -50,6 +52,7 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
     let found = Header {
         size: le64(&head, 368),
         blocks: le32(&head, 384),
+        allocated: le32(&head, 388),
         map: le32(&head, 340),
         data: le32(&head, 344),
     };
@@ -82,8 +85,8 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     let used = head.size.div_ceil(length);
     let (what, map) = ("its block map", u64::from(head.map));
     within(source, what, map, u64::from(head.blocks) * 4)?;
-    let holds = apart(SECTOR, |each| {
-        let mut holds: u64 = 0;
+    let (holds, there) = apart(SECTOR, |each| {
+        let (mut holds, mut there) = (0_u64, 0_u64);
         each(Part::own("its header", 0, SECTOR))?;
         each(Part::own(what, map, u64::from(head.blocks) * 4))?;
         entries::<4>(source, what, map, used, &mut |number, entry| {
@@ -94,12 +97,20 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
             let guest = number * length;
             let needs = (head.size - guest).min(length);
             holds += needs;
+            there += 1;
             let at = u64::from(head.data) + u64::from(place) * length;
             within(source, &format!("its block {number}"), at, needs)?;
             each(Part::guest(guest, at, needs))
         })?;
-        Ok(holds)
+        Ok((holds, there))
     })?;
+    // Entries for blocks behind the disk's end are not walked.
+    if used == u64::from(head.blocks) && there < u64::from(head.allocated) {
+        return Err(Flaw::Damaged(format!(
+            "its header says that {} of its blocks are somewhere, and its map has {there}",
+            head.allocated
+        )));
+    }
     Ok(Shape {
         size: head.size,
         holds,
@@ -140,6 +151,13 @@ mod tests {
         let mut cut = good.clone();
         cut.pop();
         assert!(matches!(whole(&cut), Err(Flaw::Cut { .. })));
+        let mut lost = disk(&[0, u32::MAX], size, 4096 + (1 << 20) + 512);
+        lost[388..392].copy_from_slice(&2_u32.to_le_bytes());
+        let told = whole(&lost).expect_err("a block is lost").to_string();
+        assert!(
+            told.contains("2 of its blocks are somewhere, and its map has 1"),
+            "{told}"
+        );
         let sparse = disk(&[u32::MAX, NOWHERE], size, 4096);
         assert_eq!(whole(&sparse).map(|shape| shape.holds), Ok(0));
         assert!(whole(&disk(&[0], size, 1 << 22)).is_err(), "too few blocks");

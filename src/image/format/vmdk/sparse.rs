@@ -15,6 +15,9 @@ const AT_END: u64 = u64::MAX;
 const PER_TABLE: u64 = 512;
 
 const COMPRESSED: u32 = 1 << 16;
+/// Flags: it has a second directory; an entry of 1 stands for a grain of zeros.
+const REDUNDANT: u32 = 1 << 1;
+const ZEROED: u32 = 1 << 2;
 
 /// What the head of one says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +25,10 @@ pub struct Header {
     capacity: u64,
     grain: u64,
     directory: u64,
+    /// The second directory, in sectors.
+    redundant: Option<u64>,
     compressed: bool,
+    zeroed: bool,
     unclean: bool,
     /// Whether it has its description within: it is a whole disk.
     pub described: bool,
@@ -64,7 +70,9 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
         capacity: le64(&head, 12),
         grain: le64(&head, 20),
         directory: le64(&head, 56),
+        redundant: Some(le64(&head, 48)).filter(|&at| flags & REDUNDANT != 0 && at != 0 && at != AT_END),
         compressed: flags & COMPRESSED != 0,
+        zeroed: flags & ZEROED != 0,
         unclean: head[72] != 0,
         described: description.0 != 0,
         description: (
@@ -150,21 +158,32 @@ fn grains(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<u64, F
     let mut holds = 0;
     entries::<4>(source, what, directory, count, &mut |number, entry| {
         let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
-        if at == 0 {
-            return Ok(());
-        }
         let first = number * span;
         let used = (size - first).div_ceil(grain).min(PER_TABLE);
+        let second = second(source, header, number, used);
+        let is_lost = |grain: u64| {
+            let grain = usize::try_from(grain).unwrap_or(usize::MAX);
+            second.get(grain * 4..).is_some_and(|rest| le32(rest, 0) > 1)
+        };
+        if at == 0 {
+            return match (0..used).find(|&grain| is_lost(grain)) {
+                Some(lost) => Err(missing(first + lost * grain)),
+                None => Ok(()),
+            };
+        }
         within(source, "its grain tables", at, used * 4)?;
         // None is there twice, so all of them are no longer than the file. That is also what ends this.
         each(Part::own("one of its grain tables", at, used * 4))?;
         entries::<4>(source, "its grain tables", at, used, &mut |number, entry| {
             let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
-            // 0 is nowhere, and 1 a grain of zeros.
-            if at <= SECTOR {
-                return Ok(());
-            }
             let start = first + number * grain;
+            if at == 0 || at == SECTOR && header.zeroed {
+                return if at == 0 && is_lost(number) {
+                    Err(missing(start))
+                } else {
+                    Ok(())
+                };
+            }
             let needs = (size - start).min(grain);
             holds += needs;
             let length = if header.compressed {
@@ -177,6 +196,24 @@ fn grains(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<u64, F
         })
     })?;
     Ok(holds)
+}
+
+/// A table of the second directory as far as it can be read; a writer need not keep it.
+fn second(source: &dyn Source, header: &Header, number: u64, used: u64) -> Vec<u8> {
+    let read = || {
+        let directory = header.redundant?.checked_mul(SECTOR)?;
+        let entry = block(source, "", directory.checked_add(number * 4)?, 4).ok()?;
+        let at = u64::from(le32(&entry, 0)) * SECTOR;
+        let length = usize::try_from(used * 4).ok()?;
+        block(source, "", Some(at).filter(|&at| at != 0)?, length).ok()
+    };
+    read().unwrap_or_default()
+}
+
+fn missing(start: u64) -> Flaw {
+    Flaw::Damaged(format!(
+        "byte {start} of the disk is nowhere by its grain tables, and somewhere by the second ones"
+    ))
 }
 
 /// Holds that a packed grain is there, and that it is the one of that byte of the disk; its length in the file.
@@ -238,6 +275,34 @@ mod tests {
         assert!(matches!(whole(&packed), Err(Flaw::Cut { .. })));
         put(&mut packed, 3072, &8_u64.to_le_bytes());
         assert!(matches!(whole(&packed), Err(Flaw::Damaged(_))));
+    }
+
+    #[test]
+    fn a_grain_that_the_second_tables_alone_have_is_lost() {
+        let with = |second: u32| {
+            let mut bytes = disk(REDUNDANT, 0, 8192);
+            put(&mut bytes, 48, &3_u64.to_le_bytes());
+            put(&mut bytes, 1536, &4_u32.to_le_bytes());
+            put(&mut bytes, 2048, &second.to_le_bytes());
+            bytes
+        };
+        assert_eq!(whole(&with(0)).map(|shape| shape.holds), Ok(0));
+        let told = whole(&with(6)).expect_err("it is lost").to_string();
+        assert!(
+            told.contains("byte 0 of the disk is nowhere by its grain tables"),
+            "{told}"
+        );
+        // The whole table is gone.
+        let mut gone = with(6);
+        put(&mut gone, 512, &[0; 4]);
+        assert!(whole(&gone).is_err());
+        // Who does not keep the second ones has zeros there, or says that there are none.
+        let mut one = disk(REDUNDANT, 6, 8192);
+        put(&mut one, 48, &3_u64.to_le_bytes());
+        assert_eq!(whole(&one).map(|shape| shape.holds), Ok(4096));
+        // Without its flag, 1 is the place of a sector of the file's own.
+        assert!(whole(&disk(0, 1, 8192)).is_err());
+        assert_eq!(whole(&disk(ZEROED, 1, 8192)).map(|shape| shape.holds), Ok(0));
     }
 
     #[test]
