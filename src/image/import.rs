@@ -37,7 +37,7 @@ use crate::image::manifest::{
 };
 use crate::image::process::{Dialect, Runner, missing};
 use crate::image::store::{Store, already};
-use crate::model::hardware::{DiskHardware, Firmware};
+use crate::model::hardware::{DiskBus, DiskHardware, Firmware};
 use crate::system::firmware::Build;
 
 /// The OS versions that a disk can be imported as.
@@ -264,6 +264,20 @@ impl Machine {
                 disk.name
             )),
             (Some(_), Some(_) | None) | (None, None) => {}
+        }
+        // Debian's build of OVMF has a driver for no other SCSI.
+        let bus = self.beside.disk.bus.or(self.beside.hardware.disk_bus);
+        let is_uefi = matches!(
+            self.beside.hardware.firmware,
+            Some(Firmware::Uefi | Firmware::UefiSecure)
+        );
+        if let (true, Some(model)) = (is_uefi && bus != Some(DiskBus::Scsi), bus.and_then(DiskBus::scsi)) {
+            self.beside.disk.bus = Some(DiskBus::Scsi);
+            self.said.push(format!(
+                "{}: UEFI firmware may not know its controller ({model}), so that clones boot it on virtio-scsi: its initramfs must have that \
+                 driver",
+                disk.name
+            ));
         }
     }
 

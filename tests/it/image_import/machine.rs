@@ -106,6 +106,50 @@ fn a_machine_of_several_disks_is_sealed_with_all_that_is_known_of_it() {
     );
 }
 
+#[test]
+fn a_boot_disk_is_on_no_controller_that_uefi_firmware_may_not_know() {
+    let lab = Lab::new();
+    lab.write("root.raw", &gpt(8, 512, 9));
+    for (firmware, bus, kept) in [
+        (Firmware::Uefi, DiskBus::Pvscsi, false),
+        (Firmware::UefiSecure, DiskBus::LsiSas, false),
+        (Firmware::Uefi, DiskBus::Scsi, true),
+        (Firmware::Uefi, DiskBus::Sata, true),
+        (Firmware::Bios, DiskBus::Pvscsi, true),
+    ] {
+        for of_disk in [true, false] {
+            let machine = Foreign {
+                disks: vec![ForeignDisk {
+                    hardware: DiskHardware {
+                        bus: of_disk.then_some(bus),
+                        ..DiskHardware::default()
+                    },
+                    ..disk(&lab.path("root.raw"))
+                }],
+                hardware: Wishes {
+                    firmware: Some(firmware),
+                    disk_bus: Some(bus),
+                    ..Wishes::default()
+                },
+                ..Foreign::default()
+            };
+            let made = lab.import_as(machine, &asked()).unwrap();
+            let found = made.sealed.manifest.disk.bus;
+            let wanted = if kept {
+                of_disk.then_some(bus)
+            } else {
+                Some(DiskBus::Scsi)
+            };
+            assert_eq!(found, wanted, "{firmware:?} {bus:?}");
+            let said = made
+                .said
+                .iter()
+                .any(|said| said.contains("may not know its controller"));
+            assert_eq!(said, !kept, "{:?}", made.said);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Watched(Mutex<Vec<(Step, u64)>>);
 
