@@ -10,6 +10,7 @@ use crate::cli::args::Format;
 use crate::cli::error::UserError;
 use crate::cli::image_prepare::{self, PrepareArgs};
 use crate::cli::imports::{self, ImportArgs};
+use crate::cli::lab::about;
 use crate::cli::probe::{self, ProbeArgs};
 use crate::cli::runtime::block_on;
 use crate::cli::{builds, exit_code, image_list, interrupt, print};
@@ -18,7 +19,7 @@ use crate::image::manifest::Sealed;
 use crate::image::store::Listing;
 use crate::input::words::count;
 use crate::lab::file::Lab;
-use crate::lab::open::{self, Refused};
+use crate::lab::open;
 
 /// `patchgate image ...`
 #[derive(Debug, Args)]
@@ -92,11 +93,7 @@ impl ImageArgs {
 pub fn run(args: ImageArgs, given: Option<&Path>) -> Result<u8, UserError> {
     let found = match &args.command {
         // Without one it is the store that is listed.
-        ImageCommand::List { .. } if given.is_none() => match open::find(None) {
-            Err(Refused::NoLab(_)) => None,
-            found => Some(found?),
-        },
-        ImageCommand::List { .. } => Some(open::find(given)?),
+        ImageCommand::List { .. } => about(given)?,
         _ if args.needs_lab() => Some(open::find(given)?),
         _ => None,
     };

@@ -54,7 +54,7 @@ pub fn hardware(given: Option<&Path>, store: &Store, image: &str) -> Result<Wish
 }
 
 /// The lab file that is meant; none where none is named and none is about.
-fn about(given: Option<&Path>) -> Result<Option<PathBuf>, UserError> {
+pub fn about(given: Option<&Path>) -> Result<Option<PathBuf>, UserError> {
     match (given, open::find(given)) {
         (_, Ok(path)) => Ok(Some(path)),
         (None, Err(Refused::NoLab(_))) => Ok(None),

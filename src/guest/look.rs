@@ -88,6 +88,7 @@ pub fn no_loader(made_for: Firmware, image: &str) -> (String, String) {
         format!("write firmware = \"{word}\" below [image.\"{image}\".hardware]"),
     )
 }
+
 /// What a run asks of an agent.
 const NEEDED: [&str; 2] = ["guest-exec", "guest-exec-status"];
 /// What it does without, and others need.

@@ -267,10 +267,7 @@ impl Machine {
         }
         // Debian's build of OVMF has a driver for no other SCSI.
         let bus = self.beside.disk.bus.or(self.beside.hardware.disk_bus);
-        let is_uefi = matches!(
-            self.beside.hardware.firmware,
-            Some(Firmware::Uefi | Firmware::UefiSecure)
-        );
+        let is_uefi = self.beside.hardware.firmware.is_some_and(Firmware::is_uefi);
         if let (true, Some(model)) = (is_uefi && bus != Some(DiskBus::Scsi), bus.and_then(DiskBus::scsi)) {
             self.beside.disk.bus = Some(DiskBus::Scsi);
             self.said.push(format!(

@@ -2,7 +2,6 @@
 //! partition, or on the whole disk. What cannot be read is an error, and never taken for a file that is not there.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read};
@@ -11,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::guest::files::{Files, Unreadable};
 use crate::image::format::qcow2::guest::Guest;
 use crate::image::format::raw::{self, Look};
-use crate::image::format::read::{Source, within};
+use crate::image::format::read::{Source, Stretch};
 use crate::image::import::opened::Opened;
 use crate::input::hex;
 
@@ -26,26 +25,7 @@ const ROOTS: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// What an ext file system is called by [`raw::look`].
 const EXT: &str = "its file system (ext)";
 
-/// A part of a guest's disk.
-struct Part {
-    disk: Guest<Opened>,
-    first: u64,
-    length: u64,
-}
-
-impl Source for Part {
-    fn size(&self) -> u64 {
-        self.length
-    }
-
-    fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        within(self, "the partition", at, buffer.len() as u64)
-            .map_err(|flaw| io::Error::other(flaw.to_string()))?;
-        self.disk.read(self.first.saturating_add(at), buffer)
-    }
-}
-
-impl Ext4Read for Part {
+impl Ext4Read for Stretch<Guest<Opened>> {
     fn read(
         &mut self,
         start_byte: u64,
@@ -156,8 +136,8 @@ fn search(
         None => vec![(0, whole.size())],
     };
     for (first, length) in parts {
-        let part = Part {
-            disk: open()?,
+        let part = Stretch {
+            whole: open()?,
             first,
             length,
         };

@@ -69,10 +69,9 @@ pub fn of(lab: &Wishes, os: &str, sealed: Option<&Manifest>) -> MachinePlan {
         // A file that was not sealed with the image fits no digest.
         sha256: manifest.files.get(file).cloned().unwrap_or_default(),
     };
-    let is_uefi = |firmware: &Firmware| *firmware != Firmware::Bios;
     let made_for = manifest
         .made_for
-        .filter(|made| is_uefi(made) != is_uefi(&hardware.firmware));
+        .filter(|made| made.is_uefi() != hardware.firmware.is_uefi());
     MachinePlan {
         made_for,
         disk: manifest.disk.clone(),

@@ -15,6 +15,16 @@ pub enum Firmware {
     UefiSecure,
 }
 
+impl Firmware {
+    /// Whether it is of UEFI.
+    pub const fn is_uefi(self) -> bool {
+        match self {
+            Self::Bios => false,
+            Self::Uefi | Self::UefiSecure => true,
+        }
+    }
+}
+
 /// The board (<https://www.qemu.org/docs/master/system/target-i386.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,6 +73,12 @@ impl DiskBus {
             Self::Megasas => Some("lsisas1078"),
             Self::Virtio | Self::Sata | Self::Ide | Self::Nvme => None,
         }
+    }
+
+    /// SCSI with the controller of that model.
+    pub fn of_scsi(model: &str) -> Option<Self> {
+        let all = [Self::Scsi, Self::Pvscsi, Self::LsiSas, Self::Lsi, Self::Megasas];
+        all.into_iter().find(|bus| bus.scsi() == Some(model))
     }
 }
 

@@ -124,10 +124,7 @@ impl MachinePlan {
 
     /// Whether its firmware has variables of its own.
     pub fn has_nvram(&self) -> bool {
-        match self.hardware.firmware {
-            Firmware::Bios => false,
-            Firmware::Uefi | Firmware::UefiSecure => true,
-        }
+        self.hardware.firmware.is_uefi()
     }
 
     /// Why there can be no such machine, whatever the host.

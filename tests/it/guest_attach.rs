@@ -103,6 +103,17 @@ impl Guest {
         (output.status.code(), last, calls)
     }
 
+    fn keeps_the_card_from_its_managers(&self) {
+        assert_eq!(
+            self.file("run/systemd/network/00-patchgate.network"),
+            format!("[Match]\nMACAddress={MAC}\n[Link]\nUnmanaged=yes\n")
+        );
+        assert_eq!(
+            self.file("run/NetworkManager/conf.d/00-patchgate.conf"),
+            format!("[device-patchgate]\nmatch-device=mac:{MAC}\nmanaged=0\n")
+        );
+    }
+
     fn file(&self, name: &str) -> String {
         fs::read_to_string(self.0.path().join(name)).unwrap_or_default()
     }
@@ -133,14 +144,7 @@ fn whatever_manages_the_network_is_told_until_the_next_boot() {
         calls,
         format!("networkctl reload\nnmcli general reload conf\nnmcli device set ens4 managed no\n{GIVEN}")
     );
-    assert_eq!(
-        guest.file("run/systemd/network/00-patchgate.network"),
-        format!("[Match]\nMACAddress={MAC}\n[Link]\nUnmanaged=yes\n")
-    );
-    assert_eq!(
-        guest.file("run/NetworkManager/conf.d/00-patchgate.conf"),
-        format!("[device-patchgate]\nmatch-device=mac:{MAC}\nmanaged=0\n")
-    );
+    guest.keeps_the_card_from_its_managers();
 }
 
 #[test]
@@ -200,14 +204,7 @@ fn the_card_in_the_cell_is_kept_from_whatever_manages_the_network_and_a_deaf_one
     let told = "networkctl reload\nnmcli general reload conf\nnmcli device set ens4 managed no\n";
     // Who lets go of the card drops its address, which is given again.
     assert_eq!(calls, format!("{given}{told}{}", given.repeat(3)));
-    assert_eq!(
-        guest.file("run/systemd/network/00-patchgate.network"),
-        format!("[Match]\nMACAddress={MAC}\n[Link]\nUnmanaged=yes\n")
-    );
-    assert_eq!(
-        guest.file("run/NetworkManager/conf.d/00-patchgate.conf"),
-        format!("[device-patchgate]\nmatch-device=mac:{MAC}\nmanaged=0\n")
-    );
+    guest.keeps_the_card_from_its_managers();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Follows card.sh, unmanaged.sh, configured.sh and called.sh. $1: the MAC address of the card to the outlet; $2: its address there; $3: the host's, the only one
-# that is reached over it.
+# Follows card.sh, unmanaged.sh, configured.sh and called.sh. $1: the MAC address of the card to the outlet; $2: its address there;
+# $3: the host's, the only one that is reached over it.
 mac=$1 address=$2 gateway=$3 managed=
 fail() { printf '%s\n' "$1" >&2; exit 1; }
 tries=0

@@ -245,24 +245,20 @@ fn scsi(disk: Node<'_, '_>, devices: Node<'_, '_>, said: &mut Vec<String>) -> Di
     let model = children(devices, "controller")
         .find(its)
         .and_then(|node| node.attribute("model"));
-    match model {
-        None => DiskBus::Scsi,
-        Some(model) if model.starts_with("virtio") => DiskBus::Scsi,
-        Some("vmpvscsi") => DiskBus::Pvscsi,
-        Some("lsisas1068") => DiskBus::LsiSas,
-        Some("lsilogic") => DiskBus::Lsi,
-        Some("lsisas1078") => DiskBus::Megasas,
-        Some(other) => {
-            let words = format!(
-                "its SCSI controller is {}; clones have virtio-scsi",
-                quoted(other)
-            );
-            if !said.contains(&words) {
-                said.push(words);
-            }
-            DiskBus::Scsi
+    // There are several of virtio's.
+    let Some(model) = model.filter(|model| !model.starts_with("virtio")) else {
+        return DiskBus::Scsi;
+    };
+    DiskBus::of_scsi(model).unwrap_or_else(|| {
+        let words = format!(
+            "its SCSI controller is {}; clones have virtio-scsi",
+            quoted(model)
+        );
+        if !said.contains(&words) {
+            said.push(words);
         }
-    }
+        DiskBus::Scsi
+    })
 }
 
 fn serial(node: Node<'_, '_>, disk: &str, said: &mut Vec<String>) -> Option<String> {

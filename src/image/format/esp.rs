@@ -1,12 +1,10 @@
 //! What UEFI firmware finds to begin on a disk: the files of its EFI system partition.
 
-use std::io;
-
 use crate::image::format::boot::is_esp;
 use crate::image::format::fat::{Fat, Folder, Item};
 use crate::image::format::flaw::Flaw;
 use crate::image::format::load_option::{Drive, Target};
-use crate::image::format::read::{Source, within};
+use crate::image::format::read::{Source, Stretch};
 use crate::image::format::table::{Partition, Table};
 
 /// What firmware begins on a disk of which it knows nothing (UEFI 2.10, 3.5.1.1).
@@ -47,25 +45,6 @@ pub struct Esp {
     files: Vec<String>,
 }
 
-/// A part of a disk.
-struct Part<'a> {
-    disk: &'a dyn Source,
-    first: u64,
-    length: u64,
-}
-
-impl Source for Part<'_> {
-    fn size(&self) -> u64 {
-        self.length
-    }
-
-    fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        within(self, "the partition", at, buffer.len() as u64)
-            .map_err(|flaw| io::Error::other(flaw.to_string()))?;
-        self.disk.read(self.first.saturating_add(at), buffer)
-    }
-}
-
 /// The EFI system partition of a disk; of several the one that has most for firmware. `None` where there is none.
 pub fn find(disk: &dyn Source, table: &Table) -> Option<Result<Esp, Flaw>> {
     let partitions = table.partitions.iter().filter(|entry| is_esp(entry));
@@ -81,8 +60,8 @@ pub fn find(disk: &dyn Source, table: &Table) -> Option<Result<Esp, Flaw>> {
 
 fn look(disk: &dyn Source, table: &Table, entry: &Partition) -> Result<Esp, Flaw> {
     let length = entry.end.saturating_sub(entry.first);
-    let part = Part {
-        disk,
+    let part = Stretch {
+        whole: disk,
         first: entry.first,
         length,
     };

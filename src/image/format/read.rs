@@ -25,6 +25,28 @@ impl<S: Source + ?Sized> Source for &S {
     }
 }
 
+/// A part of a source, such as a partition of a disk.
+pub struct Stretch<S> {
+    /// What it is a part of.
+    pub whole: S,
+    /// Its first byte there.
+    pub first: u64,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+impl<S: Source> Source for Stretch<S> {
+    fn size(&self) -> u64 {
+        self.length
+    }
+
+    fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        within(self, "the partition", at, buffer.len() as u64)
+            .map_err(|flaw| io::Error::other(flaw.to_string()))?;
+        self.whole.read(self.first.saturating_add(at), buffer)
+    }
+}
+
 impl Source for Vec<u8> {
     fn size(&self) -> u64 {
         self.len() as u64

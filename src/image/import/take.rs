@@ -37,7 +37,7 @@ pub struct Taken {
     pub block_size: Option<u32>,
     /// The firmware that it can be begun by.
     pub firmware: Option<Firmware>,
-    /// What UEFI firmware finds on it to begin; nothing where it has no EFI system partition.
+    /// What UEFI firmware finds to begin on the disk that is booted; nothing where it has no EFI system partition.
     pub esp: Option<Result<Esp, Flaw>>,
     /// What the admin should know.
     pub said: Vec<String>,
@@ -113,7 +113,11 @@ pub fn take(
         volumes: lvm::volumes(&guest, look.table.as_ref()).map_err(unfit)?,
         block_size: block_size.filter(|&size| size != 512),
         firmware: look.table.as_ref().and_then(boot::firmware),
-        esp: look.table.as_ref().and_then(|table| esp::find(&guest, table)),
+        esp: look
+            .table
+            .as_ref()
+            .filter(|_| number == 0)
+            .and_then(|table| esp::find(&guest, table)),
         said,
     })
 }

@@ -76,16 +76,10 @@ struct Place {
 
 /// How the names of disks begin.
 fn prefix(bus: DiskBus) -> &'static str {
-    match bus {
-        // libvirt is told that it is virtio.
-        DiskBus::Virtio | DiskBus::Nvme => "vd",
-        DiskBus::Sata
-        | DiskBus::Scsi
-        | DiskBus::Pvscsi
-        | DiskBus::LsiSas
-        | DiskBus::Lsi
-        | DiskBus::Megasas => "sd",
-        DiskBus::Ide => "hd",
+    match spoken(bus) {
+        "virtio" => "vd",
+        "ide" => "hd",
+        _ => "sd",
     }
 }
 
@@ -138,6 +132,7 @@ fn disk(place: &Place, bus: DiskBus, hardware: &DiskHardware, file: &str) -> Ele
 /// A bus as libvirt is told it.
 fn spoken(bus: DiskBus) -> &'static str {
     match bus {
+        // What is NVM Express is overridden.
         DiskBus::Virtio | DiskBus::Nvme => "virtio",
         DiskBus::Scsi | DiskBus::Pvscsi | DiskBus::LsiSas | DiskBus::Lsi | DiskBus::Megasas => "scsi",
         DiskBus::Sata => "sata",
@@ -147,29 +142,13 @@ fn spoken(bus: DiskBus) -> &'static str {
 
 /// Whether QEMU has such disks that cannot be written to; of others the overlay is thrown away in any case.
 fn can_be_read_only(bus: DiskBus) -> bool {
-    match bus {
-        DiskBus::Virtio
-        | DiskBus::Nvme
-        | DiskBus::Scsi
-        | DiskBus::Pvscsi
-        | DiskBus::LsiSas
-        | DiskBus::Lsi
-        | DiskBus::Megasas => true,
-        DiskBus::Sata | DiskBus::Ide => false,
-    }
+    !matches!(bus, DiskBus::Sata | DiskBus::Ide)
 }
 
 /// A disk's World Wide Name as libvirt takes it; a bus without such names has none.
 fn wwn(bus: DiskBus, hardware: &DiskHardware) -> Option<Element> {
-    match bus {
-        DiskBus::Ide
-        | DiskBus::Scsi
-        | DiskBus::Pvscsi
-        | DiskBus::LsiSas
-        | DiskBus::Lsi
-        | DiskBus::Megasas => hardware.wwn.as_ref().map(|name| element("wwn").text(name)),
-        DiskBus::Virtio | DiskBus::Sata | DiskBus::Nvme => None,
-    }
+    let name = hardware.wwn.as_ref()?;
+    matches!(spoken(bus), "scsi" | "ide").then(|| element("wwn").text(name))
 }
 
 /// Where a disk is on its bus, where libvirt would give it a controller of another kind from the eighth on.

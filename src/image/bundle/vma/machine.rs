@@ -328,6 +328,25 @@ fn boot_order(config: &Config) -> Vec<String> {
     order
 }
 
+/// SCSI as the machine's controller has it.
+fn scsi(controller: &str, key: &str, said: &mut Vec<String>) -> DiskBus {
+    match controller {
+        "lsi" => DiskBus::Lsi,
+        "megasas" => DiskBus::Megasas,
+        "pvscsi" => DiskBus::Pvscsi,
+        other => {
+            if !other.starts_with("virtio-scsi") {
+                said.push(format!(
+                    "its disk {} was on {}, and is on virtio-scsi in clones: its initramfs must have that driver",
+                    shown(key),
+                    shown(other)
+                ));
+            }
+            DiskBus::Scsi
+        }
+    }
+}
+
 /// What the guest knows a disk by.
 fn disk(config: &Config, known: bool, key: &str, device: &str, machine: &mut Machine) -> DiskHardware {
     let value = config.get(key).map(Value::of).unwrap_or_default();
@@ -343,23 +362,13 @@ fn disk(config: &Config, known: bool, key: &str, device: &str, machine: &mut Mac
     if bus == Some(DiskBus::Ide) {
         machine.hardware.machine = Some(Board::Pc);
     }
-    let bus = match config.get("scsihw").unwrap_or("lsi") {
-        controller if bus == Some(DiskBus::Scsi) && known => Some(match controller {
-            "lsi" => DiskBus::Lsi,
-            "megasas" => DiskBus::Megasas,
-            "pvscsi" => DiskBus::Pvscsi,
-            other => {
-                if !other.starts_with("virtio-scsi") {
-                    machine.said.push(format!(
-                        "its disk {} was on {}, and is on virtio-scsi in clones: its initramfs must have that driver",
-                        shown(key),
-                        shown(other)
-                    ));
-                }
-                DiskBus::Scsi
-            }
-        }),
-        _ => bus,
+    let bus = match bus {
+        Some(DiskBus::Scsi) if known => Some(scsi(
+            config.get("scsihw").unwrap_or("lsi"),
+            key,
+            &mut machine.said,
+        )),
+        other => other,
     };
     let serial = value.option("serial").map(|serial| {
         percent_encoding::percent_decode_str(serial)
