@@ -98,7 +98,11 @@ pub fn run(args: ImageArgs, given: Option<&Path>) -> Result<u8, UserError> {
         _ => None,
     };
     let lab = found.map(|found| Lab::load(&found)).transpose()?;
-    let store = Store::open().map_err(|error| {
+    let open = match &args.command {
+        ImageCommand::List { .. } => Store::named(),
+        _ => Store::open(),
+    };
+    let store = open.map_err(|error| {
         UserError::usage(format!("the image store cannot be opened: {error}")).with_hint(STORE_HINT)
     })?;
     let named = lab.as_ref();

@@ -88,6 +88,14 @@ pub enum BuildError {
         /// Why not.
         problem: String,
     },
+    /// A disk is one that the machine has already, or a copy of it.
+    #[error("{}: {problem}", path.display())]
+    Copy {
+        /// The later one.
+        path: PathBuf,
+        /// What it has of the earlier one.
+        problem: String,
+    },
     /// The file to import is not the one that is meant.
     #[error("{}: its SHA-256 is {found}, not {expected}", path.display())]
     OtherFile {
@@ -157,6 +165,10 @@ impl BuildError {
                 path: of(path),
                 problem,
             },
+            Self::Copy { path, problem } => Self::Copy {
+                path: of(path),
+                problem,
+            },
             Self::OtherFile {
                 path,
                 expected,
@@ -198,6 +210,11 @@ impl BuildError {
             Self::Damaged(_) => Some("build it anew with `patchgate image build --rebuild NAME`".into()),
             Self::Outside(_) => Some("the recipe's path passes a symbolic link that does not end".into()),
             Self::Disk { flaw, .. } => flaw.hint().map(str::to_owned),
+            Self::Copy { .. } => Some(
+                "name each disk of the machine once; of a machine that has it twice (a mirror), import one, or give the copy \
+                 another content there, such as by vgimportclone(8)"
+                    .into(),
+            ),
             Self::OtherFile { .. } => Some(OTHER_FILE.to_owned()),
             Self::Variables { .. } => Some(
                 "copy it anew; a machine without it begins with an empty one, and boots from \\EFI\\BOOT".into(),

@@ -195,7 +195,7 @@ impl Machine {
                         "has the LVM physical {own}, which {other} has too: it is a copy of it, or of an older state"
                     )
                 };
-                return Err(BuildError::Unfit {
+                return Err(BuildError::Copy {
                     path: disk.file.clone(),
                     problem,
                 });

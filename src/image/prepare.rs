@@ -168,12 +168,7 @@ impl<'a> Bench<'a> {
                 flaw,
             };
             let header = qcow2::header(&opened).map_err(unfit)?;
-            if let Some(file) = header.data_file {
-                return Err(unfit(crate::image::format::flaw::Flaw::Outside {
-                    file,
-                    why: "which holds its data".into(),
-                }));
-            }
+            header.holds_its_data().map_err(unfit)?;
             let below = node(Format::Qcow2, &disk.to_string_lossy(), None);
             let from = node(Format::Qcow2, &overlay.to_string_lossy(), Some(&below));
             joined.push(self.convert(number, &from)?);

@@ -142,6 +142,9 @@ pub enum Problem {
         /// Why not.
         problem: String,
     },
+    /// It is a folder, and no disk is in it.
+    #[error("is a folder without a disk")]
+    Diskless,
     /// It is nothing that can be taken; the text says why.
     #[error("{0}")]
     Unfit(String),
@@ -210,6 +213,17 @@ impl Problem {
             Self::Absent { .. } => "put all files of the export into one folder, or export it once more",
             Self::NoSuchMachine { .. } => "ask for one of these",
             Self::Descriptor { .. } => "export the machine once more",
+            Self::File {
+                error: FileError::Missing | FileError::Dangling,
+                ..
+            } => "see whether the name is right, and whether it is on this machine",
+            Self::File {
+                error: FileError::NotAFile | FileError::NotAFolder,
+                ..
+            } => "name a disk, an archive of a machine, or the folder of one machine's disks",
+            Self::Diskless => {
+                "a disk is known by its content: qcow2, vmdk, vhdx, vhd, vdi, or raw with a partition table or a file system"
+            }
             Self::Stopped | Self::File { .. } | Self::Io { .. } | Self::Unfit(_) => return None,
         };
         Some(text.to_owned())

@@ -77,14 +77,13 @@ pub fn take(
 
 fn none(found: &Found) -> Problem {
     let archives = found.archives.iter().map(String::as_str);
-    Problem::Unfit(if found.archives.is_empty() {
-        "is a folder without a disk".to_owned()
-    } else {
-        format!(
-            "is a folder of archives; import the one that is meant: {}",
-            listed(archives)
-        )
-    })
+    if found.archives.is_empty() {
+        return Problem::Diskless;
+    }
+    Problem::Unfit(format!(
+        "is a folder of archives; import the one that is meant: {}",
+        listed(archives)
+    ))
 }
 
 impl Found {

@@ -56,6 +56,9 @@ pub enum Flaw {
     /// It has a part that is not read.
     #[error("{0}")]
     Unknown(String),
+    /// Its content is in files that are not taken together with it; the text says which.
+    #[error("{0}")]
+    Parts(String),
     /// It is another format than its owner says.
     #[error("is said to be {said}, and its content is {found}")]
     Other {
@@ -124,6 +127,9 @@ impl Flaw {
             Self::Strange(_) | Self::Unknown(_) => {
                 Some("convert it where it comes from to qcow2, raw, vmdk, vhdx, vhd or vdi")
             }
+            Self::Parts(_) => Some(
+                "where you know who made it, make one whole disk of its files, `qemu-img convert -O qcow2 DISK WHOLE`, and import that",
+            ),
             Self::Other { .. } => Some("see whether it is the right file"),
             Self::Unreadable(_) => None,
         }

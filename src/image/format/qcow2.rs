@@ -17,12 +17,7 @@ const NAMES: u32 = 16;
 /// Looks at all its tables.
 pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     let header = header(source)?;
-    if let Some(file) = &header.data_file {
-        return Err(Flaw::Outside {
-            file: file.clone(),
-            why: "which holds its data".into(),
-        });
-    }
+    header.holds_its_data()?;
     if header.corrupt {
         return Err(Flaw::Damaged(
             "QEMU has marked it as corrupt; `qemu-img check -r all` on a copy of it says whether that can be mended".into(),

@@ -75,8 +75,8 @@ pub fn below(top: &Path, opened: &Opened, header: &Header, named: &[PathBuf]) ->
             Some("qcow2") => Some(Format::Qcow2),
             None => None,
             Some(other) => {
-                return Err(Flaw::Unknown(format!(
-                    "leans on {}, of format {}; links are taken as qcow2 and raw",
+                return Err(Flaw::Parts(format!(
+                    "leans on {}, of format {}, and links are taken as qcow2 and raw",
                     shown(&name),
                     shown(other)
                 )));
@@ -85,8 +85,8 @@ pub fn below(top: &Path, opened: &Opened, header: &Header, named: &[PathBuf]) ->
         let format = match detect(&file, told)? {
             Content::Disk(format @ (Format::Raw | Format::Qcow2)) => format,
             Content::Disk(_) | Content::Description | Content::Packed(_) => {
-                return Err(Flaw::Unknown(format!(
-                    "leans on {}; links are taken as qcow2 and raw",
+                return Err(Flaw::Parts(format!(
+                    "leans on {}, and links are taken as qcow2 and raw",
                     shown(&name)
                 )));
             }

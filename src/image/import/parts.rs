@@ -112,13 +112,7 @@ fn early(disk: &ForeignDisk, opened: &Opened, asked: &Asked<'_>) -> Result<(), F
         Content::Disk(Format::Qcow2) => {
             let header = qcow2::header(opened)?;
             refuse_chain(disk, opened, &header, asked)?;
-            if let Some(file) = header.data_file {
-                return Err(Flaw::Outside {
-                    file,
-                    why: "which holds its data".into(),
-                });
-            }
-            Ok(())
+            header.holds_its_data()
         }
         Content::Disk(format) => check::head(opened, format),
         Content::Description => {

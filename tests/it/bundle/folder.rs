@@ -129,7 +129,20 @@ fn the_variables_of_a_firmware_are_known_by_content() {
 #[test]
 fn a_folder_without_one_machine_s_disks_is_refused() {
     let place = Place::new();
-    assert!(refused(&place).contains("a folder without a disk"));
+    let nothing = place.path("in").join("nothing.ova");
+    for (path, words, remedy) in [
+        (
+            place.path("in"),
+            "a folder without a disk",
+            "a disk is known by its content",
+        ),
+        (nothing, "is not there", "see whether the name is right"),
+        ("/dev/null".into(), "is not a file", "name a disk, an archive"),
+    ] {
+        let error = place.open(&path).expect_err("it is taken");
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains(remedy)), "{error}");
+    }
     place.put("a.vma", make::Vma::new("", &[("drive-scsi0", &[1; 99])]).build());
     place.put("b.vma.gz", make::packed("gzip", b"VMA\0"));
     place.put("b.log", "done");

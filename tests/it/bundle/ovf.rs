@@ -191,7 +191,7 @@ fn buses_are_read_by_the_controllers_models() {
         if model == "lsilogic" {
             assert_said(
                 &machine,
-                &["its disks were on `lsilogic`, and are on virtio-scsi"],
+                &["its disks were on `lsilogic`, and without --disk-bus are on virtio-scsi"],
             );
         }
         if bus.is_none() {

@@ -163,6 +163,19 @@ fn a_disk_that_names_another_file_is_refused_and_the_name_is_told() {
         "data",
         "1M",
     ]);
+    lab.run(&["qemu-img", "create", "-q", "-f", "vmdk", "base.vmdk", "1M"]);
+    lab.run(&[
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        "base.vmdk",
+        "-F",
+        "vmdk",
+        "on-vmdk",
+    ]);
     let description = |extent: &str| {
         format!(
             "# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 8 FLAT \"{extent}\" 0\n"
@@ -180,6 +193,7 @@ fn a_disk_that_names_another_file_is_refused_and_the_name_is_told() {
         ("by-link", "is a link"),
         ("without", "`gone`, which is not there"),
         ("data", "data.raw"),
+        ("on-vmdk", "`base.vmdk`, of format `vmdk`"),
         ("extent-above", "../host-secret"),
         ("extent-far", "host-secret"),
         ("extent-link", "is a link"),
@@ -189,9 +203,12 @@ fn a_disk_that_names_another_file_is_refused_and_the_name_is_told() {
         assert!(told.contains(named) && !told.contains(SECRET), "{name}: {told}");
         let error = lab
             .import_as(one(disk(&lab.path(name))), &flattened())
-            .expect_err(name)
-            .to_string();
-        assert!(error.contains(named), "{name}, flattened: {error}");
+            .expect_err(name);
+        assert!(error.to_string().contains(named), "{name}, flattened: {error}");
+        let whole = error
+            .hint()
+            .is_some_and(|hint| hint.contains("make one whole disk"));
+        assert!(whole, "{name}: {:?}", error.hint());
     }
 }
 
@@ -403,7 +420,12 @@ fn a_disk_that_is_a_copy_of_another_of_the_same_machine_is_refused() {
         let mut machine = one(disk(&lab.path("root.raw")));
         machine.disks.push(disk(&lab.path(second)));
         machine.disks.push(disk(&lab.path(third)));
-        let told = lab.import_as(machine, &asked()).unwrap_err().to_string();
-        assert!(told.contains(words), "{told}");
+        let error = lab.import_as(machine, &asked()).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("name each disk of the machine once"))
+        );
     }
 }

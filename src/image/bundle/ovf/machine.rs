@@ -235,7 +235,7 @@ fn drives(items: &[Item<'_>], boots_from: Option<&str>, machine: &mut Machine) {
     replaced.dedup();
     if !replaced.is_empty() {
         machine.said.push(format!(
-            "its disks were on {}, and are on virtio-scsi in clones: its initramfs must have that driver",
+            "its disks were on {}, and without --disk-bus are on virtio-scsi in clones: its initramfs must have that driver",
             listed(replaced)
         ));
     }

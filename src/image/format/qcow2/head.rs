@@ -1,6 +1,6 @@
 //! The head of a qcow2.
 
-use crate::image::format::flaw::Flaw;
+use crate::image::format::flaw::{Flaw, name};
 use crate::image::format::read::{Source, be32, be64, block, start};
 
 /// Where an entry of the first table leads, and one of the second.
@@ -50,6 +50,19 @@ pub struct Header {
     /// Clusters of that.
     pub refcount_clusters: u32,
     bits: u32,
+}
+
+impl Header {
+    /// Refuses one whose data are in another file, which it may name at will.
+    pub fn holds_its_data(&self) -> Result<(), Flaw> {
+        match &self.data_file {
+            None => Ok(()),
+            Some(file) => Err(Flaw::Parts(format!(
+                "has its data in {}, which was not read",
+                name(file)
+            ))),
+        }
+    }
 }
 
 impl Header {
