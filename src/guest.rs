@@ -16,5 +16,6 @@ pub mod look;
 pub mod managers;
 pub mod prepare;
 pub mod probe;
+pub mod rpm;
 pub mod ubuntu;
 pub mod what;

@@ -1,5 +1,6 @@
 //! The vocabulary: what is planned, what happens, and how it ends. Pure, and the form of the journal.
 
+pub mod advisory;
 pub mod arm;
 pub mod drift;
 pub mod event;

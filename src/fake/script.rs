@@ -143,6 +143,7 @@ impl Default for GuestScript {
                 to: Some("1.22.1-9+deb12u1".into()),
                 origin: "Debian-Security:12/oldstable-security".into(),
                 kernel: false,
+                ..Update::default()
             }],
             kept: "",
             versions: "",

@@ -13,6 +13,10 @@ pub struct Pending {
     pub kept: Vec<Unrehearsed>,
     /// When the oldest of the lists that this stands on was made by its source, where they tell.
     pub lists: Option<Timestamp>,
+    /// What a full update would do if it could, each with what it lacks: a set that has one of these is none.
+    pub broken: Vec<(Update, String)>,
+    /// The sources that updates come from and that say of none what it is for, where others of the family do.
+    pub silent: Vec<String>,
 }
 
 /// A service.

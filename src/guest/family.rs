@@ -16,6 +16,7 @@ use crate::guest::http::Request;
 use crate::guest::identity::{Answer, Identity, Place, Way};
 use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
+use crate::model::advisory::Advisory;
 use crate::model::facts::SystemFacts;
 use crate::model::observation::{Class, Observation};
 use crate::model::outcome::Cause;
@@ -282,6 +283,20 @@ pub trait Updates: Debug + Send + Sync {
 
     /// Whether an update is one of security; `origins` are those of which one is.
     fn is_security(&self, update: &Update, origins: &[&str]) -> bool;
+
+    /// Asks what the updates of a set are for, once it is fetched, and what stays open beside it; `None` where the package
+    /// manager's world has nothing that tells.
+    fn advisories(&self, _set: &UpdateSet, _timeout: Duration) -> Option<GuestCommand> {
+        None
+    }
+
+    /// Reads the answer to [`Updates::advisories`]; each advisory once.
+    ///
+    /// # Errors
+    /// It is none.
+    fn parse_advisories(&self, _output: &str, _set: &UpdateSet) -> Result<Vec<Advisory>, ParseError> {
+        Ok(Vec::new())
+    }
 
     /// Fetches a pinned set, through a proxy where one is given, and installs nothing.
     fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand;

@@ -43,6 +43,8 @@ pub const PENDING: &str = "list the pending updates";
 pub const FIXES: &str = "look for superseded fixes";
 /// What a choice of it takes.
 pub const RESOLVE: &str = "resolve the update set";
+/// What the set is for.
+pub const ADVISORIES: &str = "read the advisories of the update set";
 /// Into the guest.
 pub const FETCH: &str = "fetch the update set";
 /// What hangs while that goes on.

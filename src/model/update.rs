@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::input::hex;
+use crate::model::advisory::Purpose;
 
 /// What happens to one package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Update {
-    /// The package.
+    /// The package; of one of which several versions stay side by side (rpm's kernels), with its version: `kernel-6.1.0-4`.
     pub name: String,
     /// Its architecture, such as `amd64` or `all`.
     pub arch: String,
@@ -25,6 +26,12 @@ pub struct Update {
     /// Whether it is a kernel or a part of one: what runs afterwards is another one only after a reboot.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kernel: bool,
+    /// What the sources' own metadata say it is for, where they tell it of each package by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// What else changes with it, such as `vendor Lab -> Elsewhere`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
 }
 
 /// The architectures that a package may be of, as package managers write them: dpkg's release architectures
@@ -66,7 +73,7 @@ impl Update {
 pub struct UpdateSet {
     /// Sorted by name and architecture.
     pub updates: Vec<Update>,
-    /// SHA-256 over every field of every update, hexadecimal.
+    /// SHA-256 over every field of every update but its purpose, which is no part of what is installed; hexadecimal.
     pub digest: String,
 }
 
@@ -97,6 +104,11 @@ impl UpdateSet {
             if update.kernel {
                 // No field is that long.
                 hash.update(u64::MAX.to_le_bytes());
+            }
+            if let Some(change) = &update.change {
+                hash.update((u64::MAX - 1).to_le_bytes());
+                hash.update((change.len() as u64).to_le_bytes());
+                hash.update(change);
             }
         }
         Self {

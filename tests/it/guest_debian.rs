@@ -37,6 +37,7 @@ fn a_recorded_simulation_is_read_whole() {
             to: Some("3.0.22-1~deb12u2".into()),
             origin: "Debian-Security:12/oldstable-security".into(),
             kernel: false,
+            ..Update::default()
         }
     );
     let kernel = find("linux-image-6.1.0-56-cloud-amd64");

@@ -22,6 +22,7 @@ pub fn update(name: &str, from: Option<&str>, to: Option<&str>) -> Update {
         to: to.map(str::to_owned),
         origin: "o".into(),
         kernel: name.starts_with("linux-image"),
+        ..Update::default()
     }
 }
 

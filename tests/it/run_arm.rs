@@ -50,6 +50,7 @@ fn update(name: &str) -> Update {
         to: Some("2".to_owned()),
         origin: "Debian-Security:12/oldstable-security".to_owned(),
         kernel: false,
+        ..Update::default()
     }
 }
 

@@ -77,6 +77,7 @@ fn read(line: &str) -> Result<Update, ParseError> {
         to,
         origin,
         kernel: false,
+        ..Update::default()
     })
 }
 

@@ -11,8 +11,9 @@ use crate::model::update::{Update, UpdateSet};
 
 /// Settings of every apt call: no dialogue of debconf (debconf(7)), ucf (ucf(1)), needrestart (needrestart(1), whose older
 /// versions know the mode alone) or apt-listchanges, and the words that the parsers know.
-pub(super) const ENV: [(&str, &str); 7] = [
+pub(super) const ENV: [(&str, &str); 8] = [
     ("LC_ALL", "C"),
+    ("LANGUAGE", ""),
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
     ("UCF_FORCE_CONFFOLD", "1"),

@@ -151,6 +151,7 @@ pub fn parse_pending(output: &str) -> Result<Pending, ParseError> {
         updates,
         kept: left,
         lists: dates.min(),
+        ..Pending::default()
     })
 }
 
@@ -175,6 +176,7 @@ fn parse_inst(rest: &str) -> Option<Update> {
         from,
         to: Some(to.to_owned()),
         origin: origin.trim().to_owned(),
+        ..Update::default()
     })
 }
 
@@ -185,10 +187,8 @@ fn parse_remv(rest: &str) -> Option<Update> {
     Some(Update {
         kernel: is_kernel(&name),
         name,
-        arch: String::new(),
         from: Some(from.to_owned()),
-        to: None,
-        origin: String::new(),
+        ..Update::default()
     })
 }
 

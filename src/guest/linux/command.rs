@@ -12,7 +12,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What commands of our own are run in, whatever the guest's locale and time zone are: the words that the parsers know, and times
 /// of UTC (locale(7), tzset(3)). `C.UTF-8` is not in every guest's libc, whose shells complain then.
-pub(in crate::guest) const OURS: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];
+///
+/// `LANGUAGE` goes before `LC_ALL` with some programs' own gettext, where that is not plainly `C`.
+pub(in crate::guest) const OURS: [(&str, &str); 3] = [("LC_ALL", "C"), ("LANGUAGE", ""), ("TZ", "UTC")];
 
 /// An environment, with [`OURS`] for what it does not say itself.
 fn ours<'e>(env: &[(&'e str, &'e str)]) -> Vec<(&'e str, &'e str)> {

@@ -63,12 +63,41 @@ pub async fn resolve(
         updates: pending,
         kept,
         lists,
+        broken,
+        silent,
     } = updates
         .parse_pending(&output)
         .map_err(|error| node.garbled(Stage::Resolve, &error))?;
+    let refused = |message: String| node.fault(Stage::Resolve, Cause::ResolveFailed, message);
     let origins = policy.origins_or(node.family.security);
+    match policy.mode {
+        UpdateMode::Security if !silent.is_empty() => {
+            let mut fault = refused(format!(
+                "the sources carry no advisories, so that none of their updates can be told to be one of security: {}",
+                clip(&silent.join(", "))
+            ));
+            fault.hint = Some(
+                "take all updates (`updates = \"all\"` in [lab]), or name the sources whose updates are all of security in \
+                 `security_origins`"
+                    .into(),
+            );
+            return Err(fault);
+        }
+        UpdateMode::Security | UpdateMode::All | UpdateMode::Listed => {}
+    }
     let fixes = superseded_fixes(node, policy, &pending, &origins, limit).await?;
     let is_security = |update: &Update| updates.is_security(update, &origins) || fixes.contains(&update.name);
+    if let Some((update, why)) = broken
+        .iter()
+        .find(|(update, _)| policy.leaves_out(update, is_security).is_none())
+    {
+        return Err(refused(format!(
+            "{} {} cannot be installed: {}",
+            update.name,
+            update.to.as_deref().unwrap_or("(removal)"),
+            clip(why)
+        )));
+    }
     let chosen = policy.choose(&pending, is_security);
     // The resolver's own answer may be taken as it is only where the policy leaves nothing out.
     let set = if chosen.len() == pending.len() || chosen.is_empty() {
@@ -109,20 +138,19 @@ pub async fn resolve(
         );
         return Err(fault);
     }
-    let refused = |message: String| Err(node.fault(Stage::Resolve, Cause::ResolveFailed, message));
     if let Some(excluded) = set.iter().find(|update| policy.excludes(update)) {
-        return refused(format!(
+        return Err(refused(format!(
             "the set cannot be installed without {}, which the lab file excludes",
             excluded.name
-        ));
+        )));
     }
     if let Some(lost) = chosen.iter().find(|update| !is_in_set(update)) {
-        return refused(format!(
+        return Err(refused(format!(
             "{} {} was chosen, and {} leaves it out of the set",
             lost.name,
             lost.to.as_deref().unwrap_or("(removal)"),
             updates.words().manager
-        ));
+        )));
     }
     Ok(Resolved {
         set: UpdateSet::pin(set),
@@ -162,17 +190,17 @@ async fn simulated(node: &Node<'_>, command: &GuestCommand) -> Result<String, Fa
     let updates = node.family.updates;
     let output = node.exec(Stage::Resolve, command).await?;
     if output.exit != Some(0) {
-        return Err(node.told_fault(
-            Stage::Resolve,
-            Cause::ResolveFailed,
-            format!(
+        let text = output_text(&output);
+        let (cause, message) = updates.blame(&text).unwrap_or_else(|| {
+            let message = format!(
                 "to {}: {} ended with exit code {}",
                 command.what,
                 updates.words().manager,
                 exit_words(output.exit)
-            ),
-            &output_text(&output),
-        ));
+            );
+            (Cause::ResolveFailed, message)
+        });
+        return Err(node.told_fault(Stage::Resolve, cause, message, &text));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -72,6 +72,7 @@ async fn where_an_update_needs_it_both_arms_reboot() {
         to: Some("6.1.85-1".into()),
         origin: "Debian-Security:12/oldstable-security".into(),
         kernel: true,
+        ..Update::default()
     };
     let mut with_kernel = GuestScript {
         pending: vec![kernel],

@@ -13,6 +13,7 @@ pub fn update(name: &str, from: &str, to: &str) -> Update {
         to: Some(to.to_owned()),
         origin: "Debian-Security:12/oldstable-security".to_owned(),
         kernel: false,
+        ..Update::default()
     }
 }
 
