@@ -1,5 +1,6 @@
 //! What people and machines read of a run, one file per format; each is derived from the journal alone.
 
+mod advised;
 mod clones;
 mod drift;
 mod evidence;

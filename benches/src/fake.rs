@@ -86,6 +86,7 @@ fn plan(folder: &Path, groups: usize) -> Result<Plan, Failed> {
             key: "c0ffee".repeat(4),
             sha256: Some("5e".repeat(32)),
             machine: MachinePlan::default(),
+            manager: None,
         },
         recipes: BTreeMap::new(),
         sources: vec!["deb http://deb.debian.org/debian bookworm main".to_owned()],

@@ -161,6 +161,7 @@ mod tests {
                 key: "c0ffee".repeat(4),
                 sha256: None,
                 machine: MachinePlan::default(),
+                manager: None,
             },
             recipes: BTreeMap::new(),
             sources: Vec::new(),

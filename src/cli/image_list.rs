@@ -229,6 +229,7 @@ mod tests {
             },
             recipes: BTreeMap::new(),
             hardware: Wishes::default(),
+            manager: None,
             sealed: sealed.map(|manifest| Sealed {
                 dir: "/store/x".into(),
                 manifest,

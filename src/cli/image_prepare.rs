@@ -125,7 +125,11 @@ fn known(sealed: &Sealed) -> Option<(String, u8)> {
     let Found::Facts(kept) = facts::find(sealed) else {
         return None;
     };
-    let wanting = hindrances(&kept.facts, &sealed.manifest.os, &Families::default());
+    let wanting = hindrances(
+        &kept.facts,
+        &sealed.manifest.os,
+        Families::default().of(&sealed.manifest.os),
+    );
     let exit = if wanting.is_empty() {
         exit_code::OPEN
     } else {

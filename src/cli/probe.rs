@@ -147,7 +147,7 @@ pub async fn looked(sealed: &Sealed, store: &Store, how: &How) -> Result<Look, U
 pub fn told(sealed: &Sealed, look: &Look, format: Format) -> Result<(String, u8), UserError> {
     let manifest = &sealed.manifest;
     let facts = look.facts.as_ref();
-    let lines = facts.map(|facts| look::assess(facts, &manifest.os, &Families::default()));
+    let lines = facts.map(|facts| look::assess(facts, &manifest.os, Families::default().of(&manifest.os)));
     let kept = match facts {
         Some(facts) if manifest.os != UNNAMED => {
             Some(facts::keep(sealed, facts, now()).map_err(|error| {
@@ -290,7 +290,7 @@ mod tests {
 
     fn told(look: &Look) -> (String, u8) {
         let lines = look.facts.as_ref();
-        let lines = lines.map(|facts| look::assess(facts, "debian-12", &Families::default()));
+        let lines = lines.map(|facts| look::assess(facts, "debian-12", Families::default().of("debian-12")));
         let lines = lines.unwrap_or_default();
         let told = Told {
             image: "debian-12+web",

@@ -219,11 +219,7 @@ fn of_node(node: &NodeJudgement, explained: bool) -> Option<String> {
         NodeState::Differs => {
             let proof = node.proof.clone().unwrap_or_default();
             let mut parts = vec![text()];
-            for (what, items) in [
-                ("not installed", &proof.missing),
-                ("changed and not pinned", &proof.unexpected),
-                ("half-configured", &proof.half_configured),
-            ] {
+            for (what, items) in proof.faults() {
                 if let Some(first) = items.first() {
                     let more = match items.len() {
                         1 => String::new(),

@@ -1,5 +1,6 @@
 //! apt and dpkg: pending updates through the one, the truth through the other.
 
+mod advisories;
 mod blame;
 mod command;
 pub mod offline;

@@ -3,6 +3,7 @@
 use crate::guest::debian::DEBIAN;
 use crate::guest::family::Family;
 use crate::guest::ubuntu::UBUNTU;
+use crate::model::manager::PackageManager;
 
 /// Families to be found by OS version.
 #[derive(Debug, Clone)]
@@ -26,6 +27,14 @@ impl Families {
     /// The family of an OS version such as `debian-12`; `None` where patchgate cannot update it yet.
     pub fn of(&self, os: &str) -> Option<Family> {
         self.0.iter().find(|family| (family.covers)(os)).copied()
+    }
+
+    /// The family of an image of that OS version; the one that a package manager is named for, where the lab file names one.
+    pub fn of_image(&self, os: &str, manager: Option<PackageManager>) -> Option<Family> {
+        match manager {
+            None => self.of(os),
+            Some(_) => self.0.iter().find(|family| family.manager == manager).copied(),
+        }
     }
 
     /// The family that a guest of an OS version is asked by when it is looked at for the first time: what no family covers is asked

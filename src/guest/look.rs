@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::guest::families::Families;
+use crate::guest::family::Family;
 use crate::model::facts::{AgentFacts, Facts, Release, SystemFacts};
 use crate::model::hardware::Firmware;
 
@@ -101,20 +101,20 @@ const OTHERS: [&str; 4] = [
 /// Free disk below which updates find no room, in MiB.
 const LEAST_MIB: u64 = 1024;
 
-/// What a look has found, line by line; `os` is the OS version that the image is said to be of.
-pub fn assess(facts: &Facts, os: &str, families: &Families) -> Vec<Line> {
+/// What a look has found, line by line; `os` is the OS version that the image is said to be of, and `family` what updates it.
+pub fn assess(facts: &Facts, os: &str, family: Option<Family>) -> Vec<Line> {
     let mut lines = vec![agent(&facts.agent, facts.system.as_ref())];
     if let Some(system) = &facts.system {
         lines.push(release(&system.release, os));
-        lines.push(manager(system, os, families));
+        lines.push(manager(system, os, family));
         lines.extend(others(system));
     }
     lines
 }
 
 /// What of it keeps a run from its end.
-pub fn hindrances(facts: &Facts, os: &str, families: &Families) -> Vec<Line> {
-    let mut lines = assess(facts, os, families);
+pub fn hindrances(facts: &Facts, os: &str, family: Option<Family>) -> Vec<Line> {
+    let mut lines = assess(facts, os, family);
     lines.retain(|line| line.weight == Weight::Keeps);
     lines
 }
@@ -218,14 +218,14 @@ fn release(release: &Release, os: &str) -> Line {
     }
 }
 
-fn manager(system: &SystemFacts, os: &str, families: &Families) -> Line {
+fn manager(system: &SystemFacts, os: &str, family: Option<Family>) -> Line {
     const WHAT: &str = "package manager";
     let found = if system.managers.is_empty() {
         "none that patchgate knows".to_owned()
     } else {
         system.managers.join(", ")
     };
-    let Some(family) = families.of(os) else {
+    let Some(family) = family else {
         return note(
             WHAT,
             found,

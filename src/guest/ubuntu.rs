@@ -3,6 +3,7 @@
 use crate::guest::apt::{Apt, ETC, QUIET};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
+use crate::model::manager::PackageManager;
 
 /// Ubuntu, all versions: Linux with systemd, apt and dpkg. What subscribers alone get (`UbuntuESM`, `UbuntuESMApps`) is
 /// of security as a whole.
@@ -15,5 +16,6 @@ pub const UBUNTU: Family = Family {
         quiet: QUIET,
     },
     updates: &Apt,
+    manager: Some(PackageManager::Apt),
     security: &["Ubuntu:*-security", "UbuntuESM*"],
 };

@@ -15,6 +15,7 @@ use crate::lab::build::ImageChoice;
 use crate::lab::file::{ImageSection, Lab};
 use crate::lab::recipe::{self, OsRecipe, RoleRecipe};
 use crate::model::hardware::Wishes;
+use crate::model::manager::PackageManager;
 use crate::model::plan::ImagePin;
 
 /// An image as the lab defines it, sealed or not.
@@ -34,6 +35,8 @@ pub struct ImageDef {
     pub recipes: BTreeMap<String, String>,
     /// What the lab file says of the machine that its clones are given.
     pub hardware: Wishes,
+    /// What the lab file says installs its updates.
+    pub manager: Option<PackageManager>,
     /// What the store has of it.
     pub sealed: Option<Sealed>,
 }
@@ -68,6 +71,7 @@ impl ImageDef {
                 &self.os,
                 self.sealed.as_ref().map(|sealed| &sealed.manifest),
             ),
+            manager: self.manager,
         }
     }
 
@@ -76,6 +80,7 @@ impl ImageDef {
         match &self.origin {
             Origin::Build { os, role: Some(_) } => Some(Self {
                 hardware: self.hardware.clone(),
+                manager: self.manager,
                 ..base_of(os, BTreeMap::new(), store)
             }),
             Origin::Build { role: None, .. } | Origin::Imported { .. } => None,
@@ -116,6 +121,7 @@ fn base_of(os: &OsRecipe, recipes: BTreeMap<String, String>, store: &Store) -> I
         },
         recipes,
         hardware: Wishes::default(),
+        manager: None,
     }
 }
 
@@ -247,6 +253,7 @@ fn define(lab: &Lab, store: &Store, asked: &Asked<'_>) -> Result<ImageDef, Vec<F
         )),
         (Kind::Build(path), recipe, _) => Ok(ImageDef {
             hardware: section.hardware.clone(),
+            manager: section.package_manager,
             ..built(lab, store, asked, section_name, path, recipe)?
         }),
     }
@@ -320,6 +327,7 @@ fn imported(
         origin: Origin::Imported { sha256: digest },
         recipes: BTreeMap::new(),
         hardware: section.hardware.clone(),
+        manager: section.package_manager,
         sealed,
     })
 }
@@ -373,6 +381,7 @@ fn built(
         },
         recipes,
         hardware: Wishes::default(),
+        manager: None,
     })
 }
 

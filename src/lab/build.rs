@@ -157,6 +157,7 @@ pub fn outlook(lab: &Lab, scenarios: &[Scenario]) -> Vec<Finding> {
             key: digest.clone(),
             sha256: Some(digest.clone()),
             machine: MachinePlan::default(),
+            manager: None,
         },
         recipes: BTreeMap::new(),
         sources: Vec::new(),

@@ -10,6 +10,7 @@ use crate::input::finding::Source;
 use crate::measure::Performance;
 use crate::model::drift::{DriftPolicy, Effect};
 use crate::model::hardware::Wishes;
+use crate::model::manager::PackageManager;
 use crate::model::observation::Class;
 use crate::model::plan::Ready;
 use crate::model::policy::{
@@ -120,6 +121,9 @@ pub struct ImageSection {
     /// `[image.NAME.hardware]`: what it says beyond what the import has read, or such an OS version usually has.
     #[serde(skip_serializing_if = "Wishes::is_empty")]
     pub hardware: Wishes,
+    /// What installs its updates; the OS version's usual unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_manager: Option<PackageManager>,
 }
 
 /// `[role.NAME]`

@@ -245,6 +245,12 @@ pub static IMAGE: Table = Table {
             "The machine that its clones are given.",
         )
         .such_as(&["{ firmware = \"uefi\" }"]),
+        Key::optional(
+            "package_manager",
+            Shape::Word(&["apt", "dnf", "dnf5", "zypper"]),
+            "What installs its updates, for an OS that patchgate does not know by its name.",
+        )
+        .unless_given("that of its OS version"),
     ]],
     elsewhere: &[
         (

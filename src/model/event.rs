@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::advisory::Advisory;
 use crate::model::facts::Facts;
 use crate::model::id::{Arm, ArmId, CellId, RunId};
 use crate::model::observation::{Moment, Observation};
@@ -128,6 +129,17 @@ pub enum Event {
         /// When the oldest of the lists that this stands on was made by its source, where the node tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lists: Option<Timestamp>,
+    },
+    /// What the set of a node is for, and what stays open beside it.
+    Advised {
+        /// The node's role.
+        role: String,
+        /// Each advisory once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        advisories: Vec<Advisory>,
+        /// Why they could not be read, where that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
     },
     /// The node's package manager says whether the set wants a reboot.
     RebootNeeded {
@@ -262,6 +274,7 @@ impl Event {
             | Self::StageFinished { .. }
             | Self::Cloned { .. }
             | Self::Resolved { .. }
+            | Self::Advised { .. }
             | Self::RebootNeeded { .. }
             | Self::RebootSkipped
             | Self::Proved { .. }

@@ -126,6 +126,8 @@ pub enum Cause {
     MirrorUnreachable,
     /// The pending updates could not be resolved to a set that can be installed.
     ResolveFailed,
+    /// The update sources have no more what was pinned.
+    SourcesChanged,
     /// Installing the pinned set failed.
     UpdateFailed,
     /// After the reboot the guest does not have exactly the pinned set.
@@ -173,6 +175,7 @@ impl Cause {
             | Self::NotIsolated
             | Self::ImageDamaged
             | Self::MirrorUnreachable
+            | Self::SourcesChanged
             | Self::NoUpdates
             | Self::NotMeasured
             | Self::NotConfirmed
@@ -206,6 +209,7 @@ impl Cause {
             | Self::NotIsolated
             | Self::ImageDamaged
             | Self::MirrorUnreachable
+            | Self::SourcesChanged
             | Self::ResolveFailed
             | Self::UpdateFailed
             | Self::SetNotInstalled
@@ -243,6 +247,7 @@ impl Cause {
             Self::NotIsolated => "a clone is not cut off from the world",
             Self::ImageDamaged => "a sealed image is damaged",
             Self::MirrorUnreachable => "the update sources cannot be reached",
+            Self::SourcesChanged => "the update sources have no more what was pinned",
             Self::ResolveFailed => "the pending updates cannot be resolved",
             Self::UpdateFailed => "installing the updates failed",
             Self::SetNotInstalled => "the pinned update set is not what is installed",

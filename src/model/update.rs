@@ -54,6 +54,11 @@ impl Update {
         }
     }
 
+    /// Whether it removes that package.
+    fn is_gone(&self, name: &str) -> bool {
+        self.to.is_none() && self.name == name
+    }
+
     /// Whether it is what happens to a package `name:arch`. A resolver names the packages of foreign architectures with
     /// them, and the system's own, `native`, without; these may change from it to all or back.
     fn is_of(&self, package: &str, native: &str) -> bool {
@@ -287,6 +292,9 @@ pub struct Proof {
     /// Packages that are not fully installed and were not so before, with their state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub half_configured: Vec<String>,
+    /// Updates of the set that are pending again though they were installed: what undoes itself, or was undone by the reboot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
 }
 
 impl Proof {
@@ -331,14 +339,47 @@ impl Proof {
             }
         }
         Self {
-            boot_changed: false,
             missing,
             unexpected,
             half_configured: after
                 .broken_since(before, set)
                 .map(|(name, state)| format!("{name}: {database} state `{state}`"))
                 .collect(),
+            ..Self::default()
         }
+    }
+
+    /// Takes in what is pending once the set is in, by the lists that it was resolved by. Of a package of the set nothing may
+    /// be, but for a version that is newer still, of lists that the guest has read itself meanwhile.
+    pub fn take_pending(&mut self, set: &UpdateSet, pending: &[Update]) {
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "absent".to_owned());
+        for update in pending {
+            let Some(own) = set.updates.iter().find(|own| {
+                (&own.name, &own.arch) == (&update.name, &update.arch) || own.is_gone(&update.name)
+            }) else {
+                continue;
+            };
+            let is_newer =
+                own.to.is_some() && update.from == own.to && update.to.is_some() && update.to != own.from;
+            if !is_newer {
+                self.again.push(format!(
+                    "{}: {} -> {}",
+                    update.name,
+                    version(&update.from),
+                    version(&update.to)
+                ));
+            }
+        }
+    }
+
+    /// What is wrong, by its kind in words.
+    pub fn faults(&self) -> [(&'static str, &[String]); 4] {
+        [
+            ("not installed", &self.missing),
+            ("not pinned", &self.unexpected),
+            ("half-configured", &self.half_configured),
+            ("pending again", &self.again),
+        ]
     }
 
     /// Whether the node was rebooted and ended with exactly its pinned set.
@@ -348,7 +389,7 @@ impl Proof {
 
     /// Whether exactly the pinned set is installed.
     pub fn is_exact(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.half_configured.is_empty()
+        self.faults().iter().all(|(_, items)| items.is_empty())
     }
 }
 

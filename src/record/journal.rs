@@ -157,6 +157,7 @@ fn decides(event: &Event) -> bool {
     match event {
         Event::Planned { .. }
         | Event::Resolved { .. }
+        | Event::Advised { .. }
         | Event::Proved { .. }
         | Event::Isolated { .. }
         | Event::ScenarioFinished { .. }

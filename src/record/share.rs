@@ -81,6 +81,7 @@ pub fn of(records: &[Record]) -> Option<Share> {
             | Event::StageStarted { .. }
             | Event::StageFinished { .. }
             | Event::Resolved { .. }
+            | Event::Advised { .. }
             | Event::RebootNeeded { .. }
             | Event::RebootSkipped
             | Event::Proved { .. }

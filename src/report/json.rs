@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::gate::{Counts, Decision, Gate, Reason};
 use crate::input::safe;
 use crate::measure::{Comparison, FailedSamples};
+use crate::model::advisory::Advisory;
 use crate::model::event::{StepReport, Traffic};
 use crate::model::id::{Arm, RunId};
 use crate::model::observation;
@@ -156,6 +157,10 @@ struct Node<'a> {
     set: Option<&'a UpdateSet>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     rest: &'a [Unrehearsed],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    advisories: &'a [Advisory],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advisories_unread: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lists: Option<jiff::Timestamp>,
     proof: Option<&'a Proof>,
@@ -402,6 +407,8 @@ fn of_node<'a>(
         reboot_needed: node.reboot_needed.as_deref(),
         set: node.set.as_ref(),
         rest: &node.rest,
+        advisories: &node.advisories,
+        advisories_unread: node.advisories_unread.as_deref(),
         lists: node.lists.map(|(made, _)| made),
         proof: node.proof.as_ref(),
         reboot_spared: node.reboot_spared,

@@ -10,6 +10,7 @@ use crate::gate::{Gate, Severity};
 use crate::input::safe;
 use crate::model::event::StepReport;
 use crate::model::id::Arm;
+use crate::report::advised;
 use crate::report::view::Summary;
 use crate::report::words::length;
 use crate::report::{evidence, learned, measured};
@@ -131,12 +132,9 @@ fn of_node(summary: &Summary<'_>, cell: &CellJudgement, node: &NodeJudgement) ->
             ))
         }));
     }
+    lines.extend(advised::lines(node).iter().map(|line| safe::line(line)));
     if let Some(proof) = &node.proof {
-        for (what, items) in [
-            ("not installed", &proof.missing),
-            ("not pinned", &proof.unexpected),
-            ("half-configured", &proof.half_configured),
-        ] {
+        for (what, items) in proof.faults() {
             lines.extend(items.iter().map(|item| safe::line(&format!("{what}: {item}"))));
         }
     }

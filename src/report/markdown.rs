@@ -9,6 +9,7 @@ use crate::gate::{Counts, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
 use crate::model::screen::Screen;
+use crate::report::advised;
 use crate::report::view::Summary;
 use crate::report::words::{self, cells, length};
 use crate::report::{drift, evidence, learned, measured, times};
@@ -308,12 +309,11 @@ fn write_updates(out: &mut String, summary: &Summary<'_>) -> std::fmt::Result {
             if let Some(lists) = words::lists(node) {
                 writeln!(out, "\n{lists}.")?;
             }
+            for line in advised::lines(node) {
+                writeln!(out, "\n- {}", safe::md(&line))?;
+            }
             if let Some(proof) = &node.proof {
-                for (what, items) in [
-                    ("not installed", &proof.missing),
-                    ("not pinned", &proof.unexpected),
-                    ("half-configured", &proof.half_configured),
-                ] {
+                for (what, items) in proof.faults() {
                     for item in items {
                         writeln!(out, "\n- {what}: {}", safe::md(item))?;
                     }

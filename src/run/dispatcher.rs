@@ -102,6 +102,7 @@ fn record(journal: &mut Journal, at: Timestamp, (arm, event): Said) -> Result<Re
 fn stage(event: &Event) -> Stage {
     match event {
         Event::Resolved { .. } => Stage::Resolve,
+        Event::Advised { .. } => Stage::Download,
         Event::Proved { .. } | Event::Observed { .. } => Stage::Prove,
         Event::Measured { .. } => Stage::Measure,
         Event::ArmFailed { fault } => fault.stage,

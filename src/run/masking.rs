@@ -37,6 +37,7 @@ pub fn event(mut event: Event, mask: &Mask) -> Event {
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
         | Event::Resolved { .. }
+        | Event::Advised { .. }
         | Event::RebootSkipped
         | Event::Proved { .. }
         | Event::Asked { .. }

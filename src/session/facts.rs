@@ -62,7 +62,8 @@ fn hindrances(
     facts: &Facts,
     families: &Families,
 ) -> Vec<Finding> {
-    let lines = look::hindrances(facts, &image.os, families).into_iter();
+    let family = families.of_image(&image.os, image.manager);
+    let lines = look::hindrances(facts, &image.os, family).into_iter();
     let finding = |line: look::Line| {
         let message = format!(
             "image {} cannot be run: {}: {}: {}",

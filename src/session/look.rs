@@ -129,6 +129,7 @@ fn plan(sealed: &Sealed, wish: &Wish) -> Result<Plan, serde_json::Error> {
             key: manifest.key.clone(),
             sha256: Some(manifest.sha256.clone()),
             machine: machine::of(&wish.hardware, &manifest.os, Some(manifest)),
+            manager: None,
         },
         memory: wish.memory,
         vcpus: wish.vcpus,

@@ -51,6 +51,7 @@ pub(super) fn by_updates(fault: &Fault) -> Option<Closing> {
         | Cause::NotIsolated
         | Cause::ImageDamaged
         | Cause::MirrorUnreachable
+        | Cause::SourcesChanged
         | Cause::ResolveFailed
         | Cause::NoUpdates
         | Cause::SeedFailed

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Comparison, FailedSamples};
+use crate::model::advisory::Advisory;
 use crate::model::event::StepReport;
 use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::{Blame, Cause, Fault};
@@ -227,6 +228,10 @@ pub struct NodeJudgement {
     pub set: Option<UpdateSet>,
     /// What is pending on it, or kept back there, and not in the set.
     pub rest: Vec<Unrehearsed>,
+    /// What the set is for, and what stays open beside it, as far as the node's own sources tell.
+    pub advisories: Vec<Advisory>,
+    /// Why they could not be read, where that is so.
+    pub advisories_unread: Option<String>,
     /// When the oldest of the lists that the set stands on was made, and when it was pinned.
     pub lists: Option<(Timestamp, Timestamp)>,
     /// What the guest said after the reboot; the worst, where there are several.

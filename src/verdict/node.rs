@@ -22,6 +22,7 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
                 .any(|set| UpdateSet::pin(set.updates.clone()) != **set)
     });
     let rest = node.map_or(&[][..], |node| node.rest);
+    let advised = node.and_then(|node| node.advised);
     let proofs = node.map_or(&[][..], |node| &node.proofs);
     let differs = |proof: &Proof| !proof.is_exact();
     let worst = |rank: &&&Proof| u8::from(!rank.holds()) + 2 * u8::from(differs(rank));
@@ -41,6 +42,8 @@ pub(super) fn judge(plan: &Plan, cell: &CellPlan, role: &str, seen: &Seen<'_>) -
         role: role.to_owned(),
         set: set.cloned(),
         rest: rest.to_vec(),
+        advisories: advised.map_or_else(Vec::new, |(advisories, _)| advisories.to_vec()),
+        advisories_unread: advised.and_then(|(_, problem)| problem.map(str::to_owned)),
         lists: node.and_then(|node| node.lists),
         proof: proof.cloned(),
         reboot_needed: node.and_then(|node| node.reboot_needed.map(str::to_owned)),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::model::advisory::Advisory;
 use crate::model::event::{Event, Record, StepReport};
 use crate::model::id::{Arm, CellId, RunId};
 use crate::model::outcome::{Fault, ScenarioOutcome, StepOutcome};
@@ -68,6 +69,8 @@ pub(super) struct NodeSeen<'a> {
     pub(super) sets: Vec<&'a UpdateSet>,
     /// What is not in the last of them.
     pub(super) rest: &'a [Unrehearsed],
+    /// What its set is for, or why that could not be read.
+    pub(super) advised: Option<(&'a [Advisory], Option<&'a str>)>,
     /// When the oldest of its lists was made, and when it told so.
     pub(super) lists: Option<(Timestamp, Timestamp)>,
     /// Whether updates were pinned in control, which has none.
@@ -145,6 +148,7 @@ impl<'a> Seen<'a> {
             | Event::StageFinished { .. }
             | Event::Cloned { .. }
             | Event::Resolved { .. }
+            | Event::Advised { .. }
             | Event::RebootNeeded { .. }
             | Event::RebootSkipped
             | Event::Proved { .. }
@@ -187,6 +191,17 @@ impl<'a> Seen<'a> {
                         node.lists = lists.map(|lists| (lists, at));
                     }
                     Arm::Control => node.resolved_in_control = true,
+                }
+            }
+            Event::Advised {
+                role,
+                advisories,
+                problem,
+            } => {
+                let node = self.nodes.entry((cell, role)).or_default();
+                match arm {
+                    Arm::Treatment => node.advised = Some((advisories, problem.as_deref())),
+                    Arm::Control => {}
                 }
             }
             Event::RebootNeeded { role, reason } => {

@@ -61,7 +61,11 @@ fn line<'l>(lines: &'l [Line], what: &str) -> &'l Line {
 
 #[test]
 fn a_server_set_up_by_a_cloud_is_read_whole() {
-    let lines = assess(&facts(UBUNTU), "ubuntu-24.04", &Families::default());
+    let lines = assess(
+        &facts(UBUNTU),
+        "ubuntu-24.04",
+        Families::default().of("ubuntu-24.04"),
+    );
     for (what, found) in [
         ("agent", "version 7.2.22"),
         ("OS", "Ubuntu 24.04.3 LTS"),
@@ -100,7 +104,11 @@ fn a_server_set_up_by_a_cloud_is_read_whole() {
         );
     }
     assert_eq!(
-        hindrances(&facts(UBUNTU), "ubuntu-24.04", &Families::default()),
+        hindrances(
+            &facts(UBUNTU),
+            "ubuntu-24.04",
+            Families::default().of("ubuntu-24.04")
+        ),
         []
     );
 }
@@ -108,7 +116,7 @@ fn a_server_set_up_by_a_cloud_is_read_whole() {
 #[test]
 fn names_of_another_hypervisor_are_told_with_what_to_write_instead() {
     let facts = facts(RHEL);
-    let lines = assess(&facts, "rhel-9", &Families::default());
+    let lines = assess(&facts, "rhel-9", None);
     for (what, said, remedy) in [
         ("addresses", "NetworkManager ens192", "MAC address"),
         ("disks by name", "a name only on the bus", "UUID="),
@@ -139,9 +147,9 @@ fn names_of_another_hypervisor_are_told_with_what_to_write_instead() {
 
 #[test]
 fn what_keeps_a_run_from_its_end_is_said_with_its_remedy() {
-    let families = Families::default();
+    let family = Families::default().of("ubuntu-24.04");
     let kept = |facts: &Facts, os: &str| {
-        let lines = hindrances(facts, os, &families);
+        let lines = hindrances(facts, os, family);
         lines
             .into_iter()
             .map(|line| (line.what, line.wanting, line.remedy))
@@ -191,7 +199,11 @@ fn what_keeps_a_run_from_its_end_is_said_with_its_remedy() {
 #[test]
 fn what_was_cut_is_not_taken_for_nothing() {
     let cut = UBUNTU.split("@@ failed").next().expect("a text");
-    let lines = assess(&facts(cut), "ubuntu-24.04", &Families::default());
+    let lines = assess(
+        &facts(cut),
+        "ubuntu-24.04",
+        Families::default().of("ubuntu-24.04"),
+    );
     let unread: Vec<&str> = lines
         .iter()
         .filter(|line| line.what == "not read")

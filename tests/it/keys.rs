@@ -320,6 +320,7 @@ fn plan_of(text: &str) -> Result<Value, String> {
             key: "c0ffee".repeat(4),
             sha256: None,
             machine: MachinePlan::default(),
+            manager: None,
         },
         recipes: BTreeMap::new(),
         sources: vec!["deb http://deb.debian.org/debian bookworm main".into()],

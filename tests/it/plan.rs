@@ -60,6 +60,7 @@ fn choice(os: &str, role: &str) -> ImageChoice {
             key: "c0ffee".repeat(4),
             sha256: (os != "debian-11").then(|| "5ea1".repeat(16)),
             machine: MachinePlan::default(),
+            manager: None,
         },
         recipes: BTreeMap::from([(format!("images/{os}.toml"), "0a".repeat(32))]),
         sources: vec![

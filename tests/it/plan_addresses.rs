@@ -48,6 +48,7 @@ fn image(role: &str, macs: &[&str]) -> ImageChoice {
                 nics: macs.iter().map(card).collect(),
                 ..MachinePlan::default()
             },
+            manager: None,
         },
         recipes: BTreeMap::new(),
         sources: Vec::new(),

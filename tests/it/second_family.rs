@@ -33,6 +33,7 @@ const TOY: Family = Family {
     covers: |os| os.starts_with("toy-"),
     system: &Linux { etc: "", quiet: "" },
     updates: &Toy,
+    manager: None,
     security: &["box"],
 };
 
@@ -141,6 +142,7 @@ fn planned(families: &Families) -> (Plan, Vec<String>) {
             key: "k".to_owned(),
             sha256: Some("s".to_owned()),
             machine: MachinePlan::default(),
+            manager: None,
         },
         recipes: BTreeMap::new(),
         sources: vec!["http://toys.example/box".to_owned()],

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::guest::answer::{PackageState, Pending};
-use crate::guest::apt::{blame, command, origin, packages, reboot, simulation, versions};
+use crate::guest::apt::{advisories, blame, command, origin, packages, reboot, simulation, versions};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Updates, Words};
+use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
 use crate::model::update::{PackageStates, Update, UpdateSet};
 
@@ -63,6 +64,14 @@ impl Updates for Apt {
 
     fn is_security(&self, update: &Update, origins: &[&str]) -> bool {
         origin::is_among(&update.origin, origins)
+    }
+
+    fn advisories(&self, set: &UpdateSet, timeout: Duration) -> Option<GuestCommand> {
+        Some(advisories::ask(set, timeout))
+    }
+
+    fn parse_advisories(&self, output: &str, set: &UpdateSet) -> Result<Vec<Advisory>, ParseError> {
+        advisories::parse(output, set)
     }
 
     fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {

@@ -84,12 +84,13 @@ fn os(lint: &mut Lint<'_>, group: &GroupSection) {
                 format!("{} cannot be the name of an OS version", show(name)),
                 rule,
             );
-        } else if lint.families.of(name).is_none() {
+        } else if !lint.is_known(name) {
             lint.error(
                 os,
                 format!("this version of patchgate cannot update {}", show(name)),
                 format!(
-                    "it updates {}; an image of another OS can be imported and verified, and not yet be run",
+                    "it updates {}; where it is like one of these, write package_manager = \"dnf\", or what it has, below its \
+                     [image.NAME]; an image of any OS can be imported and verified",
                     lint.families.words()
                 ),
             );
@@ -174,7 +175,7 @@ fn images(lint: &mut Lint<'_>, group: &GroupSection) {
     let images = &lint.lab.file.image;
     for os in group.os.get_ref() {
         let name = os.get_ref().as_str();
-        if lint.families.of(name).is_none() || names::problem(name).is_some() {
+        if !lint.is_known(name) || names::problem(name).is_some() {
             continue;
         }
         // Roles without a section of their own are told already.

@@ -42,6 +42,14 @@ impl<'a> Lint<'a> {
         }
     }
 
+    /// Whether updates can be applied to an OS version: by its name, or since images of it say what does that.
+    pub(super) fn is_known(&self, os: &str) -> bool {
+        let is_of = |name: &str| name.split('+').next() == Some(os);
+        let mut images = self.lab.file.image.iter();
+        self.families.of(os).is_some()
+            || images.any(|(name, image)| is_of(name.get_ref()) && image.package_manager.is_some())
+    }
+
     pub(super) fn error<T>(&mut self, at: &Spanned<T>, message: String, hint: impl Into<String>) {
         self.findings
             .push(Finding::error(&self.lab.source, at.span(), message).with_hint(hint));

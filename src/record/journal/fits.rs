@@ -29,7 +29,8 @@ pub fn fits(plan: &Plan, record: &Record) -> Result<(), String> {
             }
             has_role(cell, role)
         }
-        Event::RebootNeeded { role, .. }
+        Event::Advised { role, .. }
+        | Event::RebootNeeded { role, .. }
         | Event::Proved { role, .. }
         | Event::Observed { role, .. }
         | Event::Asked { role, .. }

@@ -7,6 +7,7 @@ use crate::gate::{Counts, Gate, Reason, Severity};
 use crate::input::safe;
 use crate::model::id::Arm;
 use crate::model::update::UpdateSet;
+use crate::report::advised;
 use crate::report::table::{self, Paint, Painted};
 use crate::report::text::page::{Style, Text, verdict_paint};
 use crate::report::view::Summary;
@@ -240,6 +241,9 @@ impl Text<'_> {
         if let Some(lists) = words::lists(node) {
             self.wrapped(4, &lists);
         }
+        for line in advised::lines(node) {
+            self.wrapped(4, &safe::line(&line));
+        }
         if node.reboot_spared {
             self.wrapped(4, "not rebooted: its updates need no reboot");
         }
@@ -248,11 +252,7 @@ impl Text<'_> {
             self.wrapped(4, &text);
         }
         if let Some(proof) = &node.proof {
-            for (what, items) in [
-                ("not installed", &proof.missing),
-                ("not pinned", &proof.unexpected),
-                ("half-configured", &proof.half_configured),
-            ] {
+            for (what, items) in proof.faults() {
                 for item in items.iter().take(PROBLEMS) {
                     self.wrapped(4, &format!("{what}: {}", safe::line(item)));
                 }

@@ -6,6 +6,7 @@ use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::update::{PackageStates, UpdateSet};
 use crate::run::arm::ArmRun;
 use crate::run::life::observe;
+use crate::run::life::updates::pending;
 use crate::run::node::Node;
 
 impl ArmRun<'_> {
@@ -31,13 +32,21 @@ impl ArmRun<'_> {
                 return Err(node.fault(Stage::Prove, Cause::GuestStopped, message));
             }
             let updates = node.family.updates;
-            let proof = updates.prove(set, before, &seen.packages, new_boot, &seen.kernel);
+            let mut proof = updates.prove(set, before, &seen.packages, new_boot, &seen.kernel);
+            if proof.is_exact() && !set.is_empty() {
+                let left = pending(node, Stage::Prove, &self.cell.deadlines).await?;
+                proof.take_pending(set, &left.updates);
+            }
             if !(proof.holds() || (!rebooted && proof.is_exact())) {
-                let words: Vec<&str> = [&proof.missing, &proof.unexpected, &proof.half_configured]
-                    .into_iter()
-                    .flatten()
-                    .map(String::as_str)
-                    .collect();
+                let words = proof.faults().into_iter().flat_map(|(what, items)| {
+                    let each = items.iter();
+                    // What is not as pinned says so itself.
+                    each.map(move |item| match what {
+                        "pending again" => format!("{item}: comes back once it is installed"),
+                        _ => item.clone(),
+                    })
+                });
+                let words: Vec<String> = words.collect();
                 broken = Some(node.fault(Stage::Prove, Cause::SetNotInstalled, words.join("; ")));
             }
             let role = node.plan.role.clone();

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::guest::answer::Pending;
 use crate::guest::command::GuestCommand;
 use crate::input::clip;
+use crate::model::advisory::Advisory;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::{Deadlines, UpdateMode, UpdatePolicy};
 use crate::model::update::{PackageStates, Unrehearsed, Update, UpdateSet, Why, unrehearsed_words};
@@ -51,6 +52,14 @@ pub struct Resolved {
     pub lists: Option<Timestamp>,
 }
 
+/// What is pending on a node, by the lists that it has.
+pub async fn pending(node: &Node<'_>, stage: Stage, deadlines: &Deadlines) -> Result<Pending, Fault> {
+    let updates = node.family.updates;
+    let output = simulated(node, stage, &updates.pending(deadlines.resolve.0)).await?;
+    let pending = updates.parse_pending(&output);
+    pending.map_err(|error| node.garbled(stage, &error))
+}
+
 /// Pins what the policy asks for, by what the node's lists say. An empty set is a fault where updates are expected.
 pub async fn resolve(
     node: &Node<'_>,
@@ -58,16 +67,13 @@ pub async fn resolve(
     deadlines: &Deadlines,
 ) -> Result<Resolved, Fault> {
     let (updates, limit) = (node.family.updates, deadlines.resolve.0);
-    let output = simulated(node, &updates.pending(limit)).await?;
     let Pending {
         updates: pending,
         kept,
         lists,
         broken,
         silent,
-    } = updates
-        .parse_pending(&output)
-        .map_err(|error| node.garbled(Stage::Resolve, &error))?;
+    } = pending(node, Stage::Resolve, deadlines).await?;
     let refused = |message: String| node.fault(Stage::Resolve, Cause::ResolveFailed, message);
     let origins = policy.origins_or(node.family.security);
     match policy.mode {
@@ -103,7 +109,7 @@ pub async fn resolve(
     let set = if chosen.len() == pending.len() || chosen.is_empty() {
         chosen.clone()
     } else {
-        let output = simulated(node, &updates.resolve(&chosen, limit)).await?;
+        let output = simulated(node, Stage::Resolve, &updates.resolve(&chosen, limit)).await?;
         updates
             .parse_updates(&output)
             .map_err(|error| node.garbled(Stage::Resolve, &error))?
@@ -179,16 +185,16 @@ async fn superseded_fixes(
         .collect();
     match updates.fixes(&asked, limit) {
         Some(command) if !asked.is_empty() => {
-            Ok(updates.parse_fixes(&simulated(node, &command).await?, origins))
+            Ok(updates.parse_fixes(&simulated(node, Stage::Resolve, &command).await?, origins))
         }
         Some(_) | None => Ok(BTreeSet::new()),
     }
 }
 
 /// The output of a question to the package manager.
-async fn simulated(node: &Node<'_>, command: &GuestCommand) -> Result<String, Fault> {
+async fn simulated(node: &Node<'_>, stage: Stage, command: &GuestCommand) -> Result<String, Fault> {
     let updates = node.family.updates;
-    let output = node.exec(Stage::Resolve, command).await?;
+    let output = node.exec(stage, command).await?;
     if output.exit != Some(0) {
         let text = output_text(&output);
         let (cause, message) = updates.blame(&text).unwrap_or_else(|| {
@@ -200,7 +206,7 @@ async fn simulated(node: &Node<'_>, command: &GuestCommand) -> Result<String, Fa
             );
             (Cause::ResolveFailed, message)
         });
-        return Err(node.told_fault(Stage::Resolve, cause, message, &text));
+        return Err(node.told_fault(stage, cause, message, &text));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -221,6 +227,16 @@ pub async fn download(
     if let Some((cause, message)) = node.family.updates.blame(&text) {
         return Err(node.told_fault(Stage::Download, cause, message, &text));
     }
+    if !node.system().is_timeout(output.exit)
+        && let Some(changed) = changed(node, set, deadlines, proxy).await
+    {
+        let mut fault = node.told_fault(Stage::Download, Cause::SourcesChanged, changed, &text);
+        fault.hint = Some(
+            "the set that was pinned is not to be had any more; run again, with what the sources have now"
+                .into(),
+        );
+        return Err(fault);
+    }
     let what = if node.system().is_timeout(output.exit) {
         format!("the update set was not fetched within {}", deadlines.download)
     } else {
@@ -232,6 +248,70 @@ pub async fn download(
     let mut fault = node.told_fault(Stage::Download, Cause::MirrorUnreachable, what, &text);
     fault.hint = Some("is the mirror up, and is there room on the guest's disk?".into());
     Err(fault)
+}
+
+/// What of a set that could not be fetched the sources have no more, in words: read anew, they tell. `None` where they still have
+/// all of it, or do not answer.
+async fn changed(
+    node: &Node<'_>,
+    set: &UpdateSet,
+    deadlines: &Deadlines,
+    proxy: Option<&str>,
+) -> Option<String> {
+    refresh(node, deadlines, proxy).await.ok()?;
+    let now = pending(node, Stage::Download, deadlines).await.ok()?;
+    let mut words = Vec::new();
+    for update in &set.updates {
+        let same = |other: &&Update| (&other.name, &other.arch) == (&update.name, &update.arch);
+        let offered = now.updates.iter().find(same);
+        let held = now
+            .kept
+            .iter()
+            .any(|kept| kept.name == update.name && kept.why == Why::Held);
+        match (&update.to, offered) {
+            (Some(to), Some(offered)) if offered.to.as_ref() != Some(to) => words.push(format!(
+                "{} {to} was replaced by {}",
+                update.name,
+                offered.to.as_deref().unwrap_or("its removal")
+            )),
+            (Some(to), None) if held => words.push(format!("{} {to} is held now", update.name)),
+            (Some(to), None) => words.push(format!("{} {to} was withdrawn", update.name)),
+            (Some(_), Some(_)) | (None, _) => {}
+        }
+    }
+    (!words.is_empty()).then(|| {
+        let more = words.len().saturating_sub(NAMED);
+        words.truncate(NAMED);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        format!(
+            "the sources have changed since the set was pinned: {}{more}",
+            words.join(", ")
+        )
+    })
+}
+
+/// Packages of a set that a message names.
+const NAMED: usize = 6;
+
+/// What the updates of a set are for, or why that could not be read; `None` where the node has nothing that tells.
+pub async fn advisories(
+    node: &Node<'_>,
+    set: &UpdateSet,
+    deadlines: &Deadlines,
+) -> Option<Result<Vec<Advisory>, String>> {
+    let updates = node.family.updates;
+    let command = updates.advisories(set, deadlines.resolve.0)?;
+    let read = async {
+        let output = simulated(node, Stage::Download, &command).await;
+        let output = output.map_err(|fault| fault.message)?;
+        let advisories = updates.parse_advisories(&output, set);
+        advisories.map_err(|error| error.to_string())
+    };
+    Some(read.await)
 }
 
 /// How long before the end of its time an installation that goes on is looked at.

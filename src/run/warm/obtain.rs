@@ -16,7 +16,7 @@ use crate::model::arm::{ArmPlan, Ends};
 use crate::model::machine::MachinePlan;
 use crate::model::name::{VolumeName, VolumePath};
 use crate::model::outcome::{Cause, Fault, Stage};
-use crate::model::plan::CellPlan;
+use crate::model::plan::{CellPlan, NodePlan};
 use crate::model::policy::CloneMode;
 use crate::model::resource::{Made, Resource};
 use crate::port::LabError;
@@ -90,7 +90,8 @@ fn set(setup: &Setup, site: &Site, cell: &CellPlan) -> String {
         })
         .collect();
     let network = site.host.has_networks().then(|| names::hosts(cell));
-    let family = setup.families.of(&cell.os);
+    let family = |node: &NodePlan| setup.families.of_image(&cell.os, node.image.manager);
+    let family = cell.nodes.first().and_then(family);
     let named = family.map(|family| {
         let way = Way {
             mac: String::new(),

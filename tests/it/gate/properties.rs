@@ -392,6 +392,7 @@ fn removing_a_record_keeps_the_gate_open_only_where_nothing_rests_on_it() {
             | Event::StageStarted { .. }
             | Event::Cloned { .. }
             | Event::StageFinished { .. }
+            | Event::Advised { .. }
             | Event::RebootNeeded { .. }
             | Event::RebootSkipped
             | Event::Fetched(_)

@@ -74,6 +74,7 @@ pub fn cell(id: &str, roles: &[&str], scenarios: &[&str]) -> CellPlan {
                     key: "k".repeat(64),
                     sha256: Some("5".repeat(64)),
                     machine: MachinePlan::default(),
+                    manager: None,
                 },
                 memory: Mib(512),
                 vcpus: 1,
