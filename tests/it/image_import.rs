@@ -4,6 +4,7 @@
 
 mod apart;
 mod formats;
+mod kept;
 mod machine;
 mod refused;
 

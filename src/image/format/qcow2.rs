@@ -2,17 +2,15 @@
 
 pub mod guest;
 pub mod head;
+mod kept;
 
 pub use head::{Header, header};
 
 use crate::image::format::apart::{Each, Part, apart};
-use crate::image::format::flaw::{Flaw, name};
+use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::head::{L1_OFFSET, L2_OFFSET};
-use crate::image::format::read::{Source, be16, be32, be64, block, entries, within};
+use crate::image::format::read::{Source, be32, be64, block, entries, within};
 use crate::image::format::shape::Shape;
-
-/// Names of snapshots that are said.
-const NAMES: u32 = 16;
 
 /// Looks at all its tables.
 pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
@@ -28,14 +26,16 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
             "QEMU has marked it as corrupt; `qemu-img check -r all` on a copy of it says whether that can be mended".into(),
         ));
     }
-    // What its snapshots have may be the present state's too, and is not looked at.
+    // What its snapshots have of the disk may be the present state's too, and is not looked at.
     let holds = apart(header.cluster(), |each| {
         each(Part::own("its header", 0, 1))?;
         refcounts(source, &header, each)?;
+        kept::snapshots(source, &header, each)?;
+        kept::bitmaps(source, &header, each)?;
         clusters(source, &header, each)
     })?;
     let mut said = Vec::new();
-    let names = snapshots(source, &header)?;
+    let names = kept::names(source, &header)?;
     if header.snapshots > 0 {
         let more = usize::try_from(header.snapshots)
             .unwrap_or(usize::MAX)
@@ -94,10 +94,11 @@ fn clusters(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<u64,
         ));
     }
     let what = "its first table";
-    within(source, what, header.l1_offset, needed * 8)?;
-    each(Part::own(what, header.l1_offset, needed * 8))?;
+    let (at, count) = header.first();
+    within(source, what, at, count * 8)?;
+    each(Part::own(what, at, count * 8))?;
     let mut holds: u64 = 0;
-    entries::<8>(source, what, header.l1_offset, needed, &mut |number, entry| {
+    entries::<8>(source, what, at, needed, &mut |number, entry| {
         let at = u64::from_be_bytes(entry) & L1_OFFSET;
         if at == 0 {
             return Ok(());
@@ -162,21 +163,4 @@ fn second(source: &dyn Source, header: &Header, at: u64, first: u64, each: Each<
         holds += needs;
     }
     Ok(holds)
-}
-
-/// The names of its snapshots, as many as are said.
-fn snapshots(source: &dyn Source, header: &Header) -> Result<Vec<String>, Flaw> {
-    let mut names = Vec::new();
-    let mut at = header.snapshots_offset;
-    for _ in 0..header.snapshots.min(NAMES) {
-        let what = "its table of snapshots";
-        let entry = block(source, what, at, 40)?;
-        let [id, length] = [12, 14].map(|place| usize::from(be16(&entry, place)));
-        let extra = u64::from(be32(&entry, 36));
-        let names_at = at.saturating_add(40).saturating_add(extra);
-        let text = block(source, what, names_at, id + length)?;
-        names.push(name(&String::from_utf8_lossy(text.get(id..).unwrap_or_default())));
-        at = names_at.saturating_add((id + length) as u64).next_multiple_of(8);
-    }
-    Ok(names)
 }
