@@ -6,6 +6,7 @@ mod apart;
 mod formats;
 mod kept;
 mod machine;
+mod mend;
 mod refused;
 
 use std::collections::BTreeMap;
