@@ -4,7 +4,7 @@ use std::fs;
 
 use super::apart::place;
 use super::{Lab, sha256};
-use crate::testkit::disk::mbr;
+use crate::testkit::disk::{gpt, mbr};
 
 #[test]
 fn a_grain_of_zeros_is_one_where_the_header_has_such_grains() {
@@ -43,4 +43,24 @@ fn a_grain_of_zeros_is_one_where_the_header_has_such_grains() {
             }
         }
     }
+}
+
+#[test]
+fn where_the_second_region_table_alone_is_whole_the_remedy_mends_a_copy() {
+    let lab = Lab::new();
+    let whole = gpt(8, 512, 3);
+    let mut bytes = fs::read(lab.make(&whole, "vhdx", "", "disk")).unwrap();
+    bytes[(192 << 10) + 100] ^= 1;
+    lab.write("disk", &bytes);
+    let words = lab.refused("disk");
+    assert!(
+        words.contains(
+            "is damaged: its first region table is not what its checksum says, and its second is whole"
+        ),
+        "{words}"
+    );
+    let remedy = words.split('`').nth(1).unwrap().replace("COPY", "disk");
+    lab.run(&["sh", "-c", &remedy]);
+    let made = lab.import("disk").unwrap();
+    assert_eq!(made.sealed.manifest.content_sha256, Some(sha256(&whole)));
 }
