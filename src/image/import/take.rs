@@ -10,6 +10,7 @@ use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::guest::Guest;
 use crate::image::format::raw::{self, Look};
 use crate::image::format::read::Source;
+use crate::image::format::table::Table;
 use crate::image::format::{boot, check, lvm};
 use crate::image::import::content;
 use crate::image::import::convert::convert;
@@ -89,10 +90,13 @@ pub fn take(
     let mut look = raw::look(&guest, sector).map_err(unfit)?;
     let mut said = parts.shape.said;
     said.append(&mut look.said);
+    let begins = number == 0;
+    if begins && look.table.as_ref().is_some_and(Table::is_empty) {
+        return Err(unfit(Flaw::Blank("its partition table is empty")));
+    }
     if look.is_nothing() {
-        let begins = number == 0;
         if begins && !known.something {
-            return Err(unfit(Flaw::Blank));
+            return Err(unfit(Flaw::Blank("it is blank")));
         }
         // Of one that is known to be raw its owner knows more than shows.
         let container = parts.format != Format::Raw;
@@ -116,7 +120,7 @@ pub fn take(
         esp: look
             .table
             .as_ref()
-            .filter(|_| number == 0)
+            .filter(|_| begins)
             .and_then(|table| esp::find(&guest, table)),
         said,
     })

@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::apart::place;
-use super::{Lab, sha256};
-use crate::testkit::disk::{gpt, mbr};
+use super::{Lab, asked, disk, one, sha256};
+use crate::testkit::disk::{empty_gpt, gpt, mbr};
 
 #[test]
 fn a_grain_of_zeros_is_one_where_the_header_has_such_grains() {
@@ -63,4 +63,41 @@ fn where_the_second_region_table_alone_is_whole_the_remedy_mends_a_copy() {
     lab.run(&["sh", "-c", &remedy]);
     let made = lab.import("disk").unwrap();
     assert_eq!(made.sealed.manifest.content_sha256, Some(sha256(&whole)));
+}
+
+#[test]
+fn a_machine_begins_from_no_empty_partition_table() {
+    let lab = Lab::new();
+    lab.write("root", &mbr(4, 3));
+    let mut signed = vec![0; 2 << 20];
+    signed[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let mut labelled = signed.clone();
+    labelled[440..444].copy_from_slice(&[1, 2, 3, 4]);
+    for (name, content) in [
+        ("signed", &signed),
+        ("labelled", &labelled),
+        ("gpt", &empty_gpt(2)),
+    ] {
+        for format in ["raw", "qcow2"] {
+            lab.make(content, format, "", name);
+            let told = lab.refused(name);
+            assert!(
+                told.contains("nothing on it that a firmware could start: its partition table is empty")
+                    && told.contains("--disk"),
+                "{name} {format}: {told}"
+            );
+            // To a data disk that is what a new one looks like.
+            let mut machine = one(disk(&lab.path("root")));
+            machine.disks.push(disk(&lab.path(name)));
+            let made = lab.import_as(machine, &asked()).expect(name);
+            assert_eq!(made.said, Vec::<String>::new(), "{name}");
+            fs::remove_dir_all(&made.sealed.dir).unwrap();
+        }
+        // A boot loader of the whole disk needs no partitions.
+        let mut begins = content.clone();
+        begins[..3].copy_from_slice(&[0xeb, 0x3c, 0x90]);
+        lab.write(name, &begins);
+        let made = lab.import(name).expect(name);
+        fs::remove_dir_all(&made.sealed.dir).unwrap();
+    }
 }
