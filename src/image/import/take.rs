@@ -110,18 +110,21 @@ pub fn take(
         });
     }
     let block_size = sector.or_else(|| large_sectors(&look, &mut said));
+    let table = look.table.as_ref();
+    let esp = begins.then(|| esp::find(&guest, table)).flatten();
     Ok(Taken {
         virtual_size: guest.size(),
         content_sha256: known.sha256,
         something: known.something,
-        volumes: lvm::volumes(&guest, look.table.as_ref()).map_err(unfit)?,
+        volumes: lvm::volumes(&guest, table).map_err(unfit)?,
         block_size: block_size.filter(|&size| size != 512),
-        firmware: look.table.as_ref().and_then(boot::firmware),
-        esp: look
-            .table
-            .as_ref()
-            .filter(|_| begins)
-            .and_then(|table| esp::find(&guest, table)),
+        firmware: match (table, &esp) {
+            (Some(table), _) => boot::firmware(table),
+            // Whether a BIOS would begin it does not show: `mkfs.fat` itself leaves code in the first sector.
+            (None, Some(Ok(_))) => Some(Firmware::Uefi),
+            (None, Some(Err(_)) | None) => None,
+        },
+        esp,
         said,
     })
 }

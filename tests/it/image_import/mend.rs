@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use patchgate::model::hardware::Firmware;
+
 use super::apart::place;
 use super::{Lab, asked, disk, one, sha256};
-use crate::testkit::disk::{empty_gpt, gpt, mbr};
+use crate::testkit::disk::{empty_gpt, fat, gpt, mbr};
 
 #[test]
 fn a_grain_of_zeros_is_one_where_the_header_has_such_grains() {
@@ -99,5 +101,33 @@ fn a_machine_begins_from_no_empty_partition_table() {
         lab.write(name, &begins);
         let made = lab.import(name).expect(name);
         fs::remove_dir_all(&made.sealed.dir).unwrap();
+    }
+}
+
+#[test]
+fn a_file_system_over_the_whole_disk_is_looked_at_as_firmware_does() {
+    let lab = Lab::new();
+    let import = |files: &[&str], firmware| {
+        lab.write("disk", &fat(4 << 20, 512, files, 1));
+        let mut machine = one(disk(&lab.path("disk")));
+        machine.hardware.firmware = firmware;
+        let made = lab.import_as(machine, &asked()).unwrap();
+        fs::remove_dir_all(&made.sealed.dir).unwrap();
+        (made.sealed.manifest.hardware.firmware, made.said.join("\n"))
+    };
+    let uefi = Some(Firmware::Uefi);
+    assert_eq!(import(&["EFI/BOOT/BOOTX64.EFI"], None), (uefi, String::new()));
+    let (firmware, said) = import(&["EFI/debian/shimx64.efi"], None);
+    assert_eq!(firmware, uefi);
+    assert!(
+        said.contains("no entry for \\EFI\\debian\\shimx64.efi could be made")
+            && said.contains("the disk has no partition that one could name"),
+        "{said}"
+    );
+    let (_, said) = import(&["EFI/BOOT/BOOTX64.EFI"], Some(Firmware::Bios));
+    assert!(said.contains("said to have a BIOS"), "{said}");
+    // A disk of DOS, or of data.
+    for files in [&["COMMAND.COM"][..], &[]] {
+        assert_eq!(import(files, None), (None, String::new()));
     }
 }
