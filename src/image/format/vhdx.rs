@@ -192,7 +192,7 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
         ));
     }
     let what = "its block table";
-    let holds = apart(MIB, |each| {
+    let (holds, _) = apart(MIB, |each| {
         let mut holds = 0;
         each(Part::own("its header", 0, MIB))?;
         each(Part::own("its log", head.log_place.0, head.log_place.1))?;

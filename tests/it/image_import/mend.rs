@@ -131,3 +131,29 @@ fn a_file_system_over_the_whole_disk_is_looked_at_as_firmware_does() {
         assert_eq!(import(files, None), (None, String::new()));
     }
 }
+
+#[test]
+fn clusters_of_a_qcow2_that_nothing_leads_to_are_said() {
+    let lab = Lab::new();
+    for options in ["", "refcount_bits=1", "refcount_bits=64,cluster_size=32768"] {
+        let mut bytes = fs::read(lab.make(&mbr(8, 3), "qcow2", options, "disk")).unwrap();
+        let said = || {
+            let made = lab.import("disk").expect(options);
+            fs::remove_dir_all(&made.sealed.dir).unwrap();
+            made.said.join("\n")
+        };
+        assert_eq!(said(), "", "{options}");
+        // The entry that leads to the 4th MiB is lost.
+        let table = place(&bytes, place(&bytes, 40, 8, true), 8, true) & 0xff_ffff;
+        let entry = table + ((3 << 20) >> place(&bytes, 20, 4, true)) * 8;
+        assert_ne!(place(&bytes, entry, 8, true), 0);
+        bytes[entry..entry + 8].fill(0);
+        lab.write("disk", &bytes);
+        let told = said();
+        assert!(
+            told.contains("1 of its clusters are marked as used, and nothing leads to them")
+                && told.contains("qemu-img check"),
+            "{options}: {told}"
+        );
+    }
+}

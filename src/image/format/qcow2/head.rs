@@ -53,6 +53,8 @@ pub struct Header {
     pub refcount_offset: u64,
     /// Clusters of that.
     pub refcount_clusters: u32,
+    /// Bits of a count.
+    pub count_bits: u32,
     bits: u32,
 }
 
@@ -109,11 +111,21 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
     if !(9..=21).contains(&bits) {
         return Err(Flaw::Damaged(format!("its clusters are of 2^{bits} bytes")));
     }
-    let (features, cleared, length) = if version == 3 {
-        (be64(&head, 72), be64(&head, 88), be32(&head, 100))
+    let (features, cleared, order, length) = if version == 3 {
+        (
+            be64(&head, 72),
+            be64(&head, 88),
+            be32(&head, 96),
+            be32(&head, 100),
+        )
     } else {
-        (0, 0, 72)
+        (0, 0, 4, 72)
     };
+    if order > 6 {
+        return Err(Flaw::Damaged(format!(
+            "its reference counts are of 2^{order} bits"
+        )));
+    }
     let unknown = features & !(DIRTY | CORRUPT | DATA_FILE | COMPRESSION | EXTENDED);
     if unknown != 0 {
         return Err(Flaw::Unknown(format!(
@@ -155,6 +167,7 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
         l1_offset: be64(&head, 40),
         refcount_offset: be64(&head, 48),
         refcount_clusters: be32(&head, 56),
+        count_bits: 1 << order,
         bits,
     })
 }

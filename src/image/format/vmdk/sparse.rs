@@ -125,7 +125,7 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
             has: source.size(),
         });
     }
-    let holds = apart(SECTOR, |each| grains(source, &header, each))?;
+    let (holds, _) = apart(SECTOR, |each| grains(source, &header, each))?;
     let mut said = Vec::new();
     if header.unclean {
         said.push("it was not closed when it was copied; its file systems may need their journals".into());
