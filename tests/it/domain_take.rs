@@ -59,11 +59,12 @@ impl World {
         self.dir.path().join("host").join(name)
     }
 
-    /// A raw disk with something in it.
+    /// A raw disk with a boot sector and something in it.
     fn raw(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         let mut bytes = vec![0; 4 * MIB];
         bytes[MIB..MIB + 5].copy_from_slice(b"hello");
+        bytes[..3].copy_from_slice(&[0xeb, 0x3c, 0x90]);
         bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
         fs::write(&path, bytes).unwrap();
         path

@@ -19,7 +19,7 @@ const ESP: usize = 1 << 20;
 
 fn found(disk: &Vec<u8>) -> Option<Result<Esp, Flaw>> {
     let table = table::find(disk, None).unwrap().unwrap();
-    esp::find(disk, &table)
+    esp::find(disk, Some(&table))
 }
 
 fn esp(files: &[&str]) -> Esp {
@@ -122,13 +122,13 @@ fn the_fallback_path_is_found_in_whatever_letters_and_sectors() {
         assert!(esp.has_fallback(), "{sector} {path}");
         assert_eq!(
             esp.drive,
-            Drive {
+            Some(Drive {
                 number: 1,
                 first: ((1 << 20) / sector) as u64,
                 sectors: ((2 << 20) / sector) as u64,
                 id: [7; 16],
                 gpt: true,
-            }
+            })
         );
     }
     for path in [
@@ -174,7 +174,7 @@ fn an_mbr_marks_the_partition_by_its_kind_and_the_disk_s_signature() {
         id,
         gpt: false,
     };
-    assert_eq!(esp.drive, drive);
+    assert_eq!(esp.drive, Some(drive));
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 mod apart;
 mod formats;
+mod kept;
 mod machine;
+mod mend;
 mod refused;
 
 use std::collections::BTreeMap;

@@ -82,8 +82,8 @@ impl Part {
 pub type Each<'a> = &'a mut dyn FnMut(Part) -> Result<(), Flaw>;
 
 /// Walks the tables of a file, which must give each part that they speak of once, and refuses parts that are not apart. A unit is the
-/// least that two parts never share.
-pub fn apart<T>(unit: u64, walk: impl Fn(Each<'_>) -> Result<T, Flaw>) -> Result<T, Flaw> {
+/// least that two parts never share. Gives how many of them are taken, too.
+pub fn apart<T>(unit: u64, walk: impl Fn(Each<'_>) -> Result<T, Flaw>) -> Result<(T, u64), Flaw> {
     let mut taken = Taken::new(unit);
     let mut second = None;
     let walked = walk(&mut |part| {
@@ -97,7 +97,7 @@ pub fn apart<T>(unit: u64, walk: impl Fn(Each<'_>) -> Result<T, Flaw>) -> Result
         Some(part) => part,
         None => match taken.twice() {
             Some(part) if walked.is_ok() => part,
-            Some(_) | None => return walked,
+            Some(_) | None => return walked.map(|found| (found, taken.count())),
         },
     };
     // Who was there first is not kept, and is looked for.
@@ -143,6 +143,17 @@ impl Taken {
             return !self.alone.any(first, end);
         }
         !self.packed.any(first, end) && self.alone.add(first, end)
+    }
+
+    /// How many units are taken.
+    fn count(&self) -> u64 {
+        let pages = self.alone.0.values().chain(self.packed.0.values());
+        pages
+            .map(|page| match page {
+                Page::Full => UNITS,
+                Page::Some(bits) => bits.set,
+            })
+            .sum()
     }
 
     /// A packed part that begins where an earlier one does.
@@ -298,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_first_flaw_of_a_walk_is_the_one_that_is_told() {
-        let walked: Result<(), Flaw> = apart(512, |each| {
+        let walked: Result<((), u64), Flaw> = apart(512, |each| {
             each(packed(0, 600, 1))?;
             each(packed(1, 600, 1))?;
             Err(Flaw::Empty)

@@ -39,14 +39,20 @@ enum Rank {
 /// An EFI system partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Esp {
-    /// The partition as a boot entry names it.
-    pub drive: Drive,
+    /// The partition as a boot entry names it; `None` where its file system is over the whole disk.
+    pub drive: Option<Drive>,
     /// Paths of the programs in it, as its folders have them.
     files: Vec<String>,
 }
 
-/// The EFI system partition of a disk; of several the one that has most for firmware. `None` where there is none.
-pub fn find(disk: &dyn Source, table: &Table) -> Option<Result<Esp, Flaw>> {
+/// The EFI system partition of a disk; of several the one that has most for firmware. `None` where there is none. Without partitions
+/// firmware looks at the whole disk, which counts where it has programs.
+pub fn find(disk: &dyn Source, table: Option<&Table>) -> Option<Result<Esp, Flaw>> {
+    let Some(table) = table else {
+        let found = Fat::of(disk).transpose()?.and_then(|fat| programs(&fat));
+        let esp = found.map(|files| Esp { drive: None, files });
+        return Some(esp).filter(|esp| esp.as_ref().map_or(true, |esp| !esp.files.is_empty()));
+    };
     let partitions = table.partitions.iter().filter(|entry| is_esp(entry));
     let looked = partitions.take(PARTITIONS).map(|entry| look(disk, table, entry));
     // Of equals the first.
@@ -68,16 +74,22 @@ fn look(disk: &dyn Source, table: &Table, entry: &Partition) -> Result<Esp, Flaw
     let none = || Flaw::Damaged("no FAT file system is on it".into());
     let fat = Fat::of(&part)?.ok_or_else(none)?;
     let sector = u64::from(table.sector.max(1));
-    let mut esp = Esp {
-        drive: Drive {
-            number: entry.number,
-            first: entry.first / sector,
-            sectors: length / sector,
-            id: entry.id,
-            gpt: table.gpt,
-        },
-        files: Vec::new(),
+    let drive = Drive {
+        number: entry.number,
+        first: entry.first / sector,
+        sectors: length / sector,
+        id: entry.id,
+        gpt: table.gpt,
     };
+    Ok(Esp {
+        drive: Some(drive),
+        files: programs(&fat)?,
+    })
+}
+
+/// The paths of the programs in a file system.
+fn programs(fat: &Fat<'_>) -> Result<Vec<String>, Flaw> {
+    let mut files = Vec::new();
     let mut folders: Vec<(String, Folder, usize)> = Vec::new();
     for (name, item) in fat.items(fat.root())? {
         if let Item::Folder(folder) = item
@@ -96,15 +108,15 @@ fn look(disk: &dyn Source, table: &Table, entry: &Partition) -> Result<Esp, Flaw
             }
             match item {
                 Item::Folder(folder) if depth < DEPTH => folders.push((path, folder, depth + 1)),
-                Item::File(1..) if name.to_ascii_lowercase().ends_with(".efi") => esp.files.push(path),
+                Item::File(1..) if name.to_ascii_lowercase().ends_with(".efi") => files.push(path),
                 Item::Folder(_) | Item::File(_) => {}
             }
-            if folders.len() > FOLDERS || esp.files.len() > FILES {
+            if folders.len() > FOLDERS || files.len() > FILES {
                 return Err(Flaw::Damaged("there is too much in its folder \\EFI".into()));
             }
         }
     }
-    Ok(esp)
+    Ok(files)
 }
 
 impl Esp {
@@ -120,7 +132,7 @@ impl Esp {
 
     /// Whether what an entry leads to is there.
     pub fn is_reached_by(&self, target: &Target) -> bool {
-        target.id == self.drive.id && self.has(&target.path)
+        self.drive.is_some_and(|drive| target.id == drive.id) && self.has(&target.path)
     }
 
     /// Its boot loaders, one of each folder, with the folder's name; the first is to be begun. `secure`: those that somebody has

@@ -45,8 +45,8 @@ pub enum Flaw {
     #[error("is damaged: it does not unpack: {0}")]
     Packed(String),
     /// A machine is to begin from it, and there is nothing on it.
-    #[error("has nothing on it that a firmware could start: it is blank")]
-    Blank,
+    #[error("has nothing on it that a firmware could start: {0}")]
+    Blank(&'static str),
     /// It is nothing that a disk would be.
     #[error("is no disk: it has no partition table, no file system and no boot sector")]
     Garbage,
@@ -118,7 +118,7 @@ impl Flaw {
                 Some("copy or export it anew from where it runs; nothing of it is taken as it is")
             }
             Self::Packed(_) => Some("copy it anew, or pack it anew from what it was made of"),
-            Self::Blank => Some(
+            Self::Blank(_) => Some(
                 "name the disk that the machine begins from first, and its others with --disk: those may be blank",
             ),
             Self::Garbage => Some(

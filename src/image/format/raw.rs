@@ -47,7 +47,14 @@ pub fn look(source: &dyn Source, sector: Option<u32>) -> Result<Look, Flaw> {
         return Ok(of(other));
     }
     if beginning.get(510..512) == Some(&[0x55, 0xaa]) {
-        return Ok(of("a boot sector"));
+        // A boot loader of the whole disk needs no partitions.
+        if table::has_code(&beginning) {
+            return Ok(of("a boot sector"));
+        }
+        return Ok(Look {
+            table: Some(Table::empty()),
+            ..Look::default()
+        });
     }
     Ok(Look::default())
 }

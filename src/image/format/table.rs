@@ -51,11 +51,30 @@ pub struct Table {
     pub said: Vec<String>,
 }
 
+impl Table {
+    /// That of a disk which was given an MBR, and nothing in it.
+    pub fn empty() -> Self {
+        Self {
+            gpt: false,
+            sector: 512,
+            partitions: Vec::new(),
+            end: 0,
+            code: false,
+            said: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing by it that a firmware could begin.
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty() && !self.code
+    }
+}
+
 /// The partition table of a disk, where it has one; `sector`: the size of its sectors, where its owner knows it. A GPT says
 /// that by where it is.
 pub fn find(source: &dyn Source, sector: Option<u32>) -> Result<Option<Table>, Flaw> {
     let first = start(source, 0, 512)?;
-    let code = first.len() == 512 && first[..440].iter().any(|&byte| byte != 0);
+    let code = has_code(&first);
     let mbr = mbr(&first);
     let protected = mbr
         .iter()
@@ -92,6 +111,13 @@ pub fn find(source: &dyn Source, sector: Option<u32>) -> Result<Option<Table>, F
         code,
         said: Vec::new(),
     }))
+}
+
+/// Whether a disk's first sector has code that a BIOS would begin.
+pub fn has_code(first: &[u8]) -> bool {
+    first
+        .get(..440)
+        .is_some_and(|code| code.iter().any(|&byte| byte != 0))
 }
 
 /// The entries of an MBR, as if sectors had 512 bytes; `None` where that is no MBR: the first sector of a file system has its signature

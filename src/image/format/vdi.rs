@@ -85,7 +85,7 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     let used = head.size.div_ceil(length);
     let (what, map) = ("its block map", u64::from(head.map));
     within(source, what, map, u64::from(head.blocks) * 4)?;
-    let (holds, there) = apart(SECTOR, |each| {
+    let ((holds, there), _) = apart(SECTOR, |each| {
         let (mut holds, mut there) = (0_u64, 0_u64);
         each(Part::own("its header", 0, SECTOR))?;
         each(Part::own(what, map, u64::from(head.blocks) * 4))?;

@@ -141,7 +141,7 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
     let bitmap = (length / SECTOR).div_ceil(8).next_multiple_of(SECTOR);
     let what = "its block table";
     within(source, what, table, u64::from(count) * 4)?;
-    let holds = apart(SECTOR, |each| {
+    let (holds, _) = apart(SECTOR, |each| {
         let mut holds = 0;
         each(Part::own("the copy of its footer", 0, SECTOR))?;
         each(Part::own("its header", footer.dynamic, 1024))?;

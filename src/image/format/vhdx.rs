@@ -87,18 +87,18 @@ fn checks(bytes: &[u8]) -> bool {
 
 /// Where the block table and the metadata are.
 fn regions(source: &dyn Source) -> Result<(Region, Region), Flaw> {
-    let mut table = None;
-    for at in [192 * KIB, 256 * KIB] {
+    let read = |at| {
         let found = block(source, "its region table", at, TABLE)?;
-        if found.starts_with(b"regi") && checks(&found) {
-            table = Some(found);
-            break;
-        }
-    }
-    let Some(table) = table else {
-        return Err(Flaw::Damaged(
-            "neither of its two region tables is what its checksum says".into(),
-        ));
+        Ok::<_, Flaw>(Some(found).filter(|found| found.starts_with(b"regi") && checks(found)))
+    };
+    let Some(table) = read(192 * KIB)? else {
+        // QEMU reads the first alone (block/vhdx.c, vhdx_open_region_tables).
+        return Err(Flaw::Damaged(match read(256 * KIB)? {
+            Some(_) => "its first region table is not what its checksum says, and its second is whole; \
+                        `dd if=COPY of=COPY bs=64K skip=4 seek=3 count=1 conv=notrunc` puts the second in the place of the first, on a copy"
+                .into(),
+            None => "neither of its two region tables is what its checksum says".into(),
+        }));
     };
     let (mut bat, mut metadata) = (None, None);
     let count = usize::try_from(le32(&table, 8)).unwrap_or(usize::MAX);
@@ -192,7 +192,7 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
         ));
     }
     let what = "its block table";
-    let holds = apart(MIB, |each| {
+    let (holds, _) = apart(MIB, |each| {
         let mut holds = 0;
         each(Part::own("its header", 0, MIB))?;
         each(Part::own("its log", head.log_place.0, head.log_place.1))?;

@@ -80,6 +80,9 @@ pub fn ensure(esp: &Result<Esp, Flaw>, begins: &Begins<'_>, place: &Path) -> io:
             shown(first.0)
         )))
     };
+    let Some(drive) = &esp.drive else {
+        return unentered("the disk has no partition that one could name".into());
+    };
     let base = match own {
         Some(own) => own,
         None => match template(begins) {
@@ -95,7 +98,7 @@ pub fn ensure(esp: &Result<Esp, Flaw>, begins: &Begins<'_>, place: &Path) -> io:
     };
     let entries: Vec<Vec<u8>> = loaders
         .iter()
-        .map(|(path, folder)| entry(folder, &esp.drive, path))
+        .map(|(path, folder)| entry(folder, drive, path))
         .collect();
     let made = base.and_then(|mut store| {
         store.begin_with(&entries)?;

@@ -10,6 +10,7 @@ use crate::image::format::flaw::Flaw;
 use crate::image::format::qcow2::guest::Guest;
 use crate::image::format::raw::{self, Look};
 use crate::image::format::read::Source;
+use crate::image::format::table::Table;
 use crate::image::format::{boot, check, lvm};
 use crate::image::import::content;
 use crate::image::import::convert::convert;
@@ -89,10 +90,13 @@ pub fn take(
     let mut look = raw::look(&guest, sector).map_err(unfit)?;
     let mut said = parts.shape.said;
     said.append(&mut look.said);
+    let begins = number == 0;
+    if begins && look.table.as_ref().is_some_and(Table::is_empty) {
+        return Err(unfit(Flaw::Blank("its partition table is empty")));
+    }
     if look.is_nothing() {
-        let begins = number == 0;
         if begins && !known.something {
-            return Err(unfit(Flaw::Blank));
+            return Err(unfit(Flaw::Blank("it is blank")));
         }
         // Of one that is known to be raw its owner knows more than shows.
         let container = parts.format != Format::Raw;
@@ -106,18 +110,21 @@ pub fn take(
         });
     }
     let block_size = sector.or_else(|| large_sectors(&look, &mut said));
+    let table = look.table.as_ref();
+    let esp = begins.then(|| esp::find(&guest, table)).flatten();
     Ok(Taken {
         virtual_size: guest.size(),
         content_sha256: known.sha256,
         something: known.something,
-        volumes: lvm::volumes(&guest, look.table.as_ref()).map_err(unfit)?,
+        volumes: lvm::volumes(&guest, table).map_err(unfit)?,
         block_size: block_size.filter(|&size| size != 512),
-        firmware: look.table.as_ref().and_then(boot::firmware),
-        esp: look
-            .table
-            .as_ref()
-            .filter(|_| number == 0)
-            .and_then(|table| esp::find(&guest, table)),
+        firmware: match (table, &esp) {
+            (Some(table), _) => boot::firmware(table),
+            // Whether a BIOS would begin it does not show: `mkfs.fat` itself leaves code in the first sector.
+            (None, Some(Ok(_))) => Some(Firmware::Uefi),
+            (None, Some(Err(_)) | None) => None,
+        },
+        esp,
         said,
     })
 }

@@ -17,7 +17,7 @@ fn number(bytes: &[u8], at: usize, width: usize, big: bool) -> u64 {
     }
 }
 
-fn place(bytes: &[u8], at: usize, width: usize, big: bool) -> usize {
+pub fn place(bytes: &[u8], at: usize, width: usize, big: bool) -> usize {
     usize::try_from(number(bytes, at, width, big)).unwrap()
 }
 

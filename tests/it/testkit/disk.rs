@@ -62,12 +62,24 @@ pub fn gpt_with(mib: usize, sector: usize, seed: u8, files: &[&str]) -> Vec<u8> 
     put(&mut disk, 1 << 20, &fat(2 << 20, sector, files, seed));
     let last = (mib << 20) / sector - 1;
     let step = (1 << 20) / sector;
+    let partitions = [(ESP, step, 3 * step - 1), (LINUX, 3 * step, last - step)];
+    label(&mut disk, sector, &partitions);
+    disk
+}
+
+/// A disk with a GPT that has no partitions, and nothing else.
+pub fn empty_gpt(mib: usize) -> Vec<u8> {
+    let mut disk = vec![0; mib << 20];
+    label(&mut disk, 512, &[]);
+    disk
+}
+
+/// Writes both copies of a GPT: the kind of each partition, and its first and last sector.
+fn label(disk: &mut [u8], sector: usize, partitions: &[([u8; 16], usize, usize)]) {
+    let last = disk.len() / sector - 1;
     let blocks = (128 * 128_usize).div_ceil(sector);
     let mut table = vec![0; 128 * 128];
-    for (number, (kind, first, end)) in [(ESP, step, 3 * step - 1), (LINUX, 3 * step, last - step)]
-        .into_iter()
-        .enumerate()
-    {
+    for (number, &(kind, first, end)) in partitions.iter().enumerate() {
         put(&mut table, number * 128, &kind);
         put(&mut table, number * 128 + 16, &[7; 16]);
         put(&mut table, number * 128 + 32, &(first as u64).to_le_bytes());
@@ -93,15 +105,14 @@ pub fn gpt_with(mib: usize, sector: usize, seed: u8, files: &[&str]) -> Vec<u8> 
         put(&mut made, 16, &sum.to_le_bytes());
         made
     };
-    put(&mut disk, 450, &[0xee]);
-    put(&mut disk, 454, &1_u32.to_le_bytes());
-    put(&mut disk, 458, &u32::try_from(last).expect("small").to_le_bytes());
-    put(&mut disk, 510, &[0x55, 0xaa]);
-    put(&mut disk, sector, &header(1, last, 2));
-    put(&mut disk, 2 * sector, &table);
-    put(&mut disk, (last - blocks) * sector, &table);
-    put(&mut disk, last * sector, &header(last, 1, last - blocks));
-    disk
+    put(disk, 450, &[0xee]);
+    put(disk, 454, &1_u32.to_le_bytes());
+    put(disk, 458, &u32::try_from(last).expect("small").to_le_bytes());
+    put(disk, 510, &[0x55, 0xaa]);
+    put(disk, sector, &header(1, last, 2));
+    put(disk, 2 * sector, &table);
+    put(disk, (last - blocks) * sector, &table);
+    put(disk, last * sector, &header(last, 1, last - blocks));
 }
 
 /// A disk with an MBR: code, and one active partition for Linux.

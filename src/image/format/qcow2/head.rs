@@ -13,6 +13,8 @@ pub const COMPRESSED: u64 = 1 << 62;
 pub const ZERO: u64 = 1;
 /// Entries of a first table, at most (QEMU's `QCOW_MAX_L1_SIZE`).
 const L1_MOST: u32 = (32 << 20) / 8;
+/// The mark, among the features that a program which does not know them clears, of bitmaps that fit the disk.
+const BITMAPS: u64 = 1;
 /// Bytes of a name.
 const NAME: u32 = 1023;
 
@@ -41,6 +43,8 @@ pub struct Header {
     pub snapshots: u32,
     /// Where their table is.
     pub snapshots_offset: u64,
+    /// How many bitmaps it has, and where their directory is.
+    pub bitmaps: Option<(u32, u64)>,
     /// Entries of its first table.
     pub l1_size: u32,
     /// Where that is.
@@ -49,6 +53,8 @@ pub struct Header {
     pub refcount_offset: u64,
     /// Clusters of that.
     pub refcount_clusters: u32,
+    /// Bits of a count.
+    pub count_bits: u32,
     bits: u32,
 }
 
@@ -69,6 +75,11 @@ impl Header {
     /// Bytes of a cluster.
     pub fn cluster(&self) -> u64 {
         1 << self.bits
+    }
+
+    /// Where its first table is, and the entries of that: it may have some for what snapshots keep of the machine's memory.
+    pub fn first(&self) -> (u64, u64) {
+        (self.l1_offset, self.l1_size.into())
     }
 
     /// Bytes of an entry of a second table.
@@ -113,11 +124,21 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
     if !(9..=21).contains(&bits) {
         return Err(Flaw::Damaged(format!("its clusters are of 2^{bits} bytes")));
     }
-    let (features, length) = if version == 3 {
-        (be64(&head, 72), be32(&head, 100))
+    let (features, cleared, order, length) = if version == 3 {
+        (
+            be64(&head, 72),
+            be64(&head, 88),
+            be32(&head, 96),
+            be32(&head, 100),
+        )
     } else {
-        (0, 72)
+        (0, 0, 4, 72)
     };
+    if order > 6 {
+        return Err(Flaw::Damaged(format!(
+            "its reference counts are of 2^{order} bits"
+        )));
+    }
     let unknown = features & !(DIRTY | CORRUPT | DATA_FILE | COMPRESSION | EXTENDED);
     if unknown != 0 {
         return Err(Flaw::Unknown(format!(
@@ -154,10 +175,12 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
         extended: features & EXTENDED != 0,
         snapshots: be32(&head, 60),
         snapshots_offset: be64(&head, 64),
+        bitmaps: extensions.bitmaps.filter(|_| cleared & BITMAPS != 0),
         l1_size,
         l1_offset: be64(&head, 40),
         refcount_offset: be64(&head, 48),
         refcount_clusters: be32(&head, 56),
+        count_bits: 1 << order,
         bits,
     })
 }
@@ -166,6 +189,7 @@ pub fn header(source: &dyn Source) -> Result<Header, Flaw> {
 struct Extensions {
     format: Option<String>,
     data_file: Option<String>,
+    bitmaps: Option<(u32, u64)>,
 }
 
 /// Reads what stands behind the header, within its cluster.
@@ -185,6 +209,10 @@ fn extensions(source: &dyn Source, header: u64, cluster: u64) -> Result<Extensio
         };
         match kind {
             0xe279_2aca => found.format = text("the format of the disk below it")?,
+            0x2385_2875 => {
+                let about = block(source, "its header", at + 8, 24)?;
+                found.bitmaps = Some((be32(&about, 0), be64(&about, 16)));
+            }
             0x4441_5441 => found.data_file = text("the name of its data file")?,
             _ => {}
         }

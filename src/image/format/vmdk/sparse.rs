@@ -125,7 +125,7 @@ pub fn whole(source: &dyn Source) -> Result<Shape, Flaw> {
             has: source.size(),
         });
     }
-    let holds = apart(SECTOR, |each| grains(source, &header, each))?;
+    let (holds, _) = apart(SECTOR, |each| grains(source, &header, each))?;
     let mut said = Vec::new();
     if header.unclean {
         said.push("it was not closed when it was copied; its file systems may need their journals".into());
@@ -177,12 +177,16 @@ fn grains(source: &dyn Source, header: &Header, each: Each<'_>) -> Result<u64, F
         entries::<4>(source, "its grain tables", at, used, &mut |number, entry| {
             let at = u64::from(u32::from_le_bytes(entry)) * SECTOR;
             let start = first + number * grain;
-            if at == 0 || at == SECTOR && header.zeroed {
-                return if at == 0 && is_lost(number) {
-                    Err(missing(start))
-                } else {
-                    Ok(())
-                };
+            match at {
+                0 if is_lost(number) => return Err(missing(start)),
+                0 => return Ok(()),
+                SECTOR if header.zeroed => return Ok(()),
+                SECTOR => {
+                    return Err(Flaw::Damaged(format!(
+                        "byte {start} of the disk is zeros by an entry of 1 in its grain tables, and its header says that it has no such entries"
+                    )));
+                }
+                _ => {}
             }
             let needs = (size - start).min(grain);
             holds += needs;
@@ -225,6 +229,11 @@ fn packed_grain(source: &dyn Source, at: u64, start: u64) -> Result<u64, Flaw> {
         )));
     }
     let length = u64::from(le32(&marker, 8));
+    if length == 0 {
+        return Err(Flaw::Damaged(format!(
+            "at byte {at} stands a packed grain of no bytes"
+        )));
+    }
     within(source, "its data", at + 12, length)?;
     Ok(12 + length)
 }
@@ -273,6 +282,9 @@ mod tests {
         assert!(whole(&packed).is_ok());
         put(&mut packed, 3072 + 8, &501_u32.to_le_bytes());
         assert!(matches!(whole(&packed), Err(Flaw::Cut { .. })));
+        put(&mut packed, 3072 + 8, &[0; 4]);
+        assert!(matches!(whole(&packed), Err(Flaw::Damaged(_))));
+        put(&mut packed, 3072 + 8, &500_u32.to_le_bytes());
         put(&mut packed, 3072, &8_u64.to_le_bytes());
         assert!(matches!(whole(&packed), Err(Flaw::Damaged(_))));
     }
@@ -300,8 +312,14 @@ mod tests {
         let mut one = disk(REDUNDANT, 6, 8192);
         put(&mut one, 48, &3_u64.to_le_bytes());
         assert_eq!(whole(&one).map(|shape| shape.holds), Ok(4096));
-        // Without its flag, 1 is the place of a sector of the file's own.
-        assert!(whole(&disk(0, 1, 8192)).is_err());
+        // Without its flag it is none, packed or not.
+        for flags in [0, COMPRESSED] {
+            let told = whole(&disk(flags, 1, 8192)).expect_err("no flag").to_string();
+            assert!(
+                told.contains("byte 0 of the disk is zeros by an entry of 1"),
+                "{told}"
+            );
+        }
         assert_eq!(whole(&disk(ZEROED, 1, 8192)).map(|shape| shape.holds), Ok(0));
     }
 
