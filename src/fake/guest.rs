@@ -288,10 +288,14 @@ impl Domain {
         }
     }
 
-    /// What is pending and not held.
+    /// What is pending, not held, and not installed yet.
     fn pending(&self) -> Vec<Update> {
+        let is_in = |update: &Update| {
+            let installed = self.packages.get(&format!("{}:{}", update.name, update.arch));
+            update.to.is_some() && installed == update.to.as_ref()
+        };
         let pending = self.script.pending.iter();
-        let free = pending.filter(|update| !self.held.contains(&update.name));
+        let free = pending.filter(|update| !self.held.contains(&update.name) && !is_in(update));
         free.cloned().collect()
     }
 
