@@ -21,6 +21,7 @@ mod gate;
 mod guest_attach;
 mod guest_debian;
 mod guest_debian_proof;
+mod guest_dnf;
 mod guest_linux;
 mod guest_locale;
 mod guest_probe;
