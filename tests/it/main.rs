@@ -9,6 +9,7 @@ mod corpus;
 mod damage;
 mod death;
 mod dialects;
+mod dnf_real;
 mod domain_take;
 mod domain_xml;
 mod evaluate;

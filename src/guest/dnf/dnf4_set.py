@@ -141,6 +141,43 @@ class Display(dnf.callback.TransactionProgress):
         self.errors.append(clean(message))
 
 
+def opener(path):
+    import bz2
+    import gzip
+    import lzma
+
+    known = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".xml": open}
+    return known[os.path.splitext(path)[1]](path, "rb")
+
+
+def suggested(base, items):
+    """The packages whose advisories suggest a reboot, which dnf's API does not tell; with what cannot be read, that."""
+    import xml.etree.ElementTree
+
+    ids = {}
+    for old, new in items.list:
+        for advisory in closed(base, old, new):
+            ids.setdefault(advisory.id, (new or old).name)
+    found = []
+    for repo in base.repos.iter_enabled():
+        path = repo.get_metadata_path("updateinfo") if ids else ""
+        if not path:
+            continue
+        try:
+            with opener(path) as file:
+                for _, element in xml.etree.ElementTree.iterparse(file):
+                    if element.tag != "update":
+                        continue
+                    name = element.findtext("id", "")
+                    flags = [flag for flag in element.iter("reboot_suggested") if (flag.text or "true").strip().lower() != "false"]
+                    if flags and name in ids:
+                        found.append("%s (%s)" % (clean(ids[name]), clean(name)))
+                    element.clear()
+        except (OSError, KeyError, EOFError, xml.etree.ElementTree.ParseError):
+            found.append("the advisories of %s cannot be read" % clean(repo.id))
+    return found
+
+
 def install(base, items):
     there(base, incoming(items))
     check_signatures(base, incoming(items))
@@ -150,6 +187,7 @@ def install(base, items):
         fresh = tsi.action == libdnf.transaction.TransactionItemAction_INSTALL
         if fresh and tsi.pkg not in items.side and not any(str(one).split()[0] in gone for one in tsi.pkg.obsoletes):
             tsi.reason = libdnf.transaction.TransactionItemReason_DEPENDENCY
+    reboot = suggested(base, items)
     wait_for_rpm()
     display, problem = Display(), None
 
@@ -165,6 +203,11 @@ def install(base, items):
             say("Script", message.split()[-1], message)
         else:
             say("Error", message)
+    if reboot:
+        folder = os.path.join(ROOT, "run/patchgate")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "reboot-suggested"), "w") as file:
+            file.write("\n".join(reboot) + "\n")
     failed = []
     for tsi in base.transaction:
         if getattr(tsi, "state", None) == libdnf.transaction.TransactionItemState_ERROR:
