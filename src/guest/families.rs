@@ -2,7 +2,7 @@
 
 use crate::guest::debian::DEBIAN;
 use crate::guest::family::Family;
-use crate::guest::redhat::REDHAT;
+use crate::guest::redhat::{FEDORA, REDHAT};
 use crate::guest::ubuntu::UBUNTU;
 
 /// Families to be found by OS version.
@@ -12,7 +12,7 @@ pub struct Families(Vec<Family>);
 impl Default for Families {
     /// All that are built in.
     fn default() -> Self {
-        Self(vec![DEBIAN, UBUNTU, REDHAT])
+        Self(vec![DEBIAN, UBUNTU, REDHAT, FEDORA])
     }
 }
 

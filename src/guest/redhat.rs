@@ -1,6 +1,6 @@
 //! Red Hat Enterprise Linux, and what is built from or towards it.
 
-use crate::guest::dnf::Dnf4;
+use crate::guest::dnf::{Dnf4, Dnf5};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
 use crate::guest::rpm::{ETC, QUIET};
@@ -41,7 +41,22 @@ fn is_dnf4(os: &str) -> bool {
         .iter()
         .any(|name| matches!(major(os, name), Some("8" | "9" | "10")))
         || major(os, "amazon") == Some("2023")
-        || major(os, "fedora")
-            .and_then(|version| version.parse().ok())
-            .is_some_and(|version: u32| (22..=40).contains(&version))
+        || fedora(os).is_some_and(|version| (22..=40).contains(&version))
+}
+
+/// Fedora, since its /usr/bin/dnf is dnf 5.
+pub const FEDORA: Family = Family {
+    name: "Fedora",
+    versions: &["fedora-41", "fedora-42"],
+    covers: |os| fedora(os).is_some_and(|version| version > 40),
+    system: &Linux {
+        etc: ETC,
+        quiet: QUIET,
+    },
+    updates: &Dnf5,
+    security: &[],
+};
+
+fn fedora(os: &str) -> Option<u32> {
+    major(os, "fedora")?.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 pub mod nevra;
 mod packages;
+pub mod version;
 
 pub use packages::{ENV, package, packages, parse_package, parse_packages};
 

@@ -235,11 +235,7 @@ fn refusals_have_their_cause_and_name_the_culprit() {
         (recorded!("apply-post-asks"), Cause::UpdateFailed, "post-asks"),
         (recorded!("apply-pre-fails"), Cause::UpdateFailed, "pre-fails"),
         (recorded!("apply-preun-fails"), Cause::UpdateFailed, "preun-fails"),
-        (
-            "Refused\tdisk\tDisk Requirements: At least 8MB more space needed on the / filesystem.\n",
-            Cause::GuestDisk,
-            "8MB",
-        ),
+        (recorded!("apply-disk"), Cause::GuestDisk, "3MB more space"),
         (
             "Refused\timage\tthe system is booted from an image (ostree or bootc)\n",
             Cause::ResolveFailed,

@@ -23,6 +23,7 @@ mod guest_attach;
 mod guest_debian;
 mod guest_debian_proof;
 mod guest_dnf;
+mod guest_dnf5;
 mod guest_linux;
 mod guest_locale;
 mod guest_probe;

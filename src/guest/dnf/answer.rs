@@ -7,17 +7,11 @@ use jiff::civil::Date;
 
 use crate::guest::answer::Pending;
 use crate::guest::command::ParseError;
+use crate::guest::dnf::notes::{self, kind, wrong};
 use crate::guest::rpm::nevra::{is_arch, is_evr, is_name};
 use crate::input;
 use crate::model::advisory::{Advisory, Kind, Purpose, Severity};
 use crate::model::update::{Unrehearsed, Update, Why};
-
-fn wrong(problem: String) -> ParseError {
-    ParseError {
-        what: "dnf's answer",
-        problem,
-    }
-}
 
 /// The lines of an answer that has its end, apart.
 fn lines(output: &str) -> Result<Vec<(&str, Vec<&str>)>, ParseError> {
@@ -30,7 +24,8 @@ fn lines(output: &str) -> Result<Vec<(&str, Vec<&str>)>, ParseError> {
         let (word, rest) = line.split_once('\t').unwrap_or((line, ""));
         match word {
             "End" => ended = true,
-            "Item" | "Broken" | "Held" | "Stream" | "Repo" | "Advisory" | "Cve" | "Closes" | "Open" => {
+            "Item" | "Broken" | "Held" | "Stream" | "Repo" | "Advisory" | "Cve" | "Closes" | "Open"
+            | "Json" | "Is" => {
                 lines.push((word, rest.split('\t').collect()));
             }
             _ => return Err(wrong(format!("`{}` is not understood", input::clip(line)))),
@@ -78,15 +73,6 @@ fn update(fields: &[&str]) -> Result<Update, ParseError> {
     })
 }
 
-fn kind(word: &str) -> Kind {
-    match word {
-        "security" => Kind::Security,
-        "bugfix" => Kind::Bugfix,
-        "enhancement" => Kind::Enhancement,
-        _ => Kind::Other,
-    }
-}
-
 /// Of `KIND/SEVERITY/DATE`, one for each advisory.
 fn purpose(words: &str) -> Option<Purpose> {
     let each: Vec<(Kind, Option<Severity>, Option<Date>)> = words
@@ -120,7 +106,7 @@ pub fn updates(output: &str) -> Result<Vec<Update>, ParseError> {
 /// As [`updates`].
 pub fn pending(output: &str) -> Result<Pending, ParseError> {
     let mut pending = Pending::default();
-    let (mut advised, mut lists) = (BTreeMap::new(), Vec::new());
+    let (mut advised, mut lists, mut json) = (BTreeMap::new(), Vec::new(), String::new());
     for (word, fields) in lines(output)? {
         match word {
             "Item" => pending.updates.push(update(&fields)?),
@@ -158,8 +144,14 @@ pub fn pending(output: &str) -> Result<Pending, ParseError> {
                 let made = made.parse().ok().filter(|&second: &i64| second > 0);
                 lists.extend(made.and_then(|second| Timestamp::from_second(second).ok()));
             }
+            "Json" => json.push_str(&fields.join(" ")),
             _ => return Err(wrong(format!("`{word}` is no part of it"))),
         }
+    }
+    let notes = notes::read(&json)?;
+    let broken = pending.broken.iter_mut().map(|(update, _)| update);
+    for update in pending.updates.iter_mut().chain(broken) {
+        update.purpose = update.purpose.or_else(|| notes::purpose(update, &notes));
     }
     pending.lists = lists.into_iter().min();
     let origins: BTreeSet<&str> = pending
@@ -221,4 +213,20 @@ pub fn advisories(output: &str) -> Result<Vec<Advisory>, ParseError> {
             advisory
         })
         .collect())
+}
+
+/// The same of dnf 5, which tells advisories and what is installed, and leaves the rest to us.
+///
+/// # Errors
+/// A line cannot be read, or the end is missing.
+pub fn advisories_of(output: &str, set: &[Update]) -> Result<Vec<Advisory>, ParseError> {
+    let (mut json, mut installed) = (String::new(), Vec::new());
+    for (word, fields) in lines(output)? {
+        match (word, &fields[..]) {
+            ("Json", _) => json.push_str(&fields.join(" ")),
+            ("Is", &[name, arch, evr]) => installed.push((name, arch, evr)),
+            _ => return Err(wrong(format!("`{word}` is no part of it"))),
+        }
+    }
+    Ok(notes::join(notes::read(&json)?, set, &installed))
 }

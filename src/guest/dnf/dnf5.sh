@@ -101,8 +101,11 @@ signed() {
     said=$(rpmkeys --root "$root" -Kv "$file")
     grep -qiE '(signature|OpenPGP).*, key (ID|fingerprint:?) [0-9a-f]+: OK$' <<< "$said" && ! grep -qE ': (NOKEY|NOTTRUSTED|BAD)$' <<< "$said" && continue
     key=$(sed -nE 's/.*, key (ID|fingerprint:?) ([0-9a-f]+): (NOKEY|NOTTRUSTED).*/\2/p' <<< "$said" | head -n 1)
-    [ -z "$key" ] || refuse key "$nevra" "$key" ""
-    refuse unsigned "$nevra" "$(tail -n 1 <<< "$said")"
+    if [ -n "$key" ]; then
+      said=$(dnf5 "${options[@]:2}" -C repo info --json "$origin" 2> /dev/null < /dev/null | tr -d '\n\134' | sed -nE 's/.*"gpg_key":\[ *"([^]]*)" *\].*/\1/p')
+      refuse key "$nevra" "$key" "$said"
+    fi
+    refuse unsigned "$nevra" "no signature of a key that the machine has"
   done < <(tr '\t' '|' < "$work/set")
 }
 nevra() { local name=${1%"-$2"}; name=${name%"-${2#*:}"}; printf '%s-%s.%s' "$name" "$2" "$3"; }
@@ -132,6 +135,8 @@ exact() { # whether replaying is the set and no more, in dnf's own words
   local errors; errors=$(mktemp)
   manage -C --assumeno replay "$work" > /dev/null 2> "$errors"
   why=$(problem "$errors"); rm -f "$errors"
+  held=$(sed -nE "s/.*'([^']+)' matches only packages excluded by .*/\1/p" <<< "$why" | head -n 1)
+  [ -z "$held" ] || refuse held "$held"
   [ -z "$why" ] || refuse differs "$(head -n 3 <<< "$why" | tr '\n\t' '  ')"
 }
 case $verb in
@@ -192,6 +197,6 @@ case $verb in
     sync
     failed=$(grep -oE 'Error in [a-z%]+ scriptlet.*|Scriptlet failed.*|[Ss]criptlet .* failed.*|.*scriptlet failed, exit status.*' "$errors" | head -n 1)
     [ -z "$failed" ] || refuse script "$failed"
-    [ $status = 0 ] || refuse failed "$(grep -vE '^ *$|^\[' "$errors" | tail -n 3 | tr '\n\t' '  ')" ;;
+    [ $status = 0 ] || refuse failed "$(grep -vE '^ *$|^\[|^(Warning: skipped|Transaction failed|Running transaction|After this|Total size|Updating and|Repositories loaded)' "$errors" | tail -n 3 | tr '\n\t' '  ')" ;;
 esac
 say End
