@@ -155,7 +155,11 @@ case $verb in
       while IFS='|' read -r name arch evr repo; do
         awk -F '\t' -v name="$name" -v arch="$arch" '($2 == name || index($2, name "-") == 1) && $3 == arch { found = 1 } END { exit !found }' <<< "$shown" && continue
         was=$(rpms -q --qf '%{EVR}\n' "$name.$arch" | tail -n 1)
-        about=$(awk -v name=" $name-" '/^ *Problem/ { if (index(text, name)) exit; text = "" } { text = text $0 " " } END { if (index(text, name)) print text }' <<< "$whole")
+        about=$(awk -v name=" $name-" '
+          /^ *Problem/ { if (index(all, name)) exit; all = text = "" }
+          { all = all $0 " "; sub(/^ *(Problem( [0-9]+)?: *)?(- )?/, "")
+            if ($0 !~ /^cannot install the best/) text = text (text == "" ? "" : "; ") $0 }
+          END { if (index(all, name)) print text == "" ? all : text }' <<< "$whole")
         say Broken "$name" "$arch" "${was#0:}" "${evr#0:}" "$repo" '' '' '' "$(tr -s '\n\t ' ' ' <<< "${about:-$whole}" | head -c 300)"
       done <<< "$upgrades"
     fi
