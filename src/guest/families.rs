@@ -2,6 +2,7 @@
 
 use crate::guest::debian::DEBIAN;
 use crate::guest::family::Family;
+use crate::guest::redhat::{FEDORA, REDHAT};
 use crate::guest::ubuntu::UBUNTU;
 use crate::model::manager::PackageManager;
 
@@ -12,7 +13,7 @@ pub struct Families(Vec<Family>);
 impl Default for Families {
     /// All that are built in.
     fn default() -> Self {
-        Self(vec![DEBIAN, UBUNTU])
+        Self(vec![DEBIAN, UBUNTU, REDHAT, FEDORA])
     }
 }
 

@@ -171,6 +171,8 @@ pub enum Why {
     KeptBack,
     /// The distribution hands it out in phases, and it is not this machine's turn.
     Phased,
+    /// It is of a module's stream that the guest does not follow.
+    Stream,
     /// The distribution hands it out to subscribers alone, and this machine is none.
     Unsubscribed,
     /// Another package manager of the guest's keeps it up to date, of which nothing is pinned.
@@ -186,6 +188,7 @@ impl Why {
             | Self::NotSecurity
             | Self::NotListed
             | Self::Removal
+            | Self::Stream
             | Self::Unsubscribed
             | Self::Unpinned => false,
         }
@@ -201,6 +204,7 @@ impl Why {
             Self::Held => "on hold in the guest",
             Self::KeptBack => "kept back",
             Self::Phased => "phased, and not this machine's turn yet",
+            Self::Stream => "of a stream that the guest does not follow",
             Self::Unsubscribed => "for subscribers alone",
             Self::Unpinned => "not pinned",
         }

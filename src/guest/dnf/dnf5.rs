@@ -1,0 +1,125 @@
+//! What the contract asks of a package manager, answered by dnf 5.
+
+use std::time::Duration;
+
+use crate::guest::answer::{PackageState, Pending};
+use crate::guest::command::{GuestCommand, ParseError};
+use crate::guest::dnf::{answer, blame, command, command5, reboot};
+use crate::guest::family::{Updates, Words};
+use crate::guest::rpm;
+use crate::model::advisory::{Advisory, Kind};
+use crate::model::outcome::Cause;
+use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
+
+/// dnf 5 with rpm, asked by its command line: a pinned set is a stored transaction of ours, which is replayed as it is or not at all. It
+/// cannot roll back: a stored transaction knows no version that the sources do not show as the newest.
+#[derive(Debug)]
+pub struct Dnf5;
+
+impl Updates for Dnf5 {
+    fn words(&self) -> Words {
+        Words {
+            refresh: "dnf5 makecache",
+            manager: "dnf5",
+            database: "rpm",
+        }
+    }
+
+    fn refresh(&self, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
+        command5::refresh(proxy, timeout)
+    }
+
+    fn refresh_errors(&self, stderr: &str) -> Vec<String> {
+        command::refresh_errors(stderr)
+    }
+
+    fn pending(&self, timeout: Duration) -> GuestCommand {
+        command5::pending(timeout)
+    }
+
+    fn resolve(&self, updates: &[Update], timeout: Duration) -> GuestCommand {
+        command5::resolve(updates, timeout)
+    }
+
+    fn parse_updates(&self, output: &str) -> Result<Vec<Update>, ParseError> {
+        answer::updates(output)
+    }
+
+    fn parse_pending(&self, output: &str) -> Result<Pending, ParseError> {
+        answer::pending(output)
+    }
+
+    /// Its advisories say it, or its repository is named as one of security.
+    fn is_security(&self, update: &Update, origins: &[&str]) -> bool {
+        update
+            .purpose
+            .is_some_and(|purpose| purpose.kind == Kind::Security)
+            || origins.contains(&update.origin.as_str())
+    }
+
+    fn advisories(&self, set: &UpdateSet, timeout: Duration) -> Option<GuestCommand> {
+        Some(command5::advisories(set, timeout))
+    }
+
+    fn parse_advisories(&self, output: &str, set: &UpdateSet) -> Result<Vec<Advisory>, ParseError> {
+        answer::advisories_of(output, &set.updates)
+    }
+
+    fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
+        command5::fetch(set, proxy, timeout)
+    }
+
+    fn apply(&self, set: &UpdateSet, timeout: Duration) -> GuestCommand {
+        command5::apply(set, timeout)
+    }
+
+    fn blame(&self, output: &str) -> Option<(Cause, String)> {
+        blame::blame(output)
+    }
+
+    fn packages(&self) -> GuestCommand {
+        rpm::packages()
+    }
+
+    fn parse_packages(&self, output: &str) -> Result<PackageStates, ParseError> {
+        rpm::parse_packages(output)
+    }
+
+    fn package(&self, name: &str, timeout: Duration) -> GuestCommand {
+        rpm::package(name, timeout)
+    }
+
+    fn parse_package(&self, output: &str) -> PackageState {
+        rpm::parse_package(output)
+    }
+
+    fn reboot_hints(&self) -> GuestCommand {
+        reboot::hints()
+    }
+
+    fn reboot_reason(&self, hints: &str, set: &UpdateSet) -> Option<String> {
+        reboot::reason(hints, set)
+    }
+
+    /// The kernel that runs afterwards must be of the set, where that has one.
+    fn prove(
+        &self,
+        set: &UpdateSet,
+        before: &PackageStates,
+        after: &PackageStates,
+        boot_changed: bool,
+        running: &str,
+    ) -> Proof {
+        let mut proof = Proof::compare(set, before, after, self.words().database);
+        proof.boot_changed = boot_changed;
+        let kernels = reboot::kernels(set);
+        if !kernels.is_empty() && !reboot::is_one(running, &kernels) {
+            let names: Vec<String> = kernels.into_iter().collect();
+            proof.missing.push(format!(
+                "kernel {}: installed, but {running} was booted",
+                names.join(" or ")
+            ));
+        }
+        proof
+    }
+}
