@@ -17,5 +17,7 @@ pub mod managers;
 pub mod prepare;
 pub mod probe;
 pub mod rpm;
+pub mod suse;
 pub mod ubuntu;
 pub mod what;
+pub mod zypper;

@@ -3,7 +3,7 @@
 mod blame;
 mod command;
 pub mod offline;
-mod origin;
+pub(in crate::guest) mod origin;
 mod packages;
 mod reboot;
 mod simulation;

@@ -2,6 +2,7 @@
 
 use crate::guest::debian::DEBIAN;
 use crate::guest::family::Family;
+use crate::guest::suse::SUSE;
 use crate::guest::ubuntu::UBUNTU;
 
 /// Families to be found by OS version.
@@ -11,7 +12,7 @@ pub struct Families(Vec<Family>);
 impl Default for Families {
     /// All that are built in.
     fn default() -> Self {
-        Self(vec![DEBIAN, UBUNTU])
+        Self(vec![DEBIAN, UBUNTU, SUSE])
     }
 }
 

@@ -1,0 +1,183 @@
+//! What zypper's exit codes and errors say (zypper(8), EXIT CODES). Errors are read where zypper itself prints them: as elements
+//! of its XML, in which the output of a package's scripts is escaped, or in the lines of its error output.
+
+use crate::input;
+use crate::model::outcome::Cause;
+
+/// What stands before each line of our own scripts.
+const OURS: &str = "patchgate: ";
+
+/// Whose fault the output of a zypper that failed says it is, in words.
+pub fn blame(output: &str) -> Option<(Cause, String)> {
+    let ours = |start: &str| {
+        let mut lines = output.lines().rev();
+        lines.find_map(|line| line.strip_prefix(OURS)?.strip_prefix(start))
+    };
+    if let Some(why) = ours("refused: ") {
+        return Some((
+            Cause::ResolveFailed,
+            format!("patchgate does not update this system: {why}"),
+        ));
+    }
+    let said = |words: &[&str]| {
+        let mut lines = output.lines();
+        lines
+            .find(|line| words.iter().any(|word| line.contains(word)))
+            .map(plain)
+    };
+    if said(&["No space left on device", "Not enough disk space", "not enough free space"]).is_some() {
+        return Some((Cause::GuestDisk, "the guest's disk is full".to_owned()));
+    }
+    let exit: i32 = ours("zypper exit ")?.trim().parse().ok()?;
+    let first = errors(output).into_iter().next().unwrap_or_default();
+    let and_first = |words: &str| {
+        if first.is_empty() {
+            words.to_owned()
+        } else {
+            format!("{words}: {first}")
+        }
+    };
+    if let Some(words) = key(output) {
+        return Some((Cause::MirrorUnreachable, words));
+    }
+    match exit {
+        6 => Some((
+            Cause::MirrorUnreachable,
+            "no repository is enabled; is the system registered?".to_owned(),
+        )),
+        7 => {
+            let holder = said(&["System management is locked", "locked by the application"]);
+            let words = format!("another package manager of the guest's did not end: {}", holder.unwrap_or(first));
+            Some((Cause::GuestBusy, words))
+        }
+        9 => {
+            let mut words: Vec<&str> = ["beside the set ", "of the set "]
+                .into_iter()
+                .filter_map(|start| {
+                    let rest = ours(start)?;
+                    Some(&output[output.find(rest)? - start.len()..][..start.len() + rest.len()])
+                })
+                .collect();
+            words.sort_unstable();
+            let words = input::clip(&words.join("; "));
+            Some((
+                Cause::ResolveFailed,
+                format!("the set cannot be installed as it was pinned: {words}"),
+            ))
+        }
+        104 => {
+            let words = said(&["No provider of", "not found in package names"]);
+            let words = format!("withdrawn since it was resolved: {}", words.unwrap_or(first));
+            Some((Cause::ResolveFailed, words))
+        }
+        106 => Some((Cause::MirrorUnreachable, and_first("a repository was skipped"))),
+        103 => Some((
+            Cause::ResolveFailed,
+            "zypper asks for another round, and again after three of them".to_owned(),
+        )),
+        107 => {
+            let scripts = scripts(output);
+            let words = format!("installed, and its script failed: {}", input::clip(&scripts.join(", ")));
+            Some((Cause::UpdateFailed, words))
+        }
+        _ if asks_for_a_licence(output) => Some((
+            Cause::ResolveFailed,
+            "an update has a licence that nobody has accepted on this system".to_owned(),
+        )),
+        8 if is_of_the_sources(&first) => Some((
+            Cause::MirrorUnreachable,
+            and_first("a package could not be fetched"),
+        )),
+        8 => Some((Cause::UpdateFailed, and_first("zypper could not install all of the set"))),
+        4 => {
+            let words = said(&["Problem: "]).map_or(first, |line| {
+                line.split_once("Problem: ").map_or(line.clone(), |(_, rest)| rest.to_owned())
+            });
+            Some((Cause::ResolveFailed, format!("zypper finds no way: {words}")))
+        }
+        _ => None,
+    }
+}
+
+/// A line without marks of XML.
+fn plain(line: &str) -> String {
+    let mut text = line.trim();
+    while let Some(rest) = text.strip_prefix('<') {
+        text = rest.split_once('>').map_or("", |(_, rest)| rest);
+    }
+    let text = text.split('<').next().unwrap_or_default();
+    let text = text.replace("&apos;", "'").replace("&quot;", "\"").replace("&gt;", ">");
+    input::clip(text.replace("&lt;", "<").replace("&amp;", "&").trim())
+}
+
+/// zypper's errors, each in a line.
+fn errors(output: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = output;
+    while let Some((_, after)) = rest.split_once("<message type=\"error\">") {
+        let (text, after) = after.split_once("</message>").unwrap_or((after, ""));
+        let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        found.push(plain(&joined));
+        rest = after;
+    }
+    if found.is_empty() {
+        let starts = [
+            "Problem ", "Error", "Download (curl)", "Skipping ", "File '", "Installation of ", "Signature ",
+        ];
+        let lines = output.lines().filter(|line| starts.iter().any(|start| line.starts_with(start)));
+        found.extend(lines.map(plain));
+    }
+    found
+}
+
+fn is_of_the_sources(error: &str) -> bool {
+    [
+        "Download (curl)", "not found on medium", "Failed to provide", "Digest verification", "is corrupt",
+        "integrity check", "Problem retrieving",
+    ]
+    .iter()
+    .any(|word| error.contains(word))
+}
+
+fn asks_for_a_licence(output: &str) -> bool {
+    output.contains("you must agree to terms of the following license")
+}
+
+/// A key that the machine does not have, or a signature that does not hold, in words. Nothing takes a key here.
+fn key(output: &str) -> Option<String> {
+    let field = |name: &str| {
+        output.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name).then(|| input::clip(value.trim()))
+        })
+    };
+    if output.contains("signing key received") {
+        let print = field("Key Fingerprint").unwrap_or_default();
+        let of = field("Repository").unwrap_or_default();
+        let name = field("Key Name").unwrap_or_default();
+        return Some(format!(
+            "repository {of} is signed with a key that this machine does not have: {print} ({name}); it was not taken"
+        ));
+    }
+    let bad = output.lines().find(|line| {
+        ["Signature verification failed", "unknown key", "is not signed", "is unsigned"]
+            .iter()
+            .any(|word| line.contains(word))
+    })?;
+    Some(format!("a signature does not hold: {}", plain(bad)))
+}
+
+/// The scripts that failed, as rpm names them: `%post(till-1.2-1.noarch)`.
+fn scripts(output: &str) -> Vec<String> {
+    let mut scripts: Vec<String> = output
+        .lines()
+        .filter(|line| line.contains(" scriptlet failed"))
+        .filter_map(|line| {
+            let from = &line[line.find('%')?..];
+            Some(input::clip(from.split(" scriptlet").next()?))
+        })
+        .collect();
+    scripts.sort();
+    scripts.dedup();
+    scripts
+}
