@@ -10,7 +10,11 @@ use crate::guest::zypper::Zypper;
 pub const SUSE: Family = Family {
     name: "SUSE",
     versions: &["sles-15.6", "sles-15.7", "opensuse-leap-15.6", "leap-16.0"],
-    covers: |os| ["sles-", "opensuse-leap-", "leap-"].iter().any(|start| os.starts_with(start)),
+    covers: |os| {
+        ["sles-", "opensuse-leap-", "leap-"]
+            .iter()
+            .any(|start| os.starts_with(start))
+    },
     system: &Linux { etc: "", quiet: "" },
     updates: &Zypper,
     security: &[],

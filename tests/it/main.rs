@@ -26,6 +26,7 @@ mod guest_locale;
 mod guest_probe;
 mod guest_timing;
 mod guest_ubuntu;
+mod guest_zypper;
 mod image_esp;
 mod image_import;
 mod image_prepare;

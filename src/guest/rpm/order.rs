@@ -46,7 +46,11 @@ fn parts(one: &str, two: &str) -> Ordering {
                 let (run, rest) = run(one, is_number);
                 let (other, others) = self::run(two, is_number);
                 if other.is_empty() {
-                    return if is_number { Ordering::Greater } else { Ordering::Less };
+                    return if is_number {
+                        Ordering::Greater
+                    } else {
+                        Ordering::Less
+                    };
                 }
                 let order = if is_number {
                     run.len().cmp(&other.len()).then_with(|| run.cmp(other))

@@ -25,7 +25,13 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
             .find(|line| words.iter().any(|word| line.contains(word)))
             .map(plain)
     };
-    if said(&["No space left on device", "Not enough disk space", "not enough free space"]).is_some() {
+    if said(&[
+        "No space left on device",
+        "Not enough disk space",
+        "not enough free space",
+    ])
+    .is_some()
+    {
         return Some((Cause::GuestDisk, "the guest's disk is full".to_owned()));
     }
     let exit: i32 = ours("zypper exit ")?.trim().parse().ok()?;
@@ -47,7 +53,10 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
         )),
         7 => {
             let holder = said(&["System management is locked", "locked by the application"]);
-            let words = format!("another package manager of the guest's did not end: {}", holder.unwrap_or(first));
+            let words = format!(
+                "another package manager of the guest's did not end: {}",
+                holder.unwrap_or(first)
+            );
             Some((Cause::GuestBusy, words))
         }
         9 => {
@@ -77,7 +86,10 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
         )),
         107 => {
             let scripts = scripts(output);
-            let words = format!("installed, and its script failed: {}", input::clip(&scripts.join(", ")));
+            let words = format!(
+                "installed, and its script failed: {}",
+                input::clip(&scripts.join(", "))
+            );
             Some((Cause::UpdateFailed, words))
         }
         _ if asks_for_a_licence(output) => Some((
@@ -88,10 +100,15 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
             Cause::MirrorUnreachable,
             and_first("a package could not be fetched"),
         )),
-        8 => Some((Cause::UpdateFailed, and_first("zypper could not install all of the set"))),
+        8 => {
+            let words =
+                conflict(output).unwrap_or_else(|| and_first("zypper could not install all of the set"));
+            Some((Cause::UpdateFailed, words))
+        }
         4 => {
             let words = said(&["Problem: "]).map_or(first, |line| {
-                line.split_once("Problem: ").map_or(line.clone(), |(_, rest)| rest.to_owned())
+                line.split_once("Problem: ")
+                    .map_or(line.clone(), |(_, rest)| rest.to_owned())
             });
             Some((Cause::ResolveFailed, format!("zypper finds no way: {words}")))
         }
@@ -106,7 +123,10 @@ fn plain(line: &str) -> String {
         text = rest.split_once('>').map_or("", |(_, rest)| rest);
     }
     let text = text.split('<').next().unwrap_or_default();
-    let text = text.replace("&apos;", "'").replace("&quot;", "\"").replace("&gt;", ">");
+    let text = text
+        .replace("&apos;", "'")
+        .replace("&quot;", "\"")
+        .replace("&gt;", ">");
     input::clip(text.replace("&lt;", "<").replace("&amp;", "&").trim())
 }
 
@@ -122,9 +142,17 @@ fn errors(output: &str) -> Vec<String> {
     }
     if found.is_empty() {
         let starts = [
-            "Problem ", "Error", "Download (curl)", "Skipping ", "File '", "Installation of ", "Signature ",
+            "Problem ",
+            "Error",
+            "Download (curl)",
+            "Skipping ",
+            "File '",
+            "Installation of ",
+            "Signature ",
         ];
-        let lines = output.lines().filter(|line| starts.iter().any(|start| line.starts_with(start)));
+        let lines = output
+            .lines()
+            .filter(|line| starts.iter().any(|start| line.starts_with(start)));
         found.extend(lines.map(plain));
     }
     found
@@ -132,11 +160,37 @@ fn errors(output: &str) -> Vec<String> {
 
 fn is_of_the_sources(error: &str) -> bool {
     [
-        "Download (curl)", "not found on medium", "Failed to provide", "Digest verification", "is corrupt",
-        "integrity check", "Problem retrieving",
+        "Download (curl)",
+        "not found on medium",
+        "Failed to provide",
+        "Digest verification",
+        "is corrupt",
+        "integrity check",
+        "Problem retrieving",
+        "exceeded the expected filesize",
     ]
     .iter()
     .any(|word| error.contains(word))
+}
+
+/// The first file that two packages have with other contents (`<fileconflict>`).
+fn conflict(output: &str) -> Option<String> {
+    let (_, conflict) = output.split_once("<fileconflict>")?;
+    let conflict = conflict.split("</fileconflict>").next()?;
+    let field = |start: &str, end: &str| {
+        let mut fields = conflict.split(start).skip(1);
+        let names = fields
+            .by_ref()
+            .filter_map(|rest| rest.split(end).next())
+            .map(plain);
+        names.collect::<Vec<String>>()
+    };
+    let (files, names) = (field("<file>", "</file>"), field("<name>", "</name>"));
+    let file = files.first()?;
+    Some(format!(
+        "{} both have {file}, and not the same",
+        names.join(" and ")
+    ))
 }
 
 fn asks_for_a_licence(output: &str) -> bool {
@@ -160,24 +214,76 @@ fn key(output: &str) -> Option<String> {
         ));
     }
     let bad = output.lines().find(|line| {
-        ["Signature verification failed", "unknown key", "is not signed", "is unsigned"]
-            .iter()
-            .any(|word| line.contains(word))
+        [
+            "Signature verification failed",
+            "unknown key",
+            "is not signed",
+            "is unsigned",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
     })?;
     Some(format!("a signature does not hold: {}", plain(bad)))
 }
 
-/// The scripts that failed, as rpm names them: `%post(till-1.2-1.noarch)`.
+/// The scripts that failed: `%post(till-1.2-1.noarch)`, as rpm names them, or `till-1.2-1.noarch.rpm %posttrans`, as zypper does.
 fn scripts(output: &str) -> Vec<String> {
     let mut scripts: Vec<String> = output
         .lines()
-        .filter(|line| line.contains(" scriptlet failed"))
         .filter_map(|line| {
-            let from = &line[line.find('%')?..];
-            Some(input::clip(from.split(" scriptlet").next()?))
+            if let Some((script, _)) = line.split_once(" scriptlet failed") {
+                return Some(input::clip(&script[script.find('%')?..]));
+            }
+            let (script, _) = line.split_once(" script failed (returned")?;
+            Some(plain(script))
         })
         .collect();
     scripts.sort();
     scripts.dedup();
     scripts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_script_decide_nothing() {
+        // zypper escapes what a script prints.
+        let escaped = "<message type=\"info\">&lt;message type=\"error\"&gt;System management is locked\n\
+                       New signing keys\n</message>\n\npatchgate: zypper exit 107\n";
+        assert_eq!(blame(escaped).map(|(cause, _)| cause), Some(Cause::UpdateFailed));
+        assert_eq!(blame("patchgate: zypper exit x\n"), None);
+        assert_eq!(blame(""), None);
+    }
+
+    #[test]
+    fn full_disks_licences_and_systems_of_whole_images_are_told() {
+        for (output, cause, has) in [
+            (
+                "error: write: No space left on device\npatchgate: zypper exit 8\n",
+                Cause::GuestDisk,
+                "disk is full",
+            ),
+            (
+                "In order to install 'x' (Lab), you must agree to terms of the following license agreement:\n\
+                 patchgate: zypper exit 4\n",
+                Cause::ResolveFailed,
+                "licence",
+            ),
+            (
+                "patchgate: refused: its root is read-only\n",
+                Cause::ResolveFailed,
+                "its root is read-only",
+            ),
+            (
+                "patchgate: round 3 ended with 103\npatchgate: zypper exit 103\n",
+                Cause::ResolveFailed,
+                "three",
+            ),
+        ] {
+            let (of, words) = blame(output).expect(output);
+            assert!(of == cause && words.contains(has), "{output}: {words}");
+        }
+    }
 }

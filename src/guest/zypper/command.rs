@@ -51,19 +51,21 @@ pub fn refresh(proxy: Option<&str>, timeout: Duration) -> GuestCommand {
 /// What of [`refresh`]'s error output says that a source could not be read.
 pub fn refresh_errors(stderr: &str) -> Vec<String> {
     let said = |line: &&str| {
-        line.starts_with("Skipping repository ") || line.contains("have not been refreshed because of an error")
+        line.starts_with("Skipping repository ")
+            || line.contains("have not been refreshed because of an error")
     };
-    stderr
-        .lines()
-        .filter(said)
-        .map(crate::input::clip)
-        .collect()
+    stderr.lines().filter(said).map(crate::input::clip).collect()
 }
 
 /// Asks what a full update would do, and what there is to know of it; see the text.
 pub fn pending(timeout: Duration) -> GuestCommand {
     let text = [REFUSED, ZYPPER, PENDING, PATCHES, ENDS].concat();
-    listing(what::PENDING, &words(&called(&text, None, &[], timeout)), &ENV, timeout)
+    listing(
+        what::PENDING,
+        &words(&called(&text, None, &[], timeout)),
+        &ENV,
+        timeout,
+    )
 }
 
 /// Asks what installing exactly these updates would do.
@@ -91,7 +93,13 @@ pub fn fetch(set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCo
 
 /// Installs a pinned set from zypper's cache, without a way to the sources.
 pub fn apply(set: &UpdateSet, timeout: Duration) -> GuestCommand {
-    install(what::APPLY, "install", &wanted(&set.updates), Some(NO_WAY), timeout)
+    install(
+        what::APPLY,
+        "install",
+        &wanted(&set.updates),
+        Some(NO_WAY),
+        timeout,
+    )
 }
 
 /// Takes a set back as far as the sources still have what was there before.

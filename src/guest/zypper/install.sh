@@ -26,8 +26,8 @@ if [ "$work" = fetch ]; then
 fi
 for round in 1 2 3; do
   # With all of it there before anything is installed, as fetch has left it.
-  zyp --xmlout --no-refresh install --download in-advance "${options[@]}" -- "$@" | slim
-  status=${PIPESTATUS[0]}
+  said=$(zyp --xmlout --no-refresh install --download in-advance "${options[@]}" -- "$@" | slim; exit "${PIPESTATUS[0]}"); status=$?
+  printf '%s\n' "$said"
   # 103: zypper itself, or what it stands on, was renewed, and there may be more.
   [ "$status" = 103 ] || break
   echo "patchgate: round $round ended with 103" >&2
@@ -36,4 +36,7 @@ case $status in
   # 102: it is all in, and wants a reboot.
   102) mkdir -p /run/patchgate && : > /run/patchgate/zypper-reboot; status=0 ;;
 esac
+# Of a script that failed some versions of zypper say nothing in their exit code, and none of them of a %posttrans.
+failed='^(warning|error): %[a-z]+\(.*\) scriptlet failed, |^<message type="warning">[^ ]* %[a-z]+ script failed '
+[ "$status" = 0 ] && grep -qE "$failed" <<< "$said" && status=107
 ended "$status"

@@ -138,9 +138,7 @@ pub fn elements<'d, 't>(
     document: &'d Document<'t>,
     name: &'static str,
 ) -> impl Iterator<Item = Node<'d, 't>> + 'd {
-    document
-        .descendants()
-        .filter(move |node| node.has_tag_name(name))
+    document.descendants().filter(move |node| node.has_tag_name(name))
 }
 
 /// Whether an element is of a package; `None` where its kind is none that zypper knows, or in another language than ours.
@@ -169,18 +167,21 @@ mod tests {
 
     #[test]
     fn an_answer_is_taken_apart_and_a_cut_one_refused() {
-        let answer =
-            Answer::read("Part a 0\n <x>\n Part b 1\n </x>\nPart why +a.b=1-1 4\n \nSide k\nEnd\n").expect("it");
+        let answer = Answer::read("Part a 0\n <x>\n Part b 1\n </x>\nPart why a.b=1-1 4\n \nSide k\nEnd\n")
+            .expect("it");
         assert_eq!(
             answer.part("a").map(|part| part.text.as_str()),
             Some("<x>\nPart b 1\n</x>\n")
         );
-        assert_eq!(answer.part("why +a.b=1-1").map(|part| part.exit), Some(4));
+        assert_eq!(answer.part("why a.b=1-1").map(|part| part.exit), Some(4));
         assert_eq!(answer.told("Side").collect::<Vec<_>>(), ["k"]);
         for (output, problem) in [
             ("", "cut"),
             ("Part a 0\n x\n", "cut"),
-            ("Part a 0\n x\nwarning: y\nEnd\n", "`warning: y` is not understood"),
+            (
+                "Part a 0\n x\nwarning: y\nEnd\n",
+                "`warning: y` is not understood",
+            ),
             ("End\nmore\n", "behind its end"),
             (" x\nEnd\n", "not understood"),
         ] {

@@ -53,7 +53,9 @@ pub fn read(answer: &Answer<'_>) -> Result<Patches, ParseError> {
             issue.attribute("type") == Some("cve") && issue.ancestors().any(|above| above == node)
         });
         let dated = node.children().find(|child| child.has_tag_name("issue-date"));
-        let dated = dated.and_then(|node| node.attribute("text")).and_then(|text| text.get(..10));
+        let dated = dated
+            .and_then(|node| node.attribute("text"))
+            .and_then(|text| text.get(..10));
         let patch = Patch {
             kind: match node.attribute("category").unwrap_or_default() {
                 "security" => Kind::Security,
@@ -85,8 +87,14 @@ pub fn read(answer: &Answer<'_>) -> Result<Patches, ParseError> {
             && let Some((name, version)) = rest.split_once(" < ")
             && is_evr(version.trim())
         {
-            patch.below.push((name.trim().to_owned(), version.trim().to_owned()));
+            patch
+                .below
+                .push((name.trim().to_owned(), version.trim().to_owned()));
         }
+    }
+    // It is needed because of something that is installed and older; in another language than ours that is not found.
+    if let Some((id, _)) = patches.iter().find(|(_, patch)| patch.below.is_empty()) {
+        return Err(wrong(format!("what {id} is of is not told")));
     }
     Ok(patches)
 }
@@ -159,7 +167,11 @@ pub fn advisories(output: &str, set: &UpdateSet) -> Result<Vec<Advisory>, ParseE
         }
     }
     let advisory = |(id, patch): (String, Patch)| {
-        let closing: Vec<&Update> = set.updates.iter().filter(|update| patch.is_closed_by(update)).collect();
+        let closing: Vec<&Update> = set
+            .updates
+            .iter()
+            .filter(|update| patch.is_closed_by(update))
+            .collect();
         let is_closed = |name: &str, arch: &str| {
             closing
                 .iter()

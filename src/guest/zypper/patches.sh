@@ -9,7 +9,7 @@ if [ -n "$ids" ]; then
   # What a patch says of itself is behind blanks there, and so is each of several packages below `Conflicts`.
   # shellcheck disable=SC2086 # names of patches, without blanks
   said=$(zyp --no-refresh info --type patch -- $ids | awk '
-    /^[^ ]/ { on = 0 }
+    /^[^ ]/ || /^ *$/ { on = 0 }
     /^Name +: / { print "Patch " $3 }
     /^Conflicts +: / { on = 1; sub(/^Conflicts +: /, ""); if ($0 !~ /^\[[0-9]+\]$/) print "Below " $0; next }
     on { sub(/^ +/, ""); print "Below " $0 }'; exit "${PIPESTATUS[0]}")

@@ -97,7 +97,10 @@ pub fn parse(output: &str) -> Result<Pending, ParseError> {
     let answer = Answer::read(output)?;
     let asked = |part: &&parts::Part<'_>| !part.name.starts_with("why ");
     if let Some(part) = answer.parts.iter().filter(asked).find(|part| part.exit != 0) {
-        return Err(wrong(format!("`{}` ended with exit code {}", part.name, part.exit)));
+        return Err(wrong(format!(
+            "`{}` ended with exit code {}",
+            part.name, part.exit
+        )));
     }
     let taken = transaction(&answer.document("update")?)?;
     let known = Known {
@@ -132,7 +135,12 @@ pub fn parse(output: &str) -> Result<Pending, ParseError> {
     };
     // Only what a full update leaves out is left out.
     if answer.part("locks").is_some() {
-        left_out(&answer, &known, |version| taken.comes.contains_key(version), &mut pending)?;
+        left_out(
+            &answer,
+            &known,
+            |version| taken.comes.contains_key(version),
+            &mut pending,
+        )?;
     }
     Ok(pending)
 }
@@ -156,7 +164,7 @@ fn left_out(
             to: update.to.clone(),
             why,
         };
-        let why = answer.part(&format!("why +{}", version.word()));
+        let why = answer.part(&format!("why {}", version.word()));
         if locked.contains(version.name.as_str())
             || why.is_some_and(|part| part.text.contains("remove lock to allow"))
         {
@@ -168,8 +176,9 @@ fn left_out(
             Some(part) if part.exit == 0 => pending.kept.push(kept(Why::KeptBack)),
             Some(part) => {
                 let document = parts::document(&part.text)?;
-                let problem = summary::problem(&document)
-                    .unwrap_or_else(|| format!("zypper ends with exit code {} and does not say why", part.exit));
+                let problem = summary::problem(&document).unwrap_or_else(|| {
+                    format!("zypper ends with exit code {} and does not say why", part.exit)
+                });
                 pending.broken.push((update, problem));
             }
             None => {

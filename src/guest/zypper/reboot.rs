@@ -24,12 +24,30 @@ pub fn hints() -> GuestCommand {
 /// Packages that every process has mapped, that hold others together, or that load only at boot; those of zypper's own list
 /// (`provides: installhint(reboot-needed)`) among them.
 const DEEP: [&str; 12] = [
-    "glibc", "systemd", "udev", "dbus-1", "dbus-broker", "openssl", "dracut", "kmod", "grub2", "shim",
-    "ucode-intel", "ucode-amd",
+    "glibc",
+    "systemd",
+    "udev",
+    "dbus-1",
+    "dbus-broker",
+    "openssl",
+    "dracut",
+    "kmod",
+    "grub2",
+    "shim",
+    "ucode-intel",
+    "ucode-amd",
 ];
 /// The same, by how the names start.
 const DEEP_STARTS: [&str; 9] = [
-    "kernel-", "systemd-", "libsystemd", "libudev", "libopenssl", "libdbus-1", "dbus-1-", "grub2-", "glibc-",
+    "kernel-",
+    "systemd-",
+    "libsystemd",
+    "libudev",
+    "libopenssl",
+    "libdbus-1",
+    "dbus-1-",
+    "grub2-",
+    "glibc-",
 ];
 
 /// Why the node wants a reboot, from [`hints`] and what was updated; `None` where it does not. Where that cannot be told it does.
@@ -95,14 +113,20 @@ mod tests {
         let till = set("till", "1.2-1");
         for (output, reason_has) in [
             ("running 6.4\nneeds-rebooting 0\nend\n", None),
-            ("needs-rebooting 0\nstale sshd\nend\n", Some("old code runs on: sshd")),
+            (
+                "needs-rebooting 0\nstale sshd\nend\n",
+                Some("old code runs on: sshd"),
+            ),
             ("needs-rebooting 102\nend\n", Some("says so")),
             ("needs-rebooting 127\nend\n", Some("cannot tell")),
             (
                 "flag /run/reboot-needed\nneeds-rebooting 0\nend\n",
                 Some("/run/reboot-needed"),
             ),
-            ("boot /boot/initrd\nneeds-rebooting 0\nend\n", Some("/boot/initrd")),
+            (
+                "boot /boot/initrd\nneeds-rebooting 0\nend\n",
+                Some("/boot/initrd"),
+            ),
             ("needs-rebooting 0\n", Some("cannot be told")),
             ("", Some("cannot be told")),
         ] {
@@ -113,7 +137,13 @@ mod tests {
             }
         }
         let quiet = "needs-rebooting 0\nend\n";
-        for deep in ["glibc", "libopenssl3", "dbus-1", "kernel-default-6.4.0-1.1", "systemd"] {
+        for deep in [
+            "glibc",
+            "libopenssl3",
+            "dbus-1",
+            "kernel-default-6.4.0-1.1",
+            "systemd",
+        ] {
             assert!(reason(quiet, &set(deep, "6.4.0-1.1")).is_some(), "{deep}");
         }
     }

@@ -6,7 +6,7 @@ for flag in /run/reboot-needed /run/patchgate/zypper-reboot; do
 done
 zypper --non-interactive needs-rebooting < /dev/null > /dev/null 2>&1
 echo "needs-rebooting $?"
-zypper --non-interactive ps -sss < /dev/null 2> /dev/null | head -n 200 | sed 's/^/stale /'
+zypper --non-interactive ps -sss < /dev/null 2> /dev/null | grep -E '^[A-Za-z0-9@_.:-]+$' | head -n 200 | sed 's/^/stale /'
 # What the next boot loads, written since this boot began.
 btime=$(sed -n 's/^btime //p' /proc/stat)
 for folder in /boot /lib/modules/ /usr/lib/modules/; do

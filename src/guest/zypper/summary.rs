@@ -74,8 +74,7 @@ pub fn transaction(document: &Document<'_>) -> Result<Transaction, ParseError> {
             let package = attribute(node, "name")?;
             let version = Version::new(package, arch, attribute(node, "edition")?)?;
             let old = node.attribute("edition-old");
-            let old =
-                old.map(|evr| Version::new(package, node.attribute("arch-old").unwrap_or(arch), evr));
+            let old = old.map(|evr| Version::new(package, node.attribute("arch-old").unwrap_or(arch), evr));
             let old = old.transpose()?;
             match name {
                 "to-upgrade" | "to-downgrade" | "to-install" | "to-change-arch" => {
@@ -193,10 +192,7 @@ pub fn sources(document: &Document<'_>) -> Result<Vec<(String, String)>, ParseEr
 /// The problem of a dry run that found no way, in a line; `None` where it found one.
 pub fn problem(document: &Document<'_>) -> Option<String> {
     let text = elements(document, "description")
-        .filter(|node| {
-            node.parent()
-                .is_some_and(|parent| parent.has_tag_name("prompt"))
-        })
+        .filter(|node| node.parent().is_some_and(|parent| parent.has_tag_name("prompt")))
         .filter_map(|node| node.text())
         .find(|text| text.contains("roblem"))?;
     let lines = text.lines().map(str::trim);
