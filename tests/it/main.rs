@@ -59,3 +59,4 @@ mod second_family;
 mod strange_files;
 mod test_door;
 mod testkit;
+mod zypper_real;
