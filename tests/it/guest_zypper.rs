@@ -423,6 +423,59 @@ fn commands_have_plain_words_and_the_family_is_registered() {
     assert!(families.of("opensuse-tumbleweed").is_none());
 }
 
+/// Installs one package with a stand-in for zypper, which ends with these codes in turn once it is no dry run; the exit code, how
+/// often it was called so, and the error output.
+fn installed_with(ends: &str) -> (Option<i32>, usize, String) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("ends"), ends).expect("written");
+    std::fs::write(
+        at("zypper"),
+        "#!/bin/bash\ncase $* in *--dry-run*) printf '<to-upgrade>\\n<solvable type=\"package\" name=\"till\" \
+         edition=\"1.2-1\" arch=\"noarch\" edition-old=\"1.0-1\" arch-old=\"noarch\"/>\\n</to-upgrade>\\n'; exit 0 ;; \
+         esac\ncd \"${0%/*}\"; end=$(head -n 1 ends); sed -i 1d ends; echo \"$*\" >> calls; exit \"$end\"\n",
+    )
+    .expect("written");
+    std::fs::set_permissions(at("zypper"), std::fs::Permissions::from_mode(0o755)).expect("a program");
+    let set = UpdateSet::pin(vec![Update {
+        name: "till".to_owned(),
+        arch: "noarch".to_owned(),
+        from: Some("1.0-1".to_owned()),
+        to: Some("1.2-1".to_owned()),
+        ..Update::default()
+    }]);
+    let command = Zypper.apply(&set, Duration::from_secs(60));
+    let output = std::process::Command::new(&command.argv[0])
+        .args(&command.argv[1..])
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .output()
+        .expect("it runs");
+    let calls = std::fs::read_to_string(at("calls")).unwrap_or_default();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), calls.lines().count(), errors)
+}
+
+#[test]
+fn another_round_is_gone_when_zypper_asks_for_it_and_not_for_ever() {
+    let (exit, calls, _) = installed_with("103\n0\n");
+    assert_eq!((exit, calls), (Some(0), 2));
+    let (exit, calls, errors) = installed_with("103\n103\n103\n0\n");
+    assert_eq!((exit, calls), (Some(103), 3));
+    let (cause, words) = Zypper.blame(&errors).expect("a cause");
+    assert!(
+        cause == Cause::ResolveFailed && words.contains("another round"),
+        "{words}"
+    );
+    let (exit, calls, errors) = installed_with("106\n");
+    assert_eq!((exit, calls), (Some(106), 1));
+    assert_eq!(
+        Zypper.blame(&errors).map(|(cause, _)| cause),
+        Some(Cause::MirrorUnreachable)
+    );
+}
+
 proptest! {
     #[test]
     fn no_answer_makes_a_parser_panic(

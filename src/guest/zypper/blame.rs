@@ -105,6 +105,10 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
                 conflict(output).unwrap_or_else(|| and_first("zypper could not install all of the set"));
             Some((Cause::UpdateFailed, words))
         }
+        4 if output.contains("remove lock to allow") => Some((
+            Cause::ResolveFailed,
+            "packages of the set are held by a lock of the guest's (`zypper locks`)".to_owned(),
+        )),
         4 => {
             let words = said(&["Problem: "]).map_or(first, |line| {
                 line.split_once("Problem: ")
