@@ -34,13 +34,8 @@ fn parts(one: &str, two: &str) -> Ordering {
         two = skipped(two);
         match (one.first(), two.first()) {
             (Some(b'~'), Some(b'~')) | (Some(b'^'), Some(b'^')) => (one, two) = (&one[1..], &two[1..]),
-            (Some(b'~'), _) => return Ordering::Less,
-            (_, Some(b'~')) => return Ordering::Greater,
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(b'^'), Some(_)) => return Ordering::Less,
-            (Some(_), Some(b'^')) => return Ordering::Greater,
+            (one, two) if rank(one) != rank(two) => return rank(one).cmp(&rank(two)),
+            (None, _) | (_, None) => return Ordering::Equal,
             (Some(first), Some(_)) => {
                 let is_number = first.is_ascii_digit();
                 let (run, rest) = run(one, is_number);
@@ -63,6 +58,16 @@ fn parts(one: &str, two: &str) -> Ordering {
                 (one, two) = (rest, others);
             }
         }
+    }
+}
+
+/// Where what begins so stands before what begins otherwise.
+fn rank(first: Option<&u8>) -> u8 {
+    match first {
+        Some(b'~') => 0,
+        None => 1,
+        Some(b'^') => 2,
+        Some(_) => 3,
     }
 }
 

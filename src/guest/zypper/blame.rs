@@ -27,6 +27,8 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
     };
     if said(&[
         "No space left on device",
+        "more space on the ",
+        "more space needed on the ",
         "Not enough disk space",
         "not enough free space",
     ])

@@ -208,4 +208,32 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_has_no_set_of_single_updates_is_refused_in_one_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let release = folder.path().join("os-release");
+        let text = REFUSED.replace("/etc/os-release", &release.display().to_string());
+        for (id, has) in [
+            ("sles", None),
+            ("opensuse-leap", None),
+            ("debian", None),
+            ("opensuse-tumbleweed", Some("`zypper dup`")),
+            ("opensuse-microos", Some("whole snapshots")),
+            ("sle-micro", Some("whole snapshots")),
+        ] {
+            std::fs::write(&release, format!("NAME=\"x y\"\nID=\"{id}\"\n")).expect("written");
+            let mut bash = std::process::Command::new("/bin/bash");
+            let output = bash.args(["-c", &text]).output().expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            match has {
+                None => assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{id}"),
+                Some(has) => {
+                    assert_eq!(output.status.code(), Some(9), "{id}");
+                    let (_, words) = crate::guest::zypper::blame::blame(&said).expect("a cause");
+                    assert!(words.contains(has), "{words}");
+                }
+            }
+        }
+    }
 }

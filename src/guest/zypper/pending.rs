@@ -38,7 +38,7 @@ impl Known<'_> {
             .sources
             .iter()
             .find(|(_, name)| names.is_some_and(|names| names.contains(name)));
-        source.map_or_else(String::new, |(alias, _)| input::clip(alias))
+        source.map_or_else(|| "unknown".to_owned(), |(alias, _)| input::clip(alias))
     }
 
     /// Whether several versions of a package stay side by side.

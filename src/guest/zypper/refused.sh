@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What is no system of single packages, or has no updates that `zypper update` takes, is refused in one sentence.
 refused=
-if [ -e /run/ostree-booted ] || { command -v bootc && bootc status --booted; } > /dev/null 2>&1; then
+if [ -e /run/ostree-booted ]; then
   refused="it is made of whole images (ostree, bootc), whose updates are no packages"
 elif command -v transactional-update > /dev/null 2>&1 && [[ ,$(awk '$2 == "/" { print $4 }' /proc/mounts | tail -n 1), = *,ro,* ]]; then
   refused="its root is read-only and changed by transactional-update, whose updates are whole snapshots"
