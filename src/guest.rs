@@ -19,5 +19,7 @@ pub mod prepare;
 pub mod probe;
 pub mod redhat;
 pub mod rpm;
+pub mod suse;
 pub mod ubuntu;
 pub mod what;
+pub mod zypper;

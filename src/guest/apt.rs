@@ -4,7 +4,7 @@ mod advisories;
 mod blame;
 mod command;
 pub mod offline;
-mod origin;
+pub(in crate::guest) mod origin;
 mod packages;
 mod reboot;
 mod simulation;

@@ -3,6 +3,7 @@
 use crate::guest::debian::DEBIAN;
 use crate::guest::family::Family;
 use crate::guest::redhat::{FEDORA, REDHAT};
+use crate::guest::suse::SUSE;
 use crate::guest::ubuntu::UBUNTU;
 use crate::model::manager::PackageManager;
 
@@ -13,7 +14,7 @@ pub struct Families(Vec<Family>);
 impl Default for Families {
     /// All that are built in.
     fn default() -> Self {
-        Self(vec![DEBIAN, UBUNTU, REDHAT, FEDORA])
+        Self(vec![DEBIAN, UBUNTU, REDHAT, FEDORA, SUSE])
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::guest::dnf::{Dnf4, Dnf5};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
+use crate::model::manager::PackageManager;
 use crate::guest::rpm::{ETC, QUIET};
 
 /// The distributions whose /usr/bin/dnf is dnf 4: Linux with systemd, dnf 4 and rpm. Their advisories say which updates are of
@@ -26,6 +27,7 @@ pub const REDHAT: Family = Family {
         quiet: QUIET,
     },
     updates: &Dnf4,
+    manager: Some(PackageManager::Dnf),
     security: &[],
 };
 
@@ -54,6 +56,7 @@ pub const FEDORA: Family = Family {
         quiet: QUIET,
     },
     updates: &Dnf5,
+    manager: Some(PackageManager::Dnf5),
     security: &[],
 };
 

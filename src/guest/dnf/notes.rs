@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::guest::command::ParseError;
 use crate::guest::rpm::nevra::Nevra;
-use crate::guest::rpm::version::compare;
+use crate::guest::rpm::order::compare;
 use crate::input;
 use crate::model::advisory::{Advisory, Kind, Purpose, Severity};
 use crate::model::update::Update;

@@ -134,7 +134,14 @@ pub fn broken(file: &str, text: &str) -> Vec<String> {
     }
     // The engine asks a family; which one answers is the table's to say.
     if !is_in(&room, "guest") && !is_in(&room, "fake") {
-        forbid(&["crate::guest::apt", "crate::guest::debian", "crate::guest::linux"]);
+        forbid(&[
+            "crate::guest::apt",
+            "crate::guest::debian",
+            "crate::guest::linux",
+            "crate::guest::rpm",
+            "crate::guest::suse",
+            "crate::guest::zypper",
+        ]);
     }
     if is_in(&room, "host::proxy") {
         forbid(&["crate::host::agent"]);

@@ -1,0 +1,4 @@
+# shellcheck shell=bash
+# Follows zypper.sh.
+zyp refresh
+ended $?
