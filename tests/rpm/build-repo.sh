@@ -8,6 +8,7 @@
 #   DIR/second    the same mirror an hour later: pg-web newer once more, `withdrawn` gone
 #   DIR/silent    an update of `untold`, and no advisories at all
 #   DIR/flip      ping and pong, each of which replaces the other: there is always one more update
+#   DIR/base.tar  the packages of base, for images
 #   DIR/keys      the key that signs (lab.asc), one that no machine has (stranger.asc), and their secret halves
 #   DIR/advisories, which publish.sh makes a repository's updateinfo of; those in DIR/advisories/later come with `second`
 #
@@ -186,7 +187,7 @@ END
 service pg-web 1.0-1 8081
 service pg-breaks 1.0-1 8082
 for name in docs post-fails post-asks post-hangs pre-fails clash-a needs-missing newer-than-peer weak bulky fills-disk \
-    withdrawn tampered foreign held untold odd+name_0.x old-name peer ping; do
+    withdrawn tampered foreign held untold odd+name_0.x old-name peer moved ping; do
     plain "$name" 1.0-1
 done
 package preun-fails 1.0-1 <<'END'
@@ -286,6 +287,7 @@ END
 plain withdrawn 1.1-1
 plain tampered 1.1-1
 plain held 1.1-1
+vendor=Elsewhere plain moved 1.1-1
 kernel 6.1.0-4
 build updates
 begin
@@ -356,3 +358,5 @@ folder=later advisory LAB-2099-10 security Important 'pg-web: the last one was n
 "$here/publish.sh" --bare "$top" "$top"/{base,silent,flip}
 "$here/publish.sh" "$top" "$top/updates"
 "$here/publish.sh" --later 3600 "$top" "$top/second"
+tar --create --file "$top/base.tar" --directory "$top/base" --sort=name --owner=0 --group=0 --numeric-owner \
+    --exclude=repodata .
