@@ -28,13 +28,13 @@ mkdir -m 700 "$GNUPGHOME"
 gpg --batch --quiet --import "$lab/keys/lab.secret.asc" 2> /dev/null
 
 advisories() { # advisories FOLDER
-    local names advisory known=("$lab"/advisories/*.xml)
+    local names='' advisory known=("$lab"/advisories/*.xml) packages=("$1"/*.rpm)
     [ "$later" = 0 ] || known+=("$lab"/advisories/later/*.xml)
-    names=$(rpm -qp --nosignature --qf '<package name="%{NAME}" \n' "$1"/*.rpm)
+    [ ! -e "${packages[0]}" ] || names=$(rpm -qp --nosignature --qf '<package name="%{NAME}" \n' "${packages[@]}")
     echo '<?xml version="1.0" encoding="UTF-8"?>'
     echo '<updates>'
     for advisory in "${known[@]}"; do
-        if grep -qFf <(echo "$names") "$advisory"; then
+        if [ -n "$names" ] && grep -qFf <(echo "$names") "$advisory"; then
             cat "$advisory"
         fi
     done
