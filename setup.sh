@@ -15,6 +15,7 @@ packages=(
     gcc libc6-dev make pkg-config libvirt-dev                    # building patchgate
     shellcheck codespell                                         # make check
     grub-efi-amd64-bin                                           # make test: a disk that boots by UEFI
+    rpm createrepo-c gnupg                                       # make test: repositories of RPM packages
 )
 backports_list=/etc/apt/sources.list.d/patchgate-backports.list
 

@@ -30,67 +30,14 @@ impl LiveLab {
     /// A lab whose pending update is the one of `package`, on a host of that URI. `role` is `app`, or `silent` for an
     /// image whose guest agent never starts.
     pub fn new(package: &str, role: &str, uri: &str) -> Self {
+        Self::made(uri, |folder| debian(folder, package, role, uri))
+    }
+
+    /// A lab whose files `write` writes into its folder, with every image that it needs.
+    pub fn made(uri: &str, write: impl FnOnce(&Path)) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("folder");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        packages::write(&folder.path().join("packages"));
-        let write = |path: &str, text: String| {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().expect("parent")).expect("folder");
-            fs::write(path, text).expect("write");
-        };
-        write("app.toml", packages::recipe(""));
-        write(
-            "silent.toml",
-            packages::recipe("mask = [\"qemu-guest-agent.service\"]\n"),
-        );
-        write("scenarios/app/service.toml", scenario(package, role));
-        write(
-            "patchgate.toml",
-            format!(
-                r#"[lab]
-name = "live"
-updates = "listed"
-listed = ["{package}"]
-
-[[host]]
-uri = "{uri}"
-
-[image.debian-12]
-build = "{base}"
-
-[role.{role}]
-recipe = "{role}.toml"
-memory = "384MiB"
-
-[group.app]
-owner = "tests"
-admin = "tests"
-os = ["debian-12"]
-roles = ["{role}"]
-scenarios = ["app"]
-
-[deadlines]
-boot = "{boot}"
-
-[network]
-mode = "{network}"
-
-[soak]
-time = "{soak}"
-"#,
-                // A session cannot isolate, and says so.
-                network = if uri.ends_with("/session") {
-                    "open"
-                } else {
-                    "isolated"
-                },
-                // Nothing here dies later.
-                soak = "5s",
-                base = root.join("images/debian-12.toml").display(),
-                boot = if role == "silent" { "45s" } else { "5m" },
-            ),
-        );
+        write(folder.path());
         let lab = Self {
             before: on_host(uri),
             earlier: Mutex::default(),
@@ -219,6 +166,69 @@ time = "{soak}"
             .cloned()
             .collect()
     }
+}
+
+/// Writes a lab of Debian with the services of packages.rs.
+fn debian(folder: &Path, package: &str, role: &str, uri: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    packages::write(&folder.join("packages"));
+    let write = |path: &str, text: String| {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+        fs::write(path, text).expect("write");
+    };
+    write("app.toml", packages::recipe(""));
+    write(
+        "silent.toml",
+        packages::recipe("mask = [\"qemu-guest-agent.service\"]\n"),
+    );
+    write("scenarios/app/service.toml", scenario(package, role));
+    write(
+        "patchgate.toml",
+        format!(
+            r#"[lab]
+name = "live"
+updates = "listed"
+listed = ["{package}"]
+
+[[host]]
+uri = "{uri}"
+
+[image.debian-12]
+build = "{base}"
+
+[role.{role}]
+recipe = "{role}.toml"
+memory = "384MiB"
+
+[group.app]
+owner = "tests"
+admin = "tests"
+os = ["debian-12"]
+roles = ["{role}"]
+scenarios = ["app"]
+
+[deadlines]
+boot = "{boot}"
+
+[network]
+mode = "{network}"
+
+[soak]
+time = "{soak}"
+"#,
+            // A session cannot isolate, and says so.
+            network = if uri.ends_with("/session") {
+                "open"
+            } else {
+                "isolated"
+            },
+            // Nothing here dies later.
+            soak = "5s",
+            base = root.join("images/debian-12.toml").display(),
+            boot = if role == "silent" { "45s" } else { "5m" },
+        ),
+    );
 }
 
 fn scenario(package: &str, role: &str) -> String {

@@ -16,6 +16,8 @@ mod kill;
 mod lab;
 mod libvirt;
 mod machine;
+mod mirror;
 mod outside;
 mod packages;
+mod rpm;
 mod warm;
