@@ -3,8 +3,8 @@
 use crate::guest::dnf::{Dnf4, Dnf5};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
-use crate::model::manager::PackageManager;
 use crate::guest::rpm::{ETC, QUIET};
+use crate::model::manager::PackageManager;
 
 /// The distributions whose /usr/bin/dnf is dnf 4: Linux with systemd, dnf 4 and rpm. Their advisories say which updates are of
 /// security, and no repository is one of security alone.

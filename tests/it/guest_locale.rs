@@ -196,7 +196,10 @@ fn commands(family: &Family) -> Vec<(&'static str, Vec<GuestCommand>)> {
         ("pending", vec![updates.pending(LIMIT)]),
         ("resolve", vec![updates.resolve(&set.updates, LIMIT)]),
         ("fixes", updates.fixes(&set.updates, LIMIT).into_iter().collect()),
-        ("advisories", updates.advisories(&set, LIMIT).into_iter().collect()),
+        (
+            "advisories",
+            updates.advisories(&set, LIMIT).into_iter().collect(),
+        ),
         ("fetch", vec![updates.fetch(&set, None, LIMIT)]),
         ("apply", vec![updates.apply(&set, LIMIT)]),
         ("packages", vec![updates.packages()]),
