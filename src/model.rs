@@ -9,7 +9,6 @@ pub mod facts;
 pub mod hardware;
 pub mod id;
 pub mod machine;
-pub mod manager;
 pub mod name;
 pub mod observation;
 pub mod outcome;

@@ -46,6 +46,7 @@ pub struct Domain {
     /// Packages that a step has put on hold.
     held: BTreeSet<String>,
     updated: bool,
+    withdrawn: bool,
     boots: u32,
     /// Whether it has its neighbours' names.
     named: bool,
@@ -78,6 +79,7 @@ impl Domain {
             held: BTreeSet::new(),
             panicked: false,
             updated: false,
+            withdrawn: false,
             boots: 1,
             named: false,
             calls: 0,
@@ -147,6 +149,7 @@ impl Domain {
             Apply::Hangs if command.what == what::APPLY => command.timeout,
             Apply::Hangs
             | Apply::Good
+            | Apply::ComesBack
             | Apply::HalfWay
             | Apply::Lies
             | Apply::Extra
@@ -241,7 +244,7 @@ impl Domain {
                 self.unfinished = first.map(|update| format!("{}:{}", update.name, update.arch));
                 return failed(124, "Setting up nginx (1.22.1-9+deb12u1) ...\n");
             }
-            Apply::Good | Apply::HookFails | Apply::Balks => {}
+            Apply::Good | Apply::ComesBack | Apply::HookFails | Apply::Balks => {}
             Apply::Extra => {
                 self.packages.insert("stowaway:amd64".into(), "1".into());
             }
@@ -261,6 +264,7 @@ impl Domain {
                 "E: Problem executing scripts DPkg::Post-Invoke 'curl http://cmdb.example/'\n",
             ),
             Apply::Good
+            | Apply::ComesBack
             | Apply::Extra
             | Apply::HalfWay
             | Apply::Lies
@@ -292,9 +296,9 @@ impl Domain {
     fn pending(&self) -> Vec<Update> {
         let is_in = |update: &Update| {
             let installed = self.packages.get(&format!("{}:{}", update.name, update.arch));
-            update.to.is_some() && installed == update.to.as_ref()
+            update.to.is_some() && installed == update.to.as_ref() && self.script.apply != Apply::ComesBack
         };
-        let pending = self.script.pending.iter();
+        let pending = self.script.pending.iter().filter(|_| !self.withdrawn);
         let free = pending.filter(|update| !self.held.contains(&update.name) && !is_in(update));
         free.cloned().collect()
     }
@@ -416,6 +420,14 @@ impl Domain {
             what::RENEW => self.renew(command)?,
             what::WHO => ok(&self.said()),
             what::LOOK => ok(self.script.first_look),
+            what::FETCH if self.script.withdrawn => {
+                self.withdrawn = true;
+                failed(
+                    100,
+                    "E: Failed to fetch http://mirror/pool/n.deb  404  Not Found\n",
+                )
+            }
+            what::ADVISORIES => ok(self.script.advisories),
             what::FETCH | what::CLEAR => ok(""),
             what::APPLY => self.install(command),
             what::PROBE => ok(self.script.reach),

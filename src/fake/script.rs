@@ -54,6 +54,8 @@ pub enum Apply {
     Extra,
     /// A hook of the guest's own apt fails when all is installed.
     HookFails,
+    /// All is installed, and is pending again.
+    ComesBack,
     /// Another apt of the guest's holds dpkg's lock to the end: nothing is installed.
     Locked,
     /// The guest's disk is full: nothing is installed.
@@ -98,6 +100,10 @@ pub struct GuestScript {
     pub kept: &'static str,
     /// What it says of the versions that its sources have.
     pub versions: &'static str,
+    /// What it says that its set is for.
+    pub advisories: &'static str,
+    /// Whether the sources have all of the set no more when it is fetched.
+    pub withdrawn: bool,
     /// Whether the mirror answers.
     pub mirror: bool,
     /// What the probe of the node's isolation prints.
@@ -147,6 +153,8 @@ impl Default for GuestScript {
             }],
             kept: "",
             versions: "",
+            advisories: "",
+            withdrawn: false,
             mirror: true,
             reach: "source 200\nunlisted squid ERR_ACCESS_DENIED 0\n",
             moves: None,

@@ -3,7 +3,6 @@
 use crate::guest::apt::{Apt, ETC, QUIET};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
-use crate::model::manager::PackageManager;
 
 /// Debian, all versions: Linux with systemd, apt and dpkg.
 pub const DEBIAN: Family = Family {
@@ -15,6 +14,6 @@ pub const DEBIAN: Family = Family {
         quiet: QUIET,
     },
     updates: &Apt,
-    manager: Some(PackageManager::Apt),
+    manager: "apt",
     security: &["Debian-Security", "Debian:*-security"],
 };

@@ -5,7 +5,6 @@ use crate::guest::family::Family;
 use crate::guest::redhat::{FEDORA, REDHAT};
 use crate::guest::suse::SUSE;
 use crate::guest::ubuntu::UBUNTU;
-use crate::model::manager::PackageManager;
 
 /// Families to be found by OS version.
 #[derive(Debug, Clone)]
@@ -32,11 +31,19 @@ impl Families {
     }
 
     /// The family of an image of that OS version; the one that a package manager is named for, where the lab file names one.
-    pub fn of_image(&self, os: &str, manager: Option<PackageManager>) -> Option<Family> {
+    pub fn of_image(&self, os: &str, manager: Option<&str>) -> Option<Family> {
         match manager {
             None => self.of(os),
-            Some(_) => self.0.iter().find(|family| family.manager == manager).copied(),
+            Some(name) => self.0.iter().find(|family| family.manager == name).copied(),
         }
+    }
+
+    /// What a lab file may call a package manager.
+    pub fn managers(&self) -> Vec<&'static str> {
+        let mut names: Vec<&str> = self.0.iter().map(|family| family.manager).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The family that a guest of an OS version is asked by when it is looked at for the first time: what no family covers is asked

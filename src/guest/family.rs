@@ -18,7 +18,6 @@ use crate::guest::log::Mark;
 use crate::guest::probe::Probe;
 use crate::model::advisory::Advisory;
 use crate::model::facts::SystemFacts;
-use crate::model::manager::PackageManager;
 use crate::model::observation::{Class, Observation};
 use crate::model::outcome::Cause;
 use crate::model::scenario::{Action, Engine, LogSource, Script};
@@ -37,8 +36,8 @@ pub struct Family {
     pub system: &'static dyn System,
     /// What its package manager says.
     pub updates: &'static dyn Updates,
-    /// By what a lab file names that; nothing where it cannot.
-    pub manager: Option<PackageManager>,
+    /// What a lab file calls it (`package_manager`); families that have it in common are found by the first of them.
+    pub manager: &'static str,
     /// The origins of its security updates, where the lab file names none; as
     /// [`security_origins`](crate::model::policy::UpdatePolicy::security_origins).
     pub security: &'static [&'static str],

@@ -4,7 +4,6 @@ use crate::guest::dnf::{Dnf4, Dnf5};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
 use crate::guest::rpm::{ETC, QUIET};
-use crate::model::manager::PackageManager;
 
 /// The distributions whose /usr/bin/dnf is dnf 4: Linux with systemd, dnf 4 and rpm. Their advisories say which updates are of
 /// security, and no repository is one of security alone.
@@ -27,7 +26,7 @@ pub const REDHAT: Family = Family {
         quiet: QUIET,
     },
     updates: &Dnf4,
-    manager: Some(PackageManager::Dnf),
+    manager: "dnf",
     security: &[],
 };
 
@@ -56,7 +55,7 @@ pub const FEDORA: Family = Family {
         quiet: QUIET,
     },
     updates: &Dnf5,
-    manager: Some(PackageManager::Dnf5),
+    manager: "dnf5",
     security: &[],
 };
 

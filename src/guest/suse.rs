@@ -4,7 +4,6 @@ use crate::guest::family::Family;
 use crate::guest::linux::Linux;
 use crate::guest::rpm::{ETC, QUIET};
 use crate::guest::zypper::Zypper;
-use crate::model::manager::PackageManager;
 
 /// SUSE Linux Enterprise Server 15 and openSUSE Leap: Linux with systemd, zypper and rpm. What its patches say is what an
 /// update is for; no source has updates of security alone. Tumbleweed and what is changed by whole snapshots (MicroOS) are
@@ -22,6 +21,6 @@ pub const SUSE: Family = Family {
         quiet: QUIET,
     },
     updates: &Zypper,
-    manager: Some(PackageManager::Zypper),
+    manager: "zypper",
     security: &[],
 };

@@ -3,7 +3,6 @@
 use crate::guest::apt::{Apt, ETC, QUIET};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
-use crate::model::manager::PackageManager;
 
 /// Ubuntu, all versions: Linux with systemd, apt and dpkg. What subscribers alone get (`UbuntuESM`, `UbuntuESMApps`) is
 /// of security as a whole.
@@ -16,6 +15,6 @@ pub const UBUNTU: Family = Family {
         quiet: QUIET,
     },
     updates: &Apt,
-    manager: Some(PackageManager::Apt),
+    manager: "apt",
     security: &["Ubuntu:*-security", "UbuntuESM*"],
 };

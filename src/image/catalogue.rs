@@ -15,7 +15,6 @@ use crate::lab::build::ImageChoice;
 use crate::lab::file::{ImageSection, Lab};
 use crate::lab::recipe::{self, OsRecipe, RoleRecipe};
 use crate::model::hardware::Wishes;
-use crate::model::manager::PackageManager;
 use crate::model::plan::ImagePin;
 
 /// An image as the lab defines it, sealed or not.
@@ -36,7 +35,7 @@ pub struct ImageDef {
     /// What the lab file says of the machine that its clones are given.
     pub hardware: Wishes,
     /// What the lab file says installs its updates.
-    pub manager: Option<PackageManager>,
+    pub manager: Option<String>,
     /// What the store has of it.
     pub sealed: Option<Sealed>,
 }
@@ -71,7 +70,7 @@ impl ImageDef {
                 &self.os,
                 self.sealed.as_ref().map(|sealed| &sealed.manifest),
             ),
-            manager: self.manager,
+            manager: self.manager.clone(),
         }
     }
 
@@ -80,7 +79,7 @@ impl ImageDef {
         match &self.origin {
             Origin::Build { os, role: Some(_) } => Some(Self {
                 hardware: self.hardware.clone(),
-                manager: self.manager,
+                manager: self.manager.clone(),
                 ..base_of(os, BTreeMap::new(), store)
             }),
             Origin::Build { role: None, .. } | Origin::Imported { .. } => None,
@@ -253,7 +252,7 @@ fn define(lab: &Lab, store: &Store, asked: &Asked<'_>) -> Result<ImageDef, Vec<F
         )),
         (Kind::Build(path), recipe, _) => Ok(ImageDef {
             hardware: section.hardware.clone(),
-            manager: section.package_manager,
+            manager: section.manager(),
             ..built(lab, store, asked, section_name, path, recipe)?
         }),
     }
@@ -327,7 +326,7 @@ fn imported(
         origin: Origin::Imported { sha256: digest },
         recipes: BTreeMap::new(),
         hardware: section.hardware.clone(),
-        manager: section.package_manager,
+        manager: section.manager(),
         sealed,
     })
 }

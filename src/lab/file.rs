@@ -10,7 +10,6 @@ use crate::input::finding::Source;
 use crate::measure::Performance;
 use crate::model::drift::{DriftPolicy, Effect};
 use crate::model::hardware::Wishes;
-use crate::model::manager::PackageManager;
 use crate::model::observation::Class;
 use crate::model::plan::Ready;
 use crate::model::policy::{
@@ -123,7 +122,14 @@ pub struct ImageSection {
     pub hardware: Wishes,
     /// What installs its updates; the OS version's usual unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub package_manager: Option<PackageManager>,
+    pub package_manager: Option<Spanned<String>>,
+}
+
+impl ImageSection {
+    /// What installs its updates, where it says so.
+    pub fn manager(&self) -> Option<String> {
+        self.package_manager.as_ref().map(|name| name.get_ref().clone())
+    }
 }
 
 /// `[role.NAME]`

@@ -1,9 +1,9 @@
 //! The keys of the lab file: what its reader knows and asks for, what docs/lab.md lists, and what `patchgate schema lab` says.
 
-mod hardware;
+mod image;
 
 use crate::input::keys::{Key, Shape, Table};
-use crate::lab::keys::hardware::HARDWARE;
+use crate::lab::keys::image::IMAGE;
 use crate::lab::scenario::keys::{COMMAND, LOOKS};
 use crate::model::observation::Class;
 
@@ -220,46 +220,6 @@ pub static HOST: Table = Table {
         .such_as(&["8"]),
     ]],
     elsewhere: &[("cpus", "it is called `vcpus`")],
-};
-
-/// `[image.NAME]`
-pub static IMAGE: Table = Table {
-    name: "image",
-    about: "Where a base disk comes from, and the machine that its clones are given.",
-    groups: &[&[
-        Key::one_of(
-            "build",
-            Shape::Path,
-            "The recipe that it is built from, relative to the lab file.",
-        )
-        .such_as(&["\"images/debian-12.toml\""]),
-        Key::one_of(
-            "imported",
-            Shape::Filled,
-            "The SHA-256 that `patchgate image import` printed.",
-        )
-        .such_as(&["\"<the sha256 that `patchgate image import` printed>\""]),
-        Key::optional(
-            "hardware",
-            Shape::Table(&HARDWARE),
-            "The machine that its clones are given.",
-        )
-        .such_as(&["{ firmware = \"uefi\" }"]),
-        Key::optional(
-            "package_manager",
-            Shape::Word(&["apt", "dnf", "dnf5", "zypper"]),
-            "What installs its updates, for an OS that patchgate does not know by its name.",
-        )
-        .unless_given("that of its OS version"),
-    ]],
-    elsewhere: &[
-        (
-            "file",
-            "import the disk with `patchgate image import FILE`, and write imported = \"<sha256>\"",
-        ),
-        ("sha256", "it is called `imported`"),
-        ("recipe", "it is called `build`"),
-    ],
 };
 
 /// `[role.NAME]`

@@ -10,7 +10,6 @@ use crate::measure::Performance;
 use crate::model::drift::DriftPolicy;
 use crate::model::id::CellId;
 use crate::model::machine::MachinePlan;
-use crate::model::manager::PackageManager;
 use crate::model::policy::{
     Accel, CloneMode, Confirm, Deadlines, NetworkPolicy, RebootPolicy, Soak, UpdatePolicy,
 };
@@ -267,7 +266,7 @@ pub struct ImagePin {
     /// The machine that its clones are given.
     #[serde(default, skip_serializing_if = "MachinePlan::is_usual")]
     pub machine: MachinePlan,
-    /// What installs its updates, where that is not its OS version's usual.
+    /// The package manager that installs its updates, by its family's name for it, where that is not its OS version's usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manager: Option<PackageManager>,
+    pub manager: Option<String>,
 }

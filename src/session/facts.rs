@@ -62,7 +62,7 @@ fn hindrances(
     facts: &Facts,
     families: &Families,
 ) -> Vec<Finding> {
-    let family = families.of_image(&image.os, image.manager);
+    let family = families.of_image(&image.os, image.manager.as_deref());
     let lines = look::hindrances(facts, &image.os, family).into_iter();
     let finding = |line: look::Line| {
         let message = format!(

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod broken;
+mod converge;
 mod drift;
 mod noise;
 mod reboot;

@@ -33,7 +33,7 @@ const TOY: Family = Family {
     covers: |os| os.starts_with("toy-"),
     system: &Linux { etc: "", quiet: "" },
     updates: &Toy,
-    manager: None,
+    manager: "toy",
     security: &["box"],
 };
 

@@ -66,6 +66,7 @@ uri = "{URI}"
 
 [image.debian-12]
 build = "{base}"
+package_manager = "{role}"
 
 [role.{role}]
 recipe = "{recipe}"

@@ -89,9 +89,10 @@ fn os(lint: &mut Lint<'_>, group: &GroupSection) {
                 os,
                 format!("this version of patchgate cannot update {}", show(name)),
                 format!(
-                    "it updates {}; where it is like one of these, write package_manager = \"dnf\", or what it has, below its \
-                     [image.NAME]; an image of any OS can be imported and verified",
-                    lint.families.words()
+                    "it updates {}; where it is like one of these, write package_manager = NAME below its [image], of {}; an image of any OS can \
+                     be imported and verified",
+                    lint.families.words(),
+                    list(lint.families.managers())
                 ),
             );
         }

@@ -1,7 +1,7 @@
 //! What is wrong with a lab's own section, its roles and its images, and what no group uses.
 
 use crate::input::finding::Finding;
-use crate::input::words::{did_you_mean, show};
+use crate::input::words::{did_you_mean, list, show};
 use crate::lab::build::CELL_LIMIT;
 use crate::lab::lint::state::Lint;
 use crate::lab::names;
@@ -131,6 +131,13 @@ pub(super) fn images(lint: &mut Lint<'_>) {
         if let Some(rule) = broken {
             let message = format!("{} cannot be the name of an image", show(name.get_ref()));
             lint.error(name, message, format!("it is an OS version, or OS+ROLE; {rule}"));
+        }
+        if let Some(manager) = &section.package_manager
+            && lint.families.of_image("", Some(manager.get_ref())).is_none()
+        {
+            let message = format!("there is no package manager {}", show(manager.get_ref()));
+            let hint = format!("one of {}", list(lint.families.managers()));
+            lint.error(manager, message, hint);
         }
         // Where it does not say the board, the import may.
         let whole = section

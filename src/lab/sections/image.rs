@@ -15,7 +15,7 @@ pub(super) fn image(reader: &mut Reader<'_>, section: &Section<'_>) -> ImageSect
         build: reader.path(section, "build"),
         imported: reader.text(section, "imported"),
         hardware: hardware(reader, section),
-        package_manager: reader.choice(section, "package_manager"),
+        package_manager: reader.text(section, "package_manager"),
     };
     reader.one_of_two(section, "build", "imported");
     if let Some(digest) = &image.imported

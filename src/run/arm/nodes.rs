@@ -211,7 +211,7 @@ impl<'a> ArmRun<'a> {
         let family = if self.plan.asks {
             families.for_a_look(&self.cell.os)
         } else {
-            families.of_image(&self.cell.os, plan.image.manager)
+            families.of_image(&self.cell.os, plan.image.manager.as_deref())
         };
         let family = family.ok_or_else(|| {
             let verb = if self.plan.asks { "looked at" } else { "updated" };

@@ -1,5 +1,6 @@
 //! That an arm's nodes ended with what they were to have.
 
+use crate::model::arm::Applies;
 use crate::model::event::Event;
 use crate::model::observation::Moment;
 use crate::model::outcome::{Cause, Fault, Stage};
@@ -33,7 +34,7 @@ impl ArmRun<'_> {
             }
             let updates = node.family.updates;
             let mut proof = updates.prove(set, before, &seen.packages, new_boot, &seen.kernel);
-            if proof.is_exact() && !set.is_empty() {
+            if proof.is_exact() && !set.is_empty() && self.plan.applies == Applies::Policy {
                 let left = pending(node, Stage::Prove, &self.cell.deadlines).await?;
                 proof.take_pending(set, &left.updates);
             }

@@ -52,7 +52,9 @@ impl ArmRun<'_> {
         self.stage(Stage::Download, async {
             for (node, set) in pending() {
                 updates::download(node, set, deadlines, proxy.as_deref()).await?;
-                if let Some(read) = updates::advisories(node, set, deadlines).await {
+                if self.plan.applies == Applies::Policy
+                    && let Some(read) = updates::advisories(node, set, deadlines).await
+                {
                     let (advisories, problem) = match read {
                         Ok(advisories) => (advisories, None),
                         Err(problem) => (Vec::new(), Some(problem)),

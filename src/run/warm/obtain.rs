@@ -90,7 +90,7 @@ fn set(setup: &Setup, site: &Site, cell: &CellPlan) -> String {
         })
         .collect();
     let network = site.host.has_networks().then(|| names::hosts(cell));
-    let family = |node: &NodePlan| setup.families.of_image(&cell.os, node.image.manager);
+    let family = |node: &NodePlan| setup.families.of_image(&cell.os, node.image.manager.as_deref());
     let family = cell.nodes.first().and_then(family);
     let named = family.map(|family| {
         let way = Way {

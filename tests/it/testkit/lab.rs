@@ -338,7 +338,7 @@ pub struct End {
     run: RunId,
     pub journal: Loaded,
     folder: tempfile::TempDir,
-    judgement: Judgement,
+    pub judgement: Judgement,
     decision: Decision,
     left_behind: Vec<String>,
     in_ledger: usize,

@@ -1,6 +1,47 @@
-//! The keys of `[image.NAME.hardware]`.
+//! The keys of `[image.NAME]` and `[image.NAME.hardware]`.
 
 use crate::input::keys::{Key, Shape, Table};
+
+/// `[image.NAME]`
+pub static IMAGE: Table = Table {
+    name: "image",
+    about: "Where a base disk comes from, and the machine that its clones are given.",
+    groups: &[&[
+        Key::one_of(
+            "build",
+            Shape::Path,
+            "The recipe that it is built from, relative to the lab file.",
+        )
+        .such_as(&["\"images/debian-12.toml\""]),
+        Key::one_of(
+            "imported",
+            Shape::Filled,
+            "The SHA-256 that `patchgate image import` printed.",
+        )
+        .such_as(&["\"<the sha256 that `patchgate image import` printed>\""]),
+        Key::optional(
+            "hardware",
+            Shape::Table(&HARDWARE),
+            "The machine that its clones are given.",
+        )
+        .such_as(&["{ firmware = \"uefi\" }"]),
+        Key::optional(
+            "package_manager",
+            Shape::Filled,
+            "What installs its updates, for an OS that patchgate does not know by its name: one that `patchgate check` lists where \
+             it does not know the OS.",
+        )
+        .unless_given("that of its OS version"),
+    ]],
+    elsewhere: &[
+        (
+            "file",
+            "import the disk with `patchgate image import FILE`, and write imported = \"<sha256>\"",
+        ),
+        ("sha256", "it is called `imported`"),
+        ("recipe", "it is called `build`"),
+    ],
+};
 
 /// `[image.NAME.hardware]`
 pub static HARDWARE: Table = Table {
