@@ -15,7 +15,7 @@ packages=(
     gcc libc6-dev make pkg-config libvirt-dev                    # building patchgate
     shellcheck codespell                                         # make check
     grub-efi-amd64-bin                                           # make test: a disk that boots by UEFI
-    rpm createrepo-c gnupg                                       # make test: repositories of RPM packages
+    rpm createrepo-c gnupg dnf zypper                            # make test: repositories of RPM packages, and who installs them
 )
 backports_list=/etc/apt/sources.list.d/patchgate-backports.list
 

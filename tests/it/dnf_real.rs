@@ -16,7 +16,7 @@ use patchgate::model::update::{Update, UpdateSet, Why};
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Builds the repositories `base` and `updates` below $1, and a root with what is in `base`.
-const BUILD: &str = r##"
+const BUILD: &str = r#"
 set -euo pipefail
 cd "$1"
 pkg() { # REPOSITORY NAME VERSION LINES
@@ -45,7 +45,7 @@ printf '[main]\ngpgcheck=0\n' > root/etc/dnf/dnf.conf
 sed -n 1,3p repos > root/etc/yum.repos.d/lab.repo
 dnf -q -y --installroot="$PWD/root" --releasever=1 install one two old stuck fails > log 2>&1 || { cat log >&2; exit 1; }
 cp repos root/etc/yum.repos.d/lab.repo
-"##;
+"#;
 
 /// Why nothing can be tried here.
 fn lacks() -> Option<String> {
@@ -118,9 +118,10 @@ fn only(pending: &Pending, names: &[&str]) -> Vec<Update> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn a_set_goes_in_exactly_or_not_at_all() {
     if let Some(why) = lacks() {
-        eprintln!("the real dnf is not tried: {why}");
+        println!("skipped: the real dnf is not tried: {why}");
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");

@@ -302,12 +302,9 @@ fn what_is_no_answer_is_refused_with_its_line() {
 
 #[test]
 fn five_thousand_updates_are_read() {
-    let mut text = String::new();
-    for at in 0..5000 {
-        text.push_str(&format!(
-            "Item\tbulk-{at}\tnoarch\t1.0-1\t1.1-1\tupdates\t\t\tsecurity/Low/2026-10-02\n"
-        ));
-    }
+    let line = |at| format!("Item\tbulk-{at}\tnoarch\t1.0-1\t1.1-1\tupdates\t\t\tsecurity/Low/2026-10-02\n");
+    let lines: Vec<String> = (0..5000).map(line).collect();
+    let text = lines.concat();
     assert!(text.len() < 1024 * 1024);
     assert_eq!(
         Dnf4.parse_updates(&(text + "End\n")).expect("updates").len(),

@@ -5,7 +5,7 @@
 until=$((SECONDS + $1)); shift
 eval "$(apt-config shell cache Dir::Cache::archives/d)"
 cache=${cache:-/var/cache/apt/archives/}
-declare -A source_of=() names=() froms=() smallest=() sizes=()
+declare -A source_of=() names=() olds=() smallest=() sizes=()
 while read -r package source; do source_of["$package"]=$source; done < <(dpkg-query -W -f '${Package} ${source:Package}\n')
 while [ $# -ge 4 ]; do
   name=${1%%:*} full=$1 from=$2 to=$3 arch=$4; shift 4
@@ -15,7 +15,7 @@ while [ $# -ge 4 ]; do
   source=${source_of["$name"]:-$name}
   names["$source"]+=" $full"
   if [ -z "${sizes["$source"]}" ] || [ "$size" -lt "${sizes["$source"]}" ]; then
-    sizes["$source"]=$size froms["$source"]=$from smallest["$source"]=$file
+    sizes["$source"]=$size olds["$source"]=$from smallest["$source"]=$file
   fi
 done
 # The small ones first: a kernel's takes longer than all others.
@@ -29,7 +29,7 @@ for source in "${!sizes[@]}"; do printf '%s %s\n' "${sizes["$source"]}" "$source
       case $line in
         "$source ("*)
           version=${line#*\(} version=${version%%)*}
-          dpkg --compare-versions "$version" gt "${froms["$source"]}" || break
+          dpkg --compare-versions "$version" gt "${olds["$source"]}" || break
           ;;
       esac
       printf '| %s\n' "${line:0:400}"

@@ -30,7 +30,7 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
                 rest(0)
             ),
         ),
-        "absent" => (Cause::ResolveFailed, rest(0)),
+        "absent" | "unsolved" => (Cause::ResolveFailed, rest(0)),
         "nosource" => (
             Cause::MirrorUnreachable,
             format!(
@@ -79,7 +79,6 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
             )
         }
         "unsigned" => (Cause::ResolveFailed, format!("{}: {}", at(0), rest(1))),
-        "unsolved" => (Cause::ResolveFailed, rest(0)),
         "differs" => (
             Cause::ResolveFailed,
             format!("what would be installed is not the pinned set: it {}", rest(0)),
