@@ -11,7 +11,7 @@ ifeq ($(LIVE),no)
 export PATCHGATE_SETUP_NO_DAEMON := 1
 endif
 
-.PHONY: help setup build check test demo fuzz bench soak clean test-guests
+.PHONY: help setup build check test demo fuzz bench soak clean test-guests test-rpm
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -37,9 +37,12 @@ check: setup ## format, lints, docs, scripts, spelling, licences, a build withou
 test: setup ## unit, property and golden tests, the fake lab, and live tests on real clones: LIVE=no leaves these out
 	@LIVE='$(LIVE)' ./tests/run.sh
 
-test-guests: setup ## foreign guests on real clones, made by vmdb2 and FAI: two hours; their disks (20 GB) go to GUESTS=folder, ONLY="-E 'test(lvm)'" selects
+test-guests: setup ## foreign guests on real clones, made by vmdb2 and FAI: two hours; their disks (20 GB) go to GUESTS=folder, ONLY=lvm selects
 	tests/guests/make.sh all '$(GUESTS)'
-	PATCHGATE_GUESTS_DIR='$(GUESTS)' cargo nextest run --locked --test live --run-ignored only $(ONLY)
+	PATCHGATE_GUESTS_DIR='$(GUESTS)' cargo nextest run --locked --test live --run-ignored only -E 'test(foreign::$(ONLY))'
+
+test-rpm: setup ## updates of dnf and zypper that go wrong, on real clones: an hour; ONLY=dnf selects
+	cargo nextest run --locked --test live --run-ignored only -E 'test(rpm::$(ONLY))'
 
 demo: build ## the main job on real clones: 2 OS versions x 2 roles, real pending security updates
 	$(PATCHGATE) doctor

@@ -93,49 +93,190 @@ time = "5s"
     fs::write(folder.join("patchgate.toml"), lab).expect("written");
 }
 
-/// Steps that hold a guest to its packages and to the service of one of them.
-fn installed(role: &str) -> String {
+/// A step that holds a guest to the service of one of its packages.
+fn answers(role: &str, package: &str, port: u16) -> String {
     format!(
         r#"
-[[step]]
-name = "rpm knows the packages"
-on = "{role}"
-run = "[ $(rpm -q --qf '%{{version}}' pg-web) = 1.0 ] && [ $(rpm -q kernel | wc -l) = 3 ]"
-
 [[step]]
 name = "the service answers"
 on = "{role}"
 retry = {{ window = "60s", every = "2s" }}
-http = {{ url = "http://{role}:8081/", status = 200, contains = "pg-web 1.0" }}
+http = {{ url = "http://{role}:{port}/", status = 200, contains = "{package} " }}
 "#
     )
 }
 
-/// Nothing is updated: what is looked at is the ground that other tests stand on.
-fn stands(role: &str) {
-    let lab = RpmLab::new(
-        role,
-        "updates = \"all\"\nexpect_updates = false",
-        &installed(role),
-    );
+/// What is to come of a run.
+struct Comes {
+    policy: &'static str,
+    /// What is published in `updates`, and in `silent`, which has no advisories.
+    updates: &'static [&'static str],
+    silent: &'static [&'static str],
+    /// What is withdrawn once the set is pinned.
+    withdrawn: Option<&'static str>,
+    gate: &'static str,
+    words: &'static [&'static str],
+}
+
+const ALL: &str = "updates = \"all\"";
+
+fn comes(role: &str, comes: &Comes) {
+    let (package, port) = if comes.updates.contains(&"pg-breaks-2.0-1") {
+        ("pg-breaks", 8082)
+    } else {
+        ("pg-web", 8081)
+    };
+    let lab = RpmLab::new(role, comes.policy, &answers(role, package, port));
     lab.mirror
-        .publish("updates", &["pg-web-2.0-1"], Metadata::WithAdvisories);
-    lab.mirror.publish("silent", &["untold-1.1-1"], Metadata::Bare);
-    let output = lab.patchgate(&["run", "--plain"]);
-    // An empty window opens no gate, but the cell passes.
-    let passed = last_line(&output).ends_with(" cells=1/1 regressed=0 inconclusive=0");
-    assert!(passed, "{}", text(&output));
-    // By patchgate's own proof that every source answers.
-    assert_ne!(lab.mirror.asked(), Vec::<String>::new());
+        .publish("updates", comes.updates, Metadata::WithAdvisories);
+    lab.mirror.publish("silent", comes.silent, Metadata::Bare);
+    let said = match comes.withdrawn {
+        None => text(&lab.patchgate(&["run", "--plain"])),
+        Some(gone) => {
+            let mut run = lab.start(&["run", "--plain"]);
+            lab.wait_for(&mut run, "treatment", "seed");
+            lab.mirror.withdraw("updates", gone);
+            lab.mirror.publish("updates", &["docs-1.1-1"], Metadata::Later);
+            run.wait().expect("it ends");
+            String::new()
+        }
+    };
+    let report = text(&lab.patchgate(&["report", "latest"]));
+    let decided = last_line(&lab.patchgate(&["gate", "latest"]));
+    assert!(
+        decided.starts_with(&format!("gate: {} ", comes.gate)),
+        "{said}\n{report}"
+    );
+    for words in comes.words {
+        let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(words), "{words} in {report}");
+    }
     assert_eq!(lab.left(URI), Vec::<String>::new());
 }
 
+const GOOD: Comes = Comes {
+    policy: ALL,
+    updates: &["pg-web-2.0-1", "held-1.1-1", "docs-1.1-1"],
+    silent: &["untold-1.1-1"],
+    withdrawn: None,
+    gate: "OPEN",
+    words: &[
+        "closed by this window: ",
+        "CVE-2099-1002",
+        "LAB-2099-03",
+        "because of the hold on held",
+        "held 1.1-1 (on hold in the guest)",
+    ],
+};
+
 #[test]
-fn a_guest_with_dnf_has_its_packages_and_reaches_the_mirror() {
-    stands("dnf");
+fn a_good_set_of_dnfs_opens_the_gate_with_its_advisories() {
+    comes("dnf", &GOOD);
 }
 
 #[test]
-fn a_guest_with_zypper_has_its_packages_and_reaches_the_mirror() {
-    stands("zypper");
+fn a_good_set_of_zyppers_opens_the_gate_with_its_advisories() {
+    comes("zypper", &GOOD);
+}
+
+/// Updates that go wrong, each in its way, by what they are called in the names of the tests.
+const WRONG: [(&str, Comes); 6] = [
+    (
+        "both",
+        Comes {
+            updates: &["preun-fails-1.1-1"],
+            gate: "CLOSED",
+            words: &["preun-fails", "installed as 1.0-1 and 1.1-1"],
+            ..GOOD
+        },
+    ),
+    (
+        "killed",
+        Comes {
+            policy: "updates = \"all\"\n[deadlines]\napply = \"60s\"",
+            updates: &["post-hangs-1.1-1"],
+            silent: &[],
+            gate: "UNDECIDED",
+            words: &["not installed within 60s", "post-hangs"],
+            ..GOOD
+        },
+    ),
+    (
+        "gone",
+        Comes {
+            updates: &["pg-web-2.0-1", "docs-1.1-1"],
+            silent: &[],
+            withdrawn: Some("pg-web-2.0-1"),
+            gate: "UNDECIDED",
+            words: &[
+                "the sources have changed since the set was pinned",
+                "pg-web 2.0-1 was withdrawn",
+            ],
+            ..GOOD
+        },
+    ),
+    (
+        "untold",
+        Comes {
+            policy: "updates = \"security\"",
+            gate: "UNDECIDED",
+            words: &["carry no advisories", "silent"],
+            ..GOOD
+        },
+    ),
+    (
+        "missing",
+        Comes {
+            updates: &["needs-missing-1.1-1", "docs-1.1-1"],
+            silent: &[],
+            gate: "UNDECIDED",
+            words: &["needs-missing", "cannot be installed"],
+            ..GOOD
+        },
+    ),
+    (
+        "breaks",
+        Comes {
+            updates: &["pg-breaks-2.0-1"],
+            silent: &[],
+            gate: "CLOSED",
+            words: &["regressed"],
+            ..GOOD
+        },
+    ),
+];
+
+fn wrong(role: &str, which: &str) {
+    let (_, what) = WRONG
+        .iter()
+        .find(|(name, _)| *name == which)
+        .expect("one of these");
+    comes(role, what);
+}
+
+macro_rules! wrongs {
+    ($($name:ident: $role:literal $which:literal;)*) => {
+        $(
+            #[test]
+            #[ignore = "minutes each: `make test-rpm`"]
+            fn $name() {
+                wrong($role, $which);
+            }
+        )*
+    };
+}
+
+wrongs! {
+    dnf_leaves_both_versions: "dnf" "both";
+    dnf_is_killed_in_a_script: "dnf" "killed";
+    dnf_finds_a_package_gone: "dnf" "gone";
+    dnf_has_a_source_without_advisories: "dnf" "untold";
+    dnf_lacks_a_dependency: "dnf" "missing";
+    dnf_installs_what_breaks_at_the_reboot: "dnf" "breaks";
+    zypper_leaves_both_versions: "zypper" "both";
+    zypper_is_killed_in_a_script: "zypper" "killed";
+    zypper_finds_a_package_gone: "zypper" "gone";
+    zypper_has_a_source_without_advisories: "zypper" "untold";
+    zypper_lacks_a_dependency: "zypper" "missing";
+    zypper_installs_what_breaks_at_the_reboot: "zypper" "breaks";
 }
