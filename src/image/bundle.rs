@@ -130,10 +130,13 @@ fn packed_backup(
     if read.is_err() || magic != vma::MAGIC {
         return match packed {
             Packed::Gzip | Packed::Zstd => Ok(None),
-            Packed::Lzop => Err(Problem::Unfit(
-                "is packed by lzop, and what is in it is no backup of Proxmox; unpack it with `lzop -d`"
-                    .to_owned(),
-            )),
+            // A stream that is cut before its first block is told as that.
+            Packed::Lzop => Err(unpacking.finish().err().unwrap_or_else(|| {
+                Problem::Unfit(
+                    "is packed by lzop, and what is in it is no backup of Proxmox; unpack it with `lzop -d`, and import what comes out"
+                        .to_owned(),
+                )
+            })),
         };
     }
     holey::room(into, bytes)?;

@@ -256,7 +256,8 @@ impl Machine {
         match (wishes.firmware, taken.firmware) {
             (None, Some(found)) => wishes.firmware = Some(found),
             (Some(Firmware::Bios), Some(Firmware::Uefi)) => self.said.push(format!(
-                "{}: the machine is said to have a BIOS, and the disk has an EFI system partition and nothing that a BIOS begins from",
+                "{}: the machine is said to have a BIOS, and the disk has an EFI system partition and nothing that a BIOS begins from: \
+                 where it does not boot, say --firmware uefi",
                 disk.name
             )),
             (Some(Firmware::Uefi | Firmware::UefiSecure), Some(Firmware::Bios)) => self.said.push(format!(

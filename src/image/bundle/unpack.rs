@@ -130,10 +130,16 @@ impl Unpacking {
         }
         let said = self.said.take().map(JoinHandle::join);
         let said = said.and_then(Result::ok).unwrap_or_default();
+        // Programs call their input by names that nobody gave it, and begin with a blank line.
+        let said: Vec<&str> = said
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         Err(Problem::Damaged(format!(
-            "{} does not unpack it: {}",
+            "{} does not unpack it to its end, as where a copy is cut short: {}",
             self.tool,
-            safe::line(&said)
+            safe::line(&said.join("; "))
         )))
     }
 }

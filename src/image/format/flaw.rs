@@ -111,8 +111,8 @@ impl Flaw {
                 "remove its snapshots or checkpoints where it comes from, and copy it then; or make one disk of the links there",
             ),
             Self::Outside { .. } => Some(
-                "if that is a part of the disk, put it beside the disk, or make one whole disk first with \
-                 `qemu-img convert -O qcow2`",
+                "if you know that file to be a part of the disk, put it beside the disk; a disk that a stranger made \
+                 may name any file, and `qemu-img convert` would read that",
             ),
             Self::Damaged(_) => {
                 Some("copy or export it anew from where it runs; nothing of it is taken as it is")

@@ -60,6 +60,13 @@ fn an_archive_of_lzop_is_unpacked_or_the_package_is_named() {
     }
     let (_place, foreign) = taken("a", make::packed("lzop", &server().build()));
     assert!(contents(&foreign) == [disk(70)], "another disk");
+    let mut cut = make::packed("lzop", &server().build());
+    cut.truncate(cut.len() / 4);
+    let told = refused("a", cut);
+    assert!(
+        told.contains("as where a copy is cut short") && told.contains("copy or export it once more"),
+        "{told}"
+    );
     let told = refused("a", make::packed("lzop", &[1; 5000]));
     assert!(told.contains("no backup of Proxmox"), "{told}");
 }

@@ -205,9 +205,7 @@ fn a_disk_that_names_another_file_is_refused_and_the_name_is_told() {
             .import_as(one(disk(&lab.path(name))), &flattened())
             .expect_err(name);
         assert!(error.to_string().contains(named), "{name}, flattened: {error}");
-        let whole = error
-            .hint()
-            .is_some_and(|hint| hint.contains("make one whole disk"));
+        let whole = error.hint().is_some_and(|hint| hint.contains("qemu-img convert"));
         assert!(whole, "{name}: {:?}", error.hint());
     }
 }

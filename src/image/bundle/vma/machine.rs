@@ -204,7 +204,9 @@ fn keys(config: &Config, machine: &mut Machine) {
     let variables = config.get("efidisk0").map(Value::of).unwrap_or_default();
     if variables.is_on("pre-enrolled-keys") {
         machine.said.push(
-            "its variables have the keys of Secure Boot; clones hold to them with `firmware = \"uefi-secure\"`".to_owned(),
+            "its variables are said to have the keys of Secure Boot; where they are taken, clones hold to them with `firmware = \
+             \"uefi-secure\"`"
+                .to_owned(),
         );
     }
 }
