@@ -15,6 +15,7 @@ pub mod linux;
 pub mod log;
 pub mod look;
 pub mod managers;
+mod pattern;
 pub mod prepare;
 pub mod probe;
 pub mod redhat;

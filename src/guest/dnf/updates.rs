@@ -7,7 +7,7 @@ use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::dnf::{answer, blame, command, reboot};
 use crate::guest::family::{Updates, Words};
 use crate::guest::rpm;
-use crate::model::advisory::{Advisory, Kind};
+use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
 use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
 
@@ -50,10 +50,7 @@ impl Updates for Dnf4 {
 
     /// Its advisories say it, or its repository is named as one of security.
     fn is_security(&self, update: &Update, origins: &[&str]) -> bool {
-        update
-            .purpose
-            .is_some_and(|purpose| purpose.kind == Kind::Security)
-            || origins.contains(&update.origin.as_str())
+        rpm::is_security(update, origins)
     }
 
     fn advisories(&self, set: &UpdateSet, timeout: Duration) -> Option<GuestCommand> {

@@ -112,14 +112,20 @@ pub fn blame(output: &str) -> Option<(Cause, String)> {
             "packages of the set are held by a lock of the guest's (`zypper locks`)".to_owned(),
         )),
         4 => {
-            let words = said(&["Problem: "]).map_or(first, |line| {
-                line.split_once("Problem: ")
-                    .map_or(line.clone(), |(_, rest)| rest.to_owned())
-            });
+            let words = problem(output).unwrap_or(first);
             Some((Cause::ResolveFailed, format!("zypper finds no way: {words}")))
         }
         _ => None,
     }
+}
+
+/// The first problem of the resolver's, with the line of its reason, where that stands indented below it.
+fn problem(output: &str) -> Option<String> {
+    let mut lines = output.lines().skip_while(|line| !line.contains("Problem: "));
+    let first = plain(lines.next()?);
+    let (_, what) = first.split_once("Problem: ")?;
+    let reason = lines.next().filter(|line| line.starts_with("  ")).map(plain);
+    Some(reason.map_or_else(|| what.to_owned(), |reason| format!("{what} {reason}")))
 }
 
 /// A line without marks of XML.
@@ -252,6 +258,17 @@ fn scripts(output: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_is_told_with_its_reason() {
+        let output = "<description>Problem: This request will break your system!\n  nothing provides requested glibc\nHave you\n";
+        assert_eq!(
+            problem(output).as_deref(),
+            Some("This request will break your system! nothing provides requested glibc")
+        );
+        assert_eq!(problem("Problem: x\nSolution 1\n").as_deref(), Some("x"));
+        assert_eq!(problem("Problem:"), None);
+    }
 
     #[test]
     fn the_words_of_a_script_decide_nothing() {

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use crate::guest::answer::{PackageState, Pending};
-use crate::guest::apt::origin::fits;
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Updates, Words};
 use crate::guest::rpm;
 use crate::guest::zypper::{blame, command, patches, pending, reboot};
-use crate::model::advisory::{Advisory, Kind};
+use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
 use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
 
@@ -50,10 +49,7 @@ impl Updates for Zypper {
     }
 
     fn is_security(&self, update: &Update, origins: &[&str]) -> bool {
-        let says_so = update
-            .purpose
-            .is_some_and(|purpose| purpose.kind == Kind::Security);
-        says_so || origins.iter().any(|pattern| fits(pattern, &update.origin))
+        rpm::is_security(update, origins)
     }
 
     fn advisories(&self, _: &UpdateSet, timeout: Duration) -> Option<GuestCommand> {

@@ -76,6 +76,18 @@ pub async fn resolve(
     } = pending(node, Stage::Resolve, deadlines).await?;
     let refused = |message: String| node.fault(Stage::Resolve, Cause::ResolveFailed, message);
     let origins = policy.origins_or(node.family.security);
+    // Whose updates are all of security needs to tell nothing of them.
+    let is_named = |source: &String| {
+        let origin = source.clone();
+        updates.is_security(
+            &Update {
+                origin,
+                ..Update::default()
+            },
+            &origins,
+        )
+    };
+    let silent: Vec<String> = silent.into_iter().filter(|source| !is_named(source)).collect();
     match policy.mode {
         UpdateMode::Security if !silent.is_empty() => {
             let mut fault = refused(format!(
