@@ -313,6 +313,11 @@ pub trait Updates: Debug + Send + Sync {
         None
     }
 
+    /// What an installation that did not end was at, by its output.
+    fn was_at(&self, _output: &str) -> Option<String> {
+        None
+    }
+
     /// Asks for every package, with its version and state.
     fn packages(&self) -> GuestCommand;
 

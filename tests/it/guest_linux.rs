@@ -375,8 +375,13 @@ fn a_program_that_is_replaced_while_it_runs_asks_for_a_reboot() {
     let folder = tempfile::tempdir().expect("folder");
     let program = folder.path().join("replaced");
     std::fs::copy("/bin/sleep", &program).expect("a copy");
-    // Its file's name is only gone from the disk once it runs.
+    // Its file's name is only gone from the disk once it runs: spawn may return before the new program is mapped.
     let mut sleeper = Command::new(&program).arg("60").spawn().expect("it starts");
+    let maps = format!("/proc/{}/maps", sleeper.id());
+    let is_mapped = || std::fs::read_to_string(&maps).is_ok_and(|maps| maps.contains("/replaced"));
+    while !is_mapped() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     std::fs::remove_file(&program).expect("replaced");
     let output = perform(&Apt.reboot_hints(), "/usr/bin:/bin");
     sleeper.kill().expect("it ends");

@@ -7,6 +7,7 @@ use crate::guest::answer::{PackageState, Pending};
 use crate::guest::apt::{advisories, blame, command, origin, packages, reboot, simulation, versions};
 use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::family::{Updates, Words};
+use crate::input;
 use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
 use crate::model::update::{PackageStates, Update, UpdateSet};
@@ -84,6 +85,13 @@ impl Updates for Apt {
 
     fn blame(&self, output: &str) -> Option<(Cause, String)> {
         blame::blame(output)
+    }
+
+    fn was_at(&self, output: &str) -> Option<String> {
+        let starts = ["Setting up ", "Unpacking ", "Preparing to unpack ", "Removing "];
+        let mut lines = output.lines().rev();
+        let line = lines.find(|line| starts.iter().any(|start| line.starts_with(start)))?;
+        Some(input::clip(line.trim_end_matches(" ...")))
     }
 
     fn packages(&self) -> GuestCommand {

@@ -136,6 +136,13 @@ class Display(dnf.callback.TransactionProgress):
     def __init__(self):
         super().__init__()
         self.errors = []
+        self.at = None
+
+    def progress(self, package, action, ti_done, ti_total, ts_done, ts_total):
+        at = (str(package), action)
+        if at != self.at:
+            self.at = at
+            say("At", str(package), dnf.transaction.ACTIONS.get(action, str(action)))
 
     def error(self, message):
         self.errors.append(clean(message))

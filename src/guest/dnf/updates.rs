@@ -7,6 +7,7 @@ use crate::guest::command::{GuestCommand, ParseError};
 use crate::guest::dnf::{answer, blame, command, reboot};
 use crate::guest::family::{Updates, Words};
 use crate::guest::rpm;
+use crate::input;
 use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
 use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
@@ -71,6 +72,12 @@ impl Updates for Dnf4 {
 
     fn blame(&self, output: &str) -> Option<(Cause, String)> {
         blame::blame(output)
+    }
+
+    fn was_at(&self, output: &str) -> Option<String> {
+        let line = output.lines().rev().find_map(|line| line.strip_prefix("At\t"))?;
+        let (package, action) = line.split_once('\t')?;
+        Some(input::clip(&format!("{package} ({action})")))
     }
 
     fn packages(&self) -> GuestCommand {

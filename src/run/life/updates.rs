@@ -236,10 +236,12 @@ pub async fn download(
         return Ok(());
     }
     let text = output_text(&output);
-    if let Some((cause, message)) = node.family.updates.blame(&text) {
-        return Err(node.told_fault(Stage::Download, cause, message, &text));
-    }
-    if !node.system().is_timeout(output.exit)
+    let blamed = node.family.updates.blame(&text);
+    let is_of_sources = blamed
+        .as_ref()
+        .is_none_or(|(cause, _)| matches!(cause, Cause::MirrorUnreachable | Cause::ResolveFailed));
+    if is_of_sources
+        && !node.system().is_timeout(output.exit)
         && let Some(changed) = changed(node, set, deadlines, proxy).await
     {
         let mut fault = node.told_fault(Stage::Download, Cause::SourcesChanged, changed, &text);
@@ -248,6 +250,9 @@ pub async fn download(
                 .into(),
         );
         return Err(fault);
+    }
+    if let Some((cause, message)) = blamed {
+        return Err(node.told_fault(Stage::Download, cause, message, &text));
     }
     let what = if node.system().is_timeout(output.exit) {
         format!("the update set was not fetched within {}", deadlines.download)
@@ -384,11 +389,13 @@ pub async fn apply(
                 .map(str::trim)
                 .filter(|line| !line.is_empty());
             let last = last.map(|line| format!("; last running: {}", clip(line)));
+            let at = updates.was_at(&text).map(|at| format!("; it was at {at}"));
             (
                 Cause::Deadline,
                 format!(
-                    "the update set was not installed within {}{}",
+                    "the update set was not installed within {}{}{}",
                     deadlines.apply,
+                    at.unwrap_or_default(),
                     last.unwrap_or_default()
                 ),
             )
