@@ -148,7 +148,6 @@ impl Default for GuestScript {
                 from: Some("1.22.1-9".into()),
                 to: Some("1.22.1-9+deb12u1".into()),
                 origin: "Debian-Security:12/oldstable-security".into(),
-                kernel: false,
                 ..Update::default()
             }],
             kept: "",

@@ -3,11 +3,8 @@
 mod answer;
 mod blame;
 mod command;
-mod command5;
-mod dnf5;
 mod notes;
 mod reboot;
 mod updates;
 
-pub use dnf5::Dnf5;
-pub use updates::Dnf4;
+pub use updates::{DNF4, DNF5, Dnf};

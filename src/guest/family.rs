@@ -340,8 +340,8 @@ pub trait Updates: Debug + Send + Sync {
     /// not. Where that cannot be told it does.
     fn reboot_reason(&self, hints: &str, set: &UpdateSet) -> Option<String>;
 
-    /// The release of the kernel that must run after the set is installed and the node is rebooted, where the set tells.
-    fn new_kernel<'s>(&self, _set: &'s UpdateSet) -> Option<&'s str> {
+    /// The release of the kernel that the set installs and that was to be booted, where another one, `running`, was.
+    fn not_booted(&self, _set: &UpdateSet, _running: &str) -> Option<String> {
         None
     }
 
@@ -356,7 +356,7 @@ pub trait Updates: Debug + Send + Sync {
     ) -> Proof {
         let mut proof = Proof::compare(set, before, after, self.words().database);
         proof.boot_changed = boot_changed;
-        if let Some(kernel) = self.new_kernel(set).filter(|kernel| *kernel != running) {
+        if let Some(kernel) = self.not_booted(set, running) {
             proof
                 .missing
                 .push(format!("kernel {kernel}: installed, but {running} was booted"));

@@ -13,6 +13,7 @@ mod observe_items;
 pub mod probe;
 pub mod script;
 pub mod sql;
+pub mod stale;
 mod system;
 pub mod timing;
 

@@ -1,6 +1,6 @@
 //! Red Hat Enterprise Linux, and what is built from or towards it.
 
-use crate::guest::dnf::{Dnf4, Dnf5};
+use crate::guest::dnf::{DNF4, DNF5};
 use crate::guest::family::Family;
 use crate::guest::linux::Linux;
 use crate::guest::rpm::{ETC, QUIET};
@@ -25,7 +25,7 @@ pub const REDHAT: Family = Family {
         etc: ETC,
         quiet: QUIET,
     },
-    updates: &Dnf4,
+    updates: &DNF4,
     manager: "dnf",
     security: &[],
 };
@@ -54,7 +54,7 @@ pub const FEDORA: Family = Family {
         etc: ETC,
         quiet: QUIET,
     },
-    updates: &Dnf5,
+    updates: &DNF5,
     manager: "dnf5",
     security: &[],
 };

@@ -79,7 +79,6 @@ impl ImageDef {
         match &self.origin {
             Origin::Build { os, role: Some(_) } => Some(Self {
                 hardware: self.hardware.clone(),
-                manager: self.manager.clone(),
                 ..base_of(os, BTreeMap::new(), store)
             }),
             Origin::Build { role: None, .. } | Origin::Imported { .. } => None,

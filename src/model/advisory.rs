@@ -71,6 +71,20 @@ pub struct Purpose {
     pub issued: Option<Date>,
 }
 
+impl Purpose {
+    /// What several advisories together make an update for; `None` of none.
+    pub fn of(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let all: Vec<Self> = all.into_iter().collect();
+        let kind = all.iter().map(|one| one.kind).min()?;
+        let of_it = || all.iter().filter(|one| one.kind == kind);
+        Some(Self {
+            kind,
+            severity: of_it().filter_map(|one| one.severity).max(),
+            issued: of_it().filter_map(|one| one.issued).min(),
+        })
+    }
+}
+
 /// An advisory that concerns a node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Advisory {

@@ -127,6 +127,16 @@ impl UpdateSet {
         self.updates.is_empty()
     }
 
+    /// What would take it back, as if from where it came.
+    pub fn back(&self) -> Vec<Update> {
+        let back = |update: &Update| Update {
+            from: update.to.clone(),
+            to: update.from.clone(),
+            ..update.clone()
+        };
+        self.updates.iter().map(back).collect()
+    }
+
     /// Whether a kernel is installed or updated by it.
     pub fn has_kernel(&self) -> bool {
         self.updates.iter().any(|update| update.kernel)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::input::words::first;
 use crate::model::advisory::{Advisory, Kind, Severity};
 use crate::model::update::{Unrehearsed, Why};
 use crate::report::words::count;
@@ -91,11 +92,8 @@ fn in_words(one: &Advisory) -> String {
 }
 
 fn named<'a>(all: impl Iterator<Item = &'a str>) -> String {
-    let all: Vec<&str> = all.collect();
-    match all.len().checked_sub(NAMED) {
-        None | Some(0) => all.join(", "),
-        Some(more) => format!("{} and {more} more", all[..NAMED].join(", ")),
-    }
+    let all: Vec<String> = all.map(str::to_owned).collect();
+    first(&all, NAMED)
 }
 
 #[cfg(test)]

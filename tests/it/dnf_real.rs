@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use patchgate::guest::answer::Pending;
 use patchgate::guest::command::GuestCommand;
-use patchgate::guest::dnf::Dnf4;
+use patchgate::guest::dnf::DNF4;
 use patchgate::guest::family::Updates;
 use patchgate::model::outcome::Cause;
 use patchgate::model::update::{Update, UpdateSet, Why};
@@ -93,9 +93,9 @@ fn run(top: &Path, mut command: GuestCommand) -> (bool, String, String) {
 }
 
 fn scan(top: &Path) -> Pending {
-    let (well, out, all) = run(top, Dnf4.pending(MINUTE));
+    let (well, out, all) = run(top, DNF4.pending(MINUTE));
     assert!(well, "{all}");
-    Dnf4.parse_pending(&out).expect("an answer")
+    DNF4.parse_pending(&out).expect("an answer")
 }
 
 fn installed(top: &Path, name: &str) -> String {
@@ -138,8 +138,8 @@ fn a_set_goes_in_exactly_or_not_at_all() {
         String::from_utf8_lossy(&built.stderr)
     );
 
-    let (well, _, all) = run(top, Dnf4.refresh(None, MINUTE));
-    assert!(well && Dnf4.refresh_errors(&all).is_empty(), "{all}");
+    let (well, _, all) = run(top, DNF4.refresh(None, MINUTE));
+    assert!(well && DNF4.refresh_errors(&all).is_empty(), "{all}");
     let pending = scan(top);
     let names: Vec<(&str, Option<&str>)> = pending
         .updates
@@ -165,19 +165,19 @@ fn a_set_goes_in_exactly_or_not_at_all() {
         pending
             .updates
             .iter()
-            .all(|update| Dnf4.is_security(update, &[]) == (update.name == "one"))
+            .all(|update| DNF4.is_security(update, &[]) == (update.name == "one"))
     );
 
     // A choice takes what belongs to it.
-    let (_, out, all) = run(top, Dnf4.resolve(&only(&pending, &["new", "one"]), MINUTE));
-    let set = UpdateSet::pin(Dnf4.parse_updates(&out).expect(&all));
+    let (_, out, all) = run(top, DNF4.resolve(&only(&pending, &["new", "one"]), MINUTE));
+    let set = UpdateSet::pin(DNF4.parse_updates(&out).expect(&all));
     assert_eq!(set.updates.len(), 3);
 
     // Less than the transaction, or what was not fetched, is refused as a whole.
     let part = UpdateSet::pin(only(&pending, &["new", "one"]));
-    let (well, _, all) = run(top, Dnf4.apply(&part, MINUTE));
+    let (well, _, all) = run(top, DNF4.apply(&part, MINUTE));
     assert!(
-        !well && Dnf4.blame(&all).is_some_and(|(_, words)| words.contains("old")),
+        !well && DNF4.blame(&all).is_some_and(|(_, words)| words.contains("old")),
         "{all}"
     );
     assert_eq!(
@@ -186,26 +186,26 @@ fn a_set_goes_in_exactly_or_not_at_all() {
     );
     let mut gone = set.updates.clone();
     gone[2].to = Some("1.3-1".into());
-    let (well, _, all) = run(top, Dnf4.fetch(&UpdateSet::pin(gone), None, MINUTE));
+    let (well, _, all) = run(top, DNF4.fetch(&UpdateSet::pin(gone), None, MINUTE));
     assert!(
         !well
-            && Dnf4
+            && DNF4
                 .blame(&all)
                 .is_some_and(|(_, words)| words.contains("one-1.3-1")),
         "{all}"
     );
 
-    let (well, out, all) = run(top, Dnf4.advisories(&set, MINUTE).expect("a command"));
+    let (well, out, all) = run(top, DNF4.advisories(&set, MINUTE).expect("a command"));
     assert!(well, "{all}");
-    let advisories = Dnf4.parse_advisories(&out, &set).expect("advisories");
+    let advisories = DNF4.parse_advisories(&out, &set).expect("advisories");
     assert!(
         advisories.len() == 1 && advisories[0].is_closed() && advisories[0].cves == ["CVE-2099-1"],
         "{advisories:?}"
     );
 
-    let (well, _, all) = run(top, Dnf4.fetch(&set, None, MINUTE));
+    let (well, _, all) = run(top, DNF4.fetch(&set, None, MINUTE));
     assert!(well, "{all}");
-    let (well, _, all) = run(top, Dnf4.apply(&set, MINUTE));
+    let (well, _, all) = run(top, DNF4.apply(&set, MINUTE));
     assert!(well, "{all}");
     assert_eq!(
         (installed(top, "one"), installed(top, "new")),
@@ -216,9 +216,9 @@ fn a_set_goes_in_exactly_or_not_at_all() {
 
     // The new version is in, and its script failed.
     let failing = UpdateSet::pin(only(&pending, &["fails"]));
-    assert!(run(top, Dnf4.fetch(&failing, None, MINUTE)).0);
-    let (well, _, all) = run(top, Dnf4.apply(&failing, MINUTE));
-    let (cause, words) = Dnf4.blame(&all).expect(&all);
+    assert!(run(top, DNF4.fetch(&failing, None, MINUTE)).0);
+    let (well, _, all) = run(top, DNF4.apply(&failing, MINUTE));
+    let (cause, words) = DNF4.blame(&all).expect(&all);
     assert!(
         !well && cause == Cause::UpdateFailed && words.contains("fails"),
         "{all}"
@@ -227,7 +227,7 @@ fn a_set_goes_in_exactly_or_not_at_all() {
 
     // Back again, as far as the sources have what was there.
     let one = UpdateSet::pin(only(&pending, &["one"]));
-    let (well, _, all) = run(top, Dnf4.roll_back(&one, None, MINUTE).expect("a command"));
+    let (well, _, all) = run(top, DNF4.roll_back(&one, None, MINUTE).expect("a command"));
     assert!(well, "{all}");
     assert_eq!(installed(top, "one"), "0:1.0");
 
@@ -243,10 +243,10 @@ fn a_set_goes_in_exactly_or_not_at_all() {
         "{kept:?}"
     );
     let two = UpdateSet::pin(only(&pending, &["two"]));
-    let (well, _, all) = run(top, Dnf4.fetch(&two, None, MINUTE));
+    let (well, _, all) = run(top, DNF4.fetch(&two, None, MINUTE));
     assert!(
         !well
-            && Dnf4
+            && DNF4
                 .blame(&all)
                 .is_some_and(|(_, words)| words.contains("on hold")),
         "{all}"

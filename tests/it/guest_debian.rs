@@ -36,7 +36,6 @@ fn a_recorded_simulation_is_read_whole() {
             from: Some("3.0.20-1~deb12u2".into()),
             to: Some("3.0.22-1~deb12u2".into()),
             origin: "Debian-Security:12/oldstable-security".into(),
-            kernel: false,
             ..Update::default()
         }
     );

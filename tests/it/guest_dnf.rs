@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use patchgate::guest::answer::Pending;
-use patchgate::guest::dnf::Dnf4;
+use patchgate::guest::dnf::DNF4;
 use patchgate::guest::families::Families;
 use patchgate::guest::family::Updates;
 use patchgate::model::advisory::{Kind, Purpose, Severity};
 use patchgate::model::outcome::Cause;
 use patchgate::model::update::{PackageStates, Update, UpdateSet, Why};
 use proptest::prelude::*;
+
+use crate::testkit::parts::find;
 
 macro_rules! recorded {
     ($name:literal) => {
@@ -18,11 +20,7 @@ macro_rules! recorded {
 }
 
 fn pending(output: &str) -> Pending {
-    Dnf4.parse_pending(output).expect("an answer")
-}
-
-fn find<'u>(updates: &'u [Update], name: &str) -> &'u Update {
-    updates.iter().find(|update| update.name == name).expect(name)
+    DNF4.parse_pending(output).expect("an answer")
 }
 
 fn versions<'u>(updates: &'u [Update], name: &str) -> (Option<&'u str>, Option<&'u str>) {
@@ -80,8 +78,8 @@ fn advisories_say_what_an_update_is_for() {
     );
     assert_eq!(purpose("newname"), of(Kind::Enhancement, None));
     assert_eq!((purpose("till-docs"), purpose("tilde")), (None, None));
-    assert!(Dnf4.is_security(find(&all, "till"), &[]) && !Dnf4.is_security(find(&all, "till-docs"), &[]));
-    assert!(Dnf4.is_security(find(&all, "till-docs"), &["updates"]));
+    assert!(DNF4.is_security(find(&all, "till"), &[]) && !DNF4.is_security(find(&all, "till-docs"), &[]));
+    assert!(DNF4.is_security(find(&all, "till-docs"), &["updates"]));
 }
 
 #[test]
@@ -128,7 +126,7 @@ fn holds_excludes_streams_and_vendors_are_told() {
         ("vendor", Some("vendor Lab -> Elsewhere"))
     );
     assert_eq!(all.silent, ["vendor"]);
-    let open = Dnf4
+    let open = DNF4
         .parse_advisories(recorded!("advisories-held"), &UpdateSet::default())
         .expect("advisories");
     let held = open
@@ -149,7 +147,7 @@ fn sources_without_advisories_are_named() {
 #[test]
 fn a_choice_is_resolved_with_what_belongs_to_it() {
     let names = |output| -> Vec<String> {
-        let updates = Dnf4.parse_updates(output).expect("updates");
+        let updates = DNF4.parse_updates(output).expect("updates");
         updates.into_iter().map(|update| update.name).collect()
     };
     assert_eq!(names(recorded!("resolve")), ["ledger", "till"]);
@@ -161,7 +159,7 @@ fn a_choice_is_resolved_with_what_belongs_to_it() {
 
 #[test]
 fn advisories_are_closed_by_newer_versions_too_and_open_where_nothing_mends_them() {
-    let all = Dnf4
+    let all = DNF4
         .parse_advisories(recorded!("advisories"), &UpdateSet::default())
         .expect("advisories");
     let of = |id: &str| all.iter().find(|one| one.id == id).expect(id);
@@ -242,34 +240,34 @@ fn refusals_have_their_cause_and_name_the_culprit() {
             "ostree",
         ),
     ] {
-        let (told, message) = Dnf4.blame(output).expect(output);
+        let (told, message) = DNF4.blame(output).expect(output);
         assert_eq!(told, cause, "{message}");
         assert!(message.contains(words), "{message}");
-        assert!(Dnf4.parse_updates(output).is_err(), "{output}");
+        assert!(DNF4.parse_updates(output).is_err(), "{output}");
     }
 }
 
 #[test]
 fn what_a_script_of_a_package_prints_is_no_answer() {
     assert!(recorded!("apply-post-fails").contains("| Complete!"));
-    assert_eq!(Dnf4.blame("End\n\n| Refused\tdisk\tno\n"), None);
-    assert_eq!(Dnf4.blame(recorded!("apply-whole")), None);
+    assert_eq!(DNF4.blame("End\n\n| Refused\tdisk\tno\n"), None);
+    assert_eq!(DNF4.blame(recorded!("apply-whole")), None);
 }
 
 #[test]
 fn a_source_that_was_not_read_is_told_though_it_may_be_skipped() {
-    let errors = Dnf4.refresh_errors(recorded!("refresh-unread"));
+    let errors = DNF4.refresh_errors(recorded!("refresh-unread"));
     assert!(
         errors.len() == 1 && errors[0].starts_with("gone: Failed to download"),
         "{errors:?}"
     );
-    assert!(Dnf4.refresh_errors(recorded!("refresh")).is_empty());
+    assert!(DNF4.refresh_errors(recorded!("refresh")).is_empty());
 }
 
 #[test]
 fn what_is_no_answer_is_refused_with_its_line() {
     let item = "Item\ttill\tnoarch\t1.0-1\t1.2-1\tupdates\t\t\t\n";
-    assert!(Dnf4.parse_updates(&format!("{item}End\n")).is_ok());
+    assert!(DNF4.parse_updates(&format!("{item}End\n")).is_ok());
     for (output, problem) in [
         (item.to_owned(), "cut"),
         (String::new(), "cut"),
@@ -295,7 +293,7 @@ fn what_is_no_answer_is_refused_with_its_line() {
         ("Held\tx\nEnd\n".into(), "three fields"),
         ("Closes\tLAB-1\ttill\nEnd\n".into(), "no part of it"),
     ] {
-        let error = Dnf4.parse_pending(&output).expect_err(&output).to_string();
+        let error = DNF4.parse_pending(&output).expect_err(&output).to_string();
         assert!(error.contains(problem), "{output}: {error}");
     }
 }
@@ -307,7 +305,7 @@ fn five_thousand_updates_are_read() {
     let text = lines.concat();
     assert!(text.len() < 1024 * 1024);
     assert_eq!(
-        Dnf4.parse_updates(&(text + "End\n")).expect("updates").len(),
+        DNF4.parse_updates(&(text + "End\n")).expect("updates").len(),
         5000
     );
 }
@@ -333,7 +331,7 @@ fn the_kernel_that_is_booted_must_be_the_sets() {
     ]);
     let states = PackageStates::default();
     let says = |running: &str| {
-        let proof = Dnf4.prove(&set, &states, &states, true, running);
+        let proof = DNF4.prove(&set, &states, &states, true, running);
         proof.missing.iter().any(|line| line.contains("was booted"))
     };
     assert!(says("5.14.0-362.el9.x86_64"));
@@ -379,7 +377,7 @@ fn what_speaks_for_a_reboot_is_told() {
             Some("/usr/lib64/libz.so.1 is replaced and still in use"),
         ),
     ] {
-        assert_eq!(Dnf4.reboot_reason(hints, set).as_deref(), reason, "{hints}");
+        assert_eq!(DNF4.reboot_reason(hints, set).as_deref(), reason, "{hints}");
     }
 }
 
@@ -410,10 +408,10 @@ fn each_distribution_has_its_family() {
 
 #[test]
 fn a_pinned_set_goes_in_by_standard_input_and_nothing_of_it_by_a_shell() {
-    let updates = Dnf4
+    let updates = DNF4
         .parse_updates(recorded!("resolve-obsoletes"))
         .expect("updates");
-    let apply = Dnf4.apply(&UpdateSet::pin(updates), Duration::from_secs(100));
+    let apply = DNF4.apply(&UpdateSet::pin(updates), Duration::from_secs(100));
     let stdin = String::from_utf8(apply.stdin.clone().expect("a set")).expect("text");
     assert_eq!(
         stdin,
@@ -438,12 +436,12 @@ proptest! {
         let whole = recorded!("pending");
         let at = (0..=at.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
         for output in [format!("{}{junk}{}", &whole[..at], &whole[at..]), text.clone(), format!("Item\t{text}\nBroken\t{text}\nEnd\n")] {
-            let _ = Dnf4.parse_pending(&output);
-            let _ = Dnf4.parse_advisories(&output, &UpdateSet::default());
-            let _ = Dnf4.blame(&output);
-            let _ = Dnf4.blame(&format!("Refused\t{output}"));
-            let _ = Dnf4.refresh_errors(&output);
-            let _ = Dnf4.reboot_reason(&output, &UpdateSet::default());
+            let _ = DNF4.parse_pending(&output);
+            let _ = DNF4.parse_advisories(&output, &UpdateSet::default());
+            let _ = DNF4.blame(&output);
+            let _ = DNF4.blame(&format!("Refused\t{output}"));
+            let _ = DNF4.refresh_errors(&output);
+            let _ = DNF4.reboot_reason(&output, &UpdateSet::default());
         }
     }
 }

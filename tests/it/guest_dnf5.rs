@@ -1,6 +1,6 @@
 //! dnf 5's answers, recorded from our script on the real dnf5 5.4 of Debian's unstable, in a root with the lab's tricky packages.
 
-use patchgate::guest::dnf::Dnf5;
+use patchgate::guest::dnf::DNF5;
 use patchgate::guest::families::Families;
 use patchgate::guest::family::Updates;
 use patchgate::model::advisory::{Kind, Severity};
@@ -8,20 +8,18 @@ use patchgate::model::outcome::Cause;
 use patchgate::model::update::{Update, UpdateSet, Why};
 use proptest::prelude::*;
 
+use crate::testkit::parts::find;
+
 macro_rules! recorded {
     ($name:literal) => {
         include_str!(concat!("../transcripts/dnf5/", $name, ".txt"))
     };
 }
 
-fn find<'u>(updates: &'u [Update], name: &str) -> &'u Update {
-    updates.iter().find(|update| update.name == name).expect(name)
-}
-
 #[test]
 fn what_is_pending_is_the_whole_transaction_as_with_dnf_4() {
-    let all = Dnf5.parse_pending(recorded!("pending")).expect("an answer");
-    let other = patchgate::guest::dnf::Dnf4
+    let all = DNF5.parse_pending(recorded!("pending")).expect("an answer");
+    let other = patchgate::guest::dnf::DNF4
         .parse_pending(include_str!("../transcripts/dnf4/pending.txt"))
         .expect("an answer");
     assert_eq!(
@@ -43,7 +41,7 @@ fn what_is_pending_is_the_whole_transaction_as_with_dnf_4() {
 
 #[test]
 fn holds_and_vendors_are_told() {
-    let all = Dnf5.parse_pending(recorded!("pending-held")).expect("an answer");
+    let all = DNF5.parse_pending(recorded!("pending-held")).expect("an answer");
     let kept: Vec<(&str, Why)> = all.kept.iter().map(|one| (&*one.name, one.why)).collect();
     assert_eq!(kept, [("held", Why::Held), ("tilde", Why::Held)]);
     assert!(
@@ -60,10 +58,10 @@ fn holds_and_vendors_are_told() {
 
 #[test]
 fn advisories_are_closed_and_open() {
-    let set = UpdateSet::pin(Dnf5.parse_updates(recorded!("resolve")).expect("updates"));
+    let set = UpdateSet::pin(DNF5.parse_updates(recorded!("resolve")).expect("updates"));
     let names: Vec<&str> = set.updates.iter().map(|update| &*update.name).collect();
     assert_eq!(names, ["newname", "newname-common", "oldname", "till"]);
-    let all = Dnf5
+    let all = DNF5
         .parse_advisories(recorded!("advisories"), &set)
         .expect("advisories");
     let of = |id: &str| all.iter().find(|one| one.id == id).expect(id);
@@ -125,16 +123,16 @@ fn refusals_have_their_cause_and_name_the_culprit() {
         (recorded!("apply-pre-fails"), Cause::UpdateFailed, "pre-fails"),
         (recorded!("apply-preun-fails"), Cause::UpdateFailed, "preun-fails"),
     ] {
-        let (told, message) = Dnf5.blame(output).expect(output);
+        let (told, message) = DNF5.blame(output).expect(output);
         assert_eq!(told, cause, "{message}");
         assert!(message.contains(words), "{message}");
-        assert!(Dnf5.parse_updates(output).is_err(), "{output}");
+        assert!(DNF5.parse_updates(output).is_err(), "{output}");
     }
     for whole in [recorded!("apply-whole"), recorded!("apply-post-talks")] {
-        assert_eq!(Dnf5.blame(whole), None);
+        assert_eq!(DNF5.blame(whole), None);
     }
-    assert_eq!(Dnf5.refresh_errors(recorded!("refresh-unread")).len(), 1);
-    assert!(Dnf5.refresh_errors(recorded!("refresh")).is_empty());
+    assert_eq!(DNF5.refresh_errors(recorded!("refresh-unread")).len(), 1);
+    assert!(DNF5.refresh_errors(recorded!("refresh")).is_empty());
 }
 
 #[test]
@@ -142,13 +140,13 @@ fn a_table_that_is_not_whole_is_refused() {
     let whole = recorded!("resolve");
     let cut = whole.replacen("Item", "Unread\ta row\nItem", 1);
     assert!(
-        Dnf5.parse_updates(&cut)
+        DNF5.parse_updates(&cut)
             .expect_err("refused")
             .to_string()
             .contains("a row")
     );
     assert!(
-        Dnf5.parse_pending("Json\t[{\nEnd\n")
+        DNF5.parse_pending("Json\t[{\nEnd\n")
             .expect_err("refused")
             .to_string()
             .contains("advisories")
@@ -174,9 +172,9 @@ proptest! {
         for whole in [recorded!("pending"), recorded!("advisories")] {
             let at = (0..=at.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
             let output = format!("{}{junk}{}", &whole[..at], &whole[at..]);
-            let _ = Dnf5.parse_pending(&output);
-            let _ = Dnf5.parse_advisories(&output, &UpdateSet::default());
+            let _ = DNF5.parse_pending(&output);
+            let _ = DNF5.parse_advisories(&output, &UpdateSet::default());
         }
-        let _ = Dnf5.parse_pending(&format!("Json\t{text}\nEnd\n"));
+        let _ = DNF5.parse_pending(&format!("Json\t{text}\nEnd\n"));
     }
 }

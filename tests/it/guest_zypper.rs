@@ -13,6 +13,8 @@ use patchgate::model::outcome::Cause;
 use patchgate::model::update::{Update, UpdateSet, Why};
 use proptest::prelude::*;
 
+use crate::testkit::parts::find;
+
 fn transcript(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/zypper");
     std::fs::read_to_string(path.join(name).with_extension("txt")).expect(name)
@@ -29,11 +31,6 @@ fn refusal(output: &str) -> String {
         .map(|_| ())
         .expect_err("no answer")
         .to_string()
-}
-
-fn find<'u>(updates: &'u [Update], name: &str) -> &'u Update {
-    let found = updates.iter().find(|update| update.name == name);
-    found.unwrap_or_else(|| panic!("no {name} in {updates:?}"))
 }
 
 /// Each as `name from -> to`.

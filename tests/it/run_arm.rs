@@ -49,7 +49,6 @@ fn update(name: &str) -> Update {
         from: Some("1".to_owned()),
         to: Some("2".to_owned()),
         origin: "Debian-Security:12/oldstable-security".to_owned(),
-        kernel: false,
         ..Update::default()
     }
 }

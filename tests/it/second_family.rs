@@ -77,7 +77,6 @@ fn read(line: &str) -> Result<Update, ParseError> {
         from,
         to,
         origin,
-        kernel: false,
         ..Update::default()
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::guest::command::GuestCommand;
-use crate::guest::linux::command::bounded;
+use crate::guest::linux::command::{bounded, patience};
 use crate::guest::linux::identity::CARD;
 use crate::guest::what;
 use crate::input;
@@ -65,11 +65,6 @@ fn called(
     ];
     line.extend(args);
     bounded(what, &line, &ENV, timeout)
-}
-
-/// Seconds of a command's time for which locks are waited for.
-fn patience(timeout: Duration) -> u64 {
-    timeout.as_secs().saturating_sub(timeout.as_secs() / 5)
 }
 
 /// Reads the update sources (apt-get(8), `update`).

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::guest::apt::command::ENV;
 use crate::guest::command::GuestCommand;
 use crate::guest::linux::command::bounded;
+use crate::guest::linux::stale::stale_file;
 use crate::guest::what;
 use crate::input;
 use crate::model::update::{Update, UpdateSet};
@@ -106,25 +107,6 @@ pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
         return Some("it cannot be told which replaced files are still in use".to_owned());
     }
     None
-}
-
-/// A file that a process has mapped and that is not on the disk any more: code wherever it is, and data where packages have
-/// theirs. Memory that only looks like a file is none.
-fn stale_file(line: &str) -> Option<&str> {
-    const MEMORY: [&str; 7] = [
-        "/memfd:",
-        "/SYSV",
-        "/dev/",
-        "/i915",
-        "/drm",
-        "/anon_hugepage",
-        "/[",
-    ];
-    const WORK: [&str; 6] = ["/tmp/", "/run/", "/var/", "/home/", "/root/", "/srv/"];
-    let (executable, path) = line.strip_prefix("stale ")?.split_once(' ')?;
-    let is_memory = MEMORY.iter().any(|start| path.starts_with(start));
-    let is_work = executable != "x" && WORK.iter().any(|start| path.starts_with(start));
-    (!is_memory && !is_work).then_some(path)
 }
 
 /// The release of a kernel that the set newly installs: `linux-image-6.1.0-56-cloud-amd64` is booted as

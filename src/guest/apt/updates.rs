@@ -118,7 +118,8 @@ impl Updates for Apt {
         reboot::reason(hints, set)
     }
 
-    fn new_kernel<'s>(&self, set: &'s UpdateSet) -> Option<&'s str> {
-        reboot::new_kernel(set)
+    fn not_booted(&self, set: &UpdateSet, running: &str) -> Option<String> {
+        let kernel = reboot::new_kernel(set).filter(|kernel| *kernel != running);
+        kernel.map(str::to_owned)
     }
 }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 
 use crate::guest::answer::Pending;
 use crate::guest::command::ParseError;
 use crate::guest::dnf::notes::{self, kind, wrong};
 use crate::guest::rpm::nevra::{is_arch, is_evr, is_name};
 use crate::input;
-use crate::model::advisory::{Advisory, Kind, Purpose, Severity};
+use crate::model::advisory::{Advisory, Purpose, Severity};
 use crate::model::update::{Unrehearsed, Update, Why};
 
 /// The lines of an answer that has its end, apart.
@@ -75,21 +74,14 @@ fn update(fields: &[&str]) -> Result<Update, ParseError> {
 
 /// Of `KIND/SEVERITY/DATE`, one for each advisory.
 fn purpose(words: &str) -> Option<Purpose> {
-    let each: Vec<(Kind, Option<Severity>, Option<Date>)> = words
-        .split_ascii_whitespace()
-        .filter_map(|word| {
-            let mut parts = word.split('/');
-            let (kinds, severity, issued) = (parts.next()?, parts.next()?, parts.next()?);
-            Some((kind(kinds), Severity::parse(severity), issued.parse().ok()))
+    Purpose::of(words.split_ascii_whitespace().filter_map(|word| {
+        let mut parts = word.split('/');
+        Some(Purpose {
+            kind: kind(parts.next()?),
+            severity: Severity::parse(parts.next()?),
+            issued: parts.next()?.parse().ok(),
         })
-        .collect();
-    let gravest = each.iter().map(|(kind, _, _)| *kind).min()?;
-    let of_it = || each.iter().filter(|(kind, _, _)| *kind == gravest);
-    Some(Purpose {
-        kind: gravest,
-        severity: of_it().filter_map(|(_, severity, _)| *severity).max(),
-        issued: of_it().filter_map(|(_, _, issued)| *issued).min(),
-    })
+    }))
 }
 
 /// What a transaction would do.

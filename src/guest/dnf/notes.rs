@@ -127,14 +127,12 @@ fn closes(update: &Update, note: &Note) -> bool {
 
 /// What an update is for.
 pub fn purpose(update: &Update, notes: &[Note]) -> Option<Purpose> {
-    let each: Vec<&Note> = notes.iter().filter(|note| closes(update, note)).collect();
-    let gravest: Kind = each.iter().map(|note| note.advisory.kind).min()?;
-    let of_it = || each.iter().filter(|note| note.advisory.kind == gravest);
-    Some(Purpose {
-        kind: gravest,
-        severity: of_it().filter_map(|note| note.advisory.severity).max(),
-        issued: of_it().filter_map(|note| note.issued).min(),
-    })
+    let closing = notes.iter().filter(|note| closes(update, note));
+    Purpose::of(closing.map(|note| Purpose {
+        kind: note.advisory.kind,
+        severity: note.advisory.severity,
+        issued: note.issued,
+    }))
 }
 
 /// What a set closes, and what stays open of what is installed: names, architectures and versions.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::guest::command::GuestCommand;
 use crate::guest::linux::command::bounded;
+use crate::guest::linux::stale::stale_file;
 use crate::guest::rpm::ENV;
 use crate::guest::what;
 use crate::input;
@@ -90,28 +91,9 @@ pub fn reason(output: &str, set: &UpdateSet) -> Option<String> {
     None
 }
 
-/// A file that a process has mapped and that is not on the disk any more: code wherever it is, and data where packages have
-/// theirs. Memory that only looks like a file is none.
-fn stale_file(line: &str) -> Option<&str> {
-    const MEMORY: [&str; 7] = [
-        "/memfd:",
-        "/SYSV",
-        "/dev/",
-        "/i915",
-        "/drm",
-        "/anon_hugepage",
-        "/[",
-    ];
-    const WORK: [&str; 6] = ["/tmp/", "/run/", "/var/", "/home/", "/root/", "/srv/"];
-    let (executable, path) = line.strip_prefix("stale ")?.split_once(' ')?;
-    let is_memory = MEMORY.iter().any(|start| path.starts_with(start));
-    let is_work = executable != "x" && WORK.iter().any(|start| path.starts_with(start));
-    (!is_memory && !is_work).then_some(path)
-}
-
 /// The releases of the kernels that the set newly installs, as `uname -r` says them: `kernel-core-5.14.0-427.el9` of `x86_64`
 /// is booted as `5.14.0-427.el9.x86_64`.
-pub fn kernels(set: &UpdateSet) -> BTreeSet<String> {
+fn kernels(set: &UpdateSet) -> BTreeSet<String> {
     const NAMES: [&str; 8] = [
         "kernel",
         "kernel-core",
@@ -139,8 +121,16 @@ pub fn kernels(set: &UpdateSet) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a kernel that runs is one of these: those of other kinds end with them, as `+rt`, `+64k` and `+debug`.
-pub fn is_one(running: &str, kernels: &BTreeSet<String>) -> bool {
+/// The kernels of the set, where the one that runs is none of these: those of other kinds end with them, as `+rt`, `+64k` and `+debug`.
+pub fn not_booted(set: &UpdateSet, running: &str) -> Option<String> {
     let plain = running.split_once('+').map_or(running, |(plain, _)| plain);
-    kernels.contains(plain)
+    let kernels = kernels(set);
+    let names = || {
+        kernels
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
+    (!kernels.is_empty() && !kernels.contains(plain)).then(names)
 }

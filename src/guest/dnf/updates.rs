@@ -1,32 +1,43 @@
-//! What the contract asks of a package manager, answered by dnf 4.
+//! What the contract asks of a package manager, answered by dnf and rpm.
 
 use std::time::Duration;
 
 use crate::guest::answer::{PackageState, Pending};
 use crate::guest::command::{GuestCommand, ParseError};
+use crate::guest::dnf::command::Major;
 use crate::guest::dnf::{answer, blame, command, reboot};
 use crate::guest::family::{Updates, Words};
-use crate::guest::rpm;
+use crate::guest::{rpm, what};
 use crate::input;
 use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
-use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
+use crate::model::update::{PackageStates, Update, UpdateSet};
 
-/// dnf 4 with rpm, asked by its own Python API.
+/// dnf with rpm.
 #[derive(Debug)]
-pub struct Dnf4;
+pub struct Dnf(Major);
 
-impl Updates for Dnf4 {
+/// dnf 4.
+pub const DNF4: Dnf = Dnf(Major::Four);
+
+/// dnf 5. It cannot roll back: a stored transaction knows no version that the sources do not show as the newest.
+pub const DNF5: Dnf = Dnf(Major::Five);
+
+impl Updates for Dnf {
     fn words(&self) -> Words {
+        let (refresh, manager) = match self.0 {
+            Major::Four => ("dnf makecache", "dnf"),
+            Major::Five => ("dnf5 makecache", "dnf5"),
+        };
         Words {
-            refresh: "dnf makecache",
-            manager: "dnf",
+            refresh,
+            manager,
             database: "rpm",
         }
     }
 
     fn refresh(&self, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
-        command::refresh(proxy, timeout)
+        self.0.call(what::REFRESH, "refresh", proxy, None, timeout)
     }
 
     fn refresh_errors(&self, stderr: &str) -> Vec<String> {
@@ -34,11 +45,12 @@ impl Updates for Dnf4 {
     }
 
     fn pending(&self, timeout: Duration) -> GuestCommand {
-        command::pending(timeout)
+        self.0.call(what::PENDING, "pending", None, None, timeout)
     }
 
     fn resolve(&self, updates: &[Update], timeout: Duration) -> GuestCommand {
-        command::resolve(updates, timeout)
+        self.0
+            .call(what::RESOLVE, "resolve", None, Some(updates), timeout)
     }
 
     fn parse_updates(&self, output: &str) -> Result<Vec<Update>, ParseError> {
@@ -49,25 +61,36 @@ impl Updates for Dnf4 {
         answer::pending(output)
     }
 
-    /// Its advisories say it, or its repository is named as one of security.
     fn is_security(&self, update: &Update, origins: &[&str]) -> bool {
         rpm::is_security(update, origins)
     }
 
+    /// dnf 5 tells of all advisories and of what is installed.
     fn advisories(&self, set: &UpdateSet, timeout: Duration) -> Option<GuestCommand> {
-        Some(command::advisories(set, timeout))
+        let of = match self.0 {
+            Major::Four => Some(&set.updates[..]),
+            Major::Five => None,
+        };
+        Some(self.0.call(what::ADVISORIES, "advisories", None, of, timeout))
     }
 
-    fn parse_advisories(&self, output: &str, _set: &UpdateSet) -> Result<Vec<Advisory>, ParseError> {
-        answer::advisories(output)
+    fn parse_advisories(&self, output: &str, set: &UpdateSet) -> Result<Vec<Advisory>, ParseError> {
+        match self.0 {
+            Major::Four => answer::advisories(output),
+            Major::Five => answer::advisories_of(output, &set.updates),
+        }
     }
 
+    /// Digests and signatures are checked there.
     fn fetch(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
-        command::fetch(set, proxy, timeout)
+        self.0
+            .call(what::FETCH, "fetch", proxy, Some(&set.updates), timeout)
     }
 
+    /// Nothing at all is installed where that would be more or less than the set.
     fn apply(&self, set: &UpdateSet, timeout: Duration) -> GuestCommand {
-        command::apply(set, timeout)
+        self.0
+            .call(what::APPLY, "apply", None, Some(&set.updates), timeout)
     }
 
     fn blame(&self, output: &str) -> Option<(Cause, String)> {
@@ -75,9 +98,14 @@ impl Updates for Dnf4 {
     }
 
     fn was_at(&self, output: &str) -> Option<String> {
-        let line = output.lines().rev().find_map(|line| line.strip_prefix("At\t"))?;
-        let (package, action) = line.split_once('\t')?;
-        Some(input::clip(&format!("{package} ({action})")))
+        match self.0 {
+            Major::Four => {
+                let line = output.lines().rev().find_map(|line| line.strip_prefix("At\t"))?;
+                let (package, action) = line.split_once('\t')?;
+                Some(input::clip(&format!("{package} ({action})")))
+            }
+            Major::Five => None,
+        }
     }
 
     fn packages(&self) -> GuestCommand {
@@ -104,29 +132,22 @@ impl Updates for Dnf4 {
         reboot::reason(hints, set)
     }
 
-    /// The kernel that runs afterwards must be of the set, where that has one.
-    fn prove(
-        &self,
-        set: &UpdateSet,
-        before: &PackageStates,
-        after: &PackageStates,
-        boot_changed: bool,
-        running: &str,
-    ) -> Proof {
-        let mut proof = Proof::compare(set, before, after, self.words().database);
-        proof.boot_changed = boot_changed;
-        let kernels = reboot::kernels(set);
-        if !kernels.is_empty() && !reboot::is_one(running, &kernels) {
-            let names: Vec<String> = kernels.into_iter().collect();
-            proof.missing.push(format!(
-                "kernel {}: installed, but {running} was booted",
-                names.join(" or ")
-            ));
-        }
-        proof
+    fn not_booted(&self, set: &UpdateSet, running: &str) -> Option<String> {
+        reboot::not_booted(set, running)
     }
 
+    /// As far as the sources, any of them, still have what was there before.
     fn roll_back(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> Option<GuestCommand> {
-        Some(command::roll_back(set, proxy, timeout))
+        match self.0 {
+            Major::Four => {
+                let mut back = set.back();
+                for update in &mut back {
+                    "*".clone_into(&mut update.origin);
+                }
+                let what = "roll the update set back";
+                Some(self.0.call(what, "rollback", proxy, Some(&back), timeout))
+            }
+            Major::Five => None,
+        }
     }
 }

@@ -24,6 +24,11 @@ fn ours<'e>(env: &[(&'e str, &'e str)]) -> Vec<(&'e str, &'e str)> {
     all
 }
 
+/// Seconds of a command's time for which it may wait for what others hold; the rest is left to its own work.
+pub(in crate::guest) fn patience(timeout: Duration) -> u64 {
+    timeout.as_secs().saturating_sub(timeout.as_secs() / 5)
+}
+
 fn owned(env: &[(&str, &str)]) -> Vec<(String, String)> {
     let pairs = env.iter();
     pairs

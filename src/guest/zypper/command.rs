@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::guest::command::GuestCommand;
-use crate::guest::linux::command::{bounded, listing};
+use crate::guest::linux::command::{bounded, listing, patience};
 use crate::guest::rpm::ENV;
 use crate::guest::rpm::nevra::{is_arch, is_evr, is_name};
 use crate::guest::what;
@@ -27,12 +27,10 @@ const INSTALL: &str = include_str!("install.sh");
 const NO_WAY: &str = "http://127.0.0.1:9/";
 
 fn called(text: &str, proxy: Option<&str>, args: &[String], timeout: Duration) -> Vec<String> {
-    // A part of the time is left to what waits.
-    let patience = timeout.as_secs().saturating_sub(timeout.as_secs() / 5);
     let mut line: Vec<String> = ["/bin/bash", "-c", text, "patchgate", proxy.unwrap_or("")]
         .map(str::to_owned)
         .into();
-    line.push(patience.to_string());
+    line.push(patience(timeout).to_string());
     line.extend_from_slice(args);
     line
 }
@@ -104,16 +102,7 @@ pub fn apply(set: &UpdateSet, timeout: Duration) -> GuestCommand {
 
 /// Takes a set back as far as the sources still have what was there before.
 pub fn roll_back(set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> GuestCommand {
-    let back: Vec<Update> = set
-        .updates
-        .iter()
-        .map(|update| Update {
-            from: update.to.clone(),
-            to: update.from.clone(),
-            ..update.clone()
-        })
-        .collect();
-    install(what::APPLY, "install", &wanted(&back), proxy, timeout)
+    install(what::APPLY, "install", &wanted(&set.back()), proxy, timeout)
 }
 
 fn install(

@@ -130,17 +130,14 @@ impl Patch {
 
 /// What an update is for.
 pub fn purpose(update: &Update, patches: &Patches) -> Option<Purpose> {
-    let closed: Vec<&Patch> = patches
+    let closed = patches
         .values()
-        .filter(|patch| update.to.is_some() && patch.is_closed_by(update))
-        .collect();
-    let kind = closed.iter().map(|patch| patch.kind).min()?;
-    let gravest = closed.iter().filter(|patch| patch.kind == kind);
-    Some(Purpose {
-        kind,
-        severity: gravest.clone().filter_map(|patch| patch.severity).max(),
-        issued: gravest.filter_map(|patch| patch.issued).min(),
-    })
+        .filter(|patch| update.to.is_some() && patch.is_closed_by(update));
+    Purpose::of(closed.map(|patch| Purpose {
+        kind: patch.kind,
+        severity: patch.severity,
+        issued: patch.issued,
+    }))
 }
 
 /// Reads what a set closes and what stays open.

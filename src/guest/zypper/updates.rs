@@ -9,7 +9,7 @@ use crate::guest::rpm;
 use crate::guest::zypper::{blame, command, patches, pending, reboot};
 use crate::model::advisory::Advisory;
 use crate::model::outcome::Cause;
-use crate::model::update::{PackageStates, Proof, Update, UpdateSet};
+use crate::model::update::{PackageStates, Update, UpdateSet};
 
 /// zypper with rpm.
 #[derive(Debug)]
@@ -96,22 +96,8 @@ impl Updates for Zypper {
         reboot::reason(hints, set)
     }
 
-    fn prove(
-        &self,
-        set: &UpdateSet,
-        before: &PackageStates,
-        after: &PackageStates,
-        boot_changed: bool,
-        running: &str,
-    ) -> Proof {
-        let mut proof = Proof::compare(set, before, after, self.words().database);
-        proof.boot_changed = boot_changed;
-        if let Some(kernel) = reboot::not_booted(set, running) {
-            proof
-                .missing
-                .push(format!("kernel {kernel}: installed, but {running} was booted"));
-        }
-        proof
+    fn not_booted(&self, set: &UpdateSet, running: &str) -> Option<String> {
+        reboot::not_booted(set, running).map(str::to_owned)
     }
 
     fn roll_back(&self, set: &UpdateSet, proxy: Option<&str>, timeout: Duration) -> Option<GuestCommand> {

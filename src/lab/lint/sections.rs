@@ -133,7 +133,7 @@ pub(super) fn images(lint: &mut Lint<'_>) {
             lint.error(name, message, format!("it is an OS version, or OS+ROLE; {rule}"));
         }
         if let Some(manager) = &section.package_manager
-            && lint.families.of_image("", Some(manager.get_ref())).is_none()
+            && !lint.families.managers().contains(&manager.get_ref().as_str())
         {
             let message = format!("there is no package manager {}", show(manager.get_ref()));
             let hint = format!("one of {}", list(lint.families.managers()));

@@ -39,15 +39,11 @@ impl ArmRun<'_> {
                 proof.take_pending(set, &left.updates);
             }
             if !(proof.holds() || (!rebooted && proof.is_exact())) {
-                let words = proof.faults().into_iter().flat_map(|(what, items)| {
-                    let each = items.iter();
-                    // What is not as pinned says so itself.
-                    each.map(move |item| match what {
-                        "pending again" => format!("{item}: comes back once it is installed"),
-                        _ => item.clone(),
-                    })
-                });
-                let words: Vec<String> = words.collect();
+                // What is not as pinned says so itself.
+                let pinned = [&proof.missing, &proof.unexpected, &proof.half_configured];
+                let again = proof.again.iter();
+                let again = again.map(|item| format!("{item}: comes back once it is installed"));
+                let words: Vec<String> = pinned.into_iter().flatten().cloned().chain(again).collect();
                 broken = Some(node.fault(Stage::Prove, Cause::SetNotInstalled, words.join("; ")));
             }
             let role = node.plan.role.clone();

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::guest::answer::Pending;
 use crate::guest::command::GuestCommand;
 use crate::input::clip;
+use crate::input::words::first;
 use crate::model::advisory::Advisory;
 use crate::model::outcome::{Cause, Fault, Stage};
 use crate::model::policy::{Deadlines, UpdateMode, UpdatePolicy};
@@ -296,19 +297,8 @@ async fn changed(
             (Some(_), Some(_)) | (None, _) => {}
         }
     }
-    (!words.is_empty()).then(|| {
-        let more = words.len().saturating_sub(NAMED);
-        words.truncate(NAMED);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        format!(
-            "the sources have changed since the set was pinned: {}{more}",
-            words.join(", ")
-        )
-    })
+    let named = || first(&words, NAMED);
+    (!words.is_empty()).then(|| format!("the sources have changed since the set was pinned: {}", named()))
 }
 
 /// Packages of a set that a message names.

@@ -12,9 +12,14 @@ pub fn update(name: &str, from: &str, to: &str) -> Update {
         from: Some(from.to_owned()),
         to: Some(to.to_owned()),
         origin: "Debian-Security:12/oldstable-security".to_owned(),
-        kernel: false,
         ..Update::default()
     }
+}
+
+/// The update of that name, which must be there.
+pub fn find<'u>(updates: &'u [Update], name: &str) -> &'u Update {
+    let found = updates.iter().find(|update| update.name == name);
+    found.unwrap_or_else(|| panic!("no {name} in {updates:?}"))
 }
 
 pub fn nginx_set() -> UpdateSet {

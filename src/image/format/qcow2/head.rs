@@ -69,9 +69,7 @@ impl Header {
             ))),
         }
     }
-}
 
-impl Header {
     /// Bytes of a cluster.
     pub fn cluster(&self) -> u64 {
         1 << self.bits
