@@ -175,7 +175,6 @@ fn a_good_set_of_dnfs_opens_the_gate_with_its_advisories() {
 }
 
 #[test]
-#[ignore = "minutes: `make test-rpm`"]
 fn a_good_set_of_zyppers_opens_the_gate_with_its_advisories() {
     comes("zypper", &GOOD);
 }
